@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * zkern: the interface between zkern.ko and user space.
+ *
+ * /dev/zkern       control node: makes and removes instances
+ * /dev/zkernN      one instance: one tree of znodes, at most one owner (zkernd)
+ * snapshot fd      made by ZKERN_SNAPSHOT: the tree as of one zxid, until closed
+ * generic netlink  family "zkern", see the end of this file
+ *
+ * Conventions
+ *  - Every struct begins with its own size, set by the caller to the sizeof() it
+ *    was compiled with. A shorter struct than the kernel's is filled up with
+ *    zeros; a longer one is accepted if what the kernel does not know is zero,
+ *    else E2BIG (as openat2(2)). Results are written back up to that size.
+ *  - Pointers are __u64, all structs have the same layout for 32 and 64 bits;
+ *    unknown flags and non-zero padding are EINVAL.
+ *  - Paths are absolute, given by pointer and length, without a final NUL.
+ *  - Fields marked [out] are written by the kernel.
+ *
+ * Guarantees
+ *  A) Every answer is exact at one zxid, which it carries (@zxid). All entries of
+ *     one ZKERN_READ, and everything read through one snapshot fd, share one.
+ *  B) A transaction (a multi too) is seen whole or not at all.
+ *  C) zxids seen through one file never go backwards.
+ *  D) Reads go on while the instance has no owner; @state says so, @age_ms how
+ *     long ago the tree last heard from a quorum.
+ *  E) A caller sees what the znode's ACL gives to his identities (uid and gid
+ *     as the kernel knows them in the initial user namespace, world:anyone) and
+ *     nothing else: without READ no data, no child names (EACCES). As in
+ *     ZooKeeper, existence and stat of a node are open to all.
+ *
+ * Errors common to all reads: ENOENT no such znode; EACCES by its ACL; EINVAL
+ * malformed request or path; E2BIG see above; EMSGSIZE the buffer is too small
+ * (the needed size is in the struct); ESTALE not as fresh as asked, or a snapshot
+ * was revoked; ENODEV the instance was removed; EFAULT; ETIMEDOUT min_zxid was
+ * not reached in time; EINTR.
+ *
+ * Changelog: 1 - first version.
+ */
+#ifndef _UAPI_LINUX_ZKERN_H
+#define _UAPI_LINUX_ZKERN_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define ZKERN_API_VERSION	1
+#define ZKERN_MAX_INSTANCES	256
+#define ZKERN_PATH_MAX		(1024 * 1024)
+
+/* What an instance is doing, as its owner last said. */
+enum zkern_state {
+	ZKERN_STATE_EMPTY = 0,		/* never had a tree: reads fail with ESTALE */
+	ZKERN_STATE_LEADING = 1,
+	ZKERN_STATE_FOLLOWING = 2,
+	ZKERN_STATE_OBSERVING = 3,
+	ZKERN_STATE_DISCONNECTED = 4,	/* owner is there but has no quorum */
+	ZKERN_STATE_ORPHANED = 5,	/* owner is gone; the tree is as it left it */
+	ZKERN_STATE_STANDALONE = 6,	/* a single server */
+};
+
+/* A znode's stat, as a ZooKeeper client is shown it. */
+struct zkern_stat {
+	__u64 czxid;
+	__u64 mzxid;
+	__u64 pzxid;
+	__s64 ctime;			/* ms since 1970 */
+	__s64 mtime;
+	__s32 version;
+	__s32 cversion;			/* changes of the child list */
+	__s32 aversion;
+	__s32 data_len;			/* bytes; -1: null data */
+	__s32 num_children;
+	__s32 cversion_stored;		/* as in snapshots: children ever created */
+	__u64 ephemeral_owner;		/* session, or 0 */
+	__u64 owner_stored;		/* as in snapshots: also tells container, TTL */
+};
+
+/* -------------------------------------------------------------- reading */
+
+#define ZKERN_GET_NODATA	1	/* stat only (exists) */
+#define ZKERN_GET_ACL		2	/* the ACL (jute vector<ACL>) instead of data;
+					 * needs READ or ADMIN, as getACL does */
+
+/**
+ * struct zkern_get - ZKERN_GET, and one entry of ZKERN_READ.
+ * @min_zxid:  wait until the tree has reached it, 0: do not wait
+ * @timeout_ms: bound of that wait, 0: none (ETIMEDOUT)
+ * @max_age_ms: ESTALE if the last word from a quorum is older, 0: any age
+ * @buf, @buf_len: where the data goes; EMSGSIZE if it does not fit: @len and
+ *             @stat are written, the buffer is not
+ * @len:       [out] bytes of data or ACL (0 for null data, see stat.data_len)
+ * @err:       [out] in ZKERN_READ: this entry's errno (positive) or 0
+ * @crc:       [out] CRC-32 of path and data (0 for a caller without READ)
+ * @acl_id:    [out] equal ids: equal ACLs, for as long as the tree lives
+ */
+struct zkern_get {
+	__u32 size;
+	__u32 flags;
+	__u64 path;
+	__u32 path_len;
+	__u32 timeout_ms;
+	__u64 min_zxid;
+	__u32 max_age_ms;
+	__u32 buf_len;
+	__u64 buf;
+	/* [out] */
+	__u32 len;
+	__u32 err;
+	__u32 crc;
+	__u32 state;
+	__u64 zxid;
+	__u64 acl_id;
+	__u64 age_ms;
+	struct zkern_stat stat;
+};
+
+/**
+ * struct zkern_read - ZKERN_READ: many paths at one zxid.
+ * @gets: array of @count struct zkern_get (each with its size set; their
+ *        min_zxid, timeout and max_age must be 0, the ones here count)
+ * The call succeeds if the array could be worked through; look at each err.
+ */
+struct zkern_read {
+	__u32 size;
+	__u32 flags;
+	__u64 gets;
+	__u32 count;
+	__u32 timeout_ms;
+	__u64 min_zxid;
+	__u32 max_age_ms;
+	__u32 state;			/* [out] */
+	__u64 zxid;			/* [out] */
+};
+#define ZKERN_READ_MAX	65536
+
+/**
+ * struct zkern_list - ZKERN_CHILDREN, and for the owner ZKERN_OWNED, ZKERN_TIMED.
+ * @path:   CHILDREN: the parent. OWNED, TIMED: unused (0)
+ * @owner:  OWNED: the session id
+ * @after:  go on after this entry (the last one of the page before), or 0. On a
+ *          snapshot fd the pages make one picture; on the device each page is
+ *          exact at its own zxid and going on after an entry that has gone
+ *          is ESTALE
+ * @buf:    [out] entries: __u32 length, bytes; packed. CHILDREN: names; OWNED,
+ *          TIMED: whole paths
+ * @used, @count: [out] bytes and entries in @buf
+ * @more:   [out] 1 if there are more
+ */
+struct zkern_list {
+	__u32 size;
+	__u32 flags;
+	__u64 path;
+	__u32 path_len;
+	__u32 after_len;
+	__u64 after;
+	__u64 owner;
+	__u64 min_zxid;
+	__u32 timeout_ms;
+	__u32 max_age_ms;
+	__u64 buf;
+	__u32 buf_len;
+	/* [out] */
+	__u32 used;
+	__u32 count;
+	__u32 more;
+	__u32 state;
+	__u32 pad;
+	__u64 zxid;
+	__u64 age_ms;
+	struct zkern_stat stat;		/* CHILDREN: the parent's */
+};
+
+/**
+ * struct zkern_info - ZKERN_INFO: what the instance is and holds.
+ */
+struct zkern_info {
+	__u32 size;
+	__u32 api;			/* ZKERN_API_VERSION */
+	__u32 instance;
+	__u32 state;
+	__u64 zxid;
+	__u64 digest;			/* of the tree at zxid (DigestCalculator v2) */
+	__u64 age_ms;			/* since a quorum was last heard from */
+	__u64 tree;			/* changes when another tree is swapped in */
+	__u64 nodes;
+	__u64 ephemerals;
+	__u64 data_bytes;
+	__u64 bytes;			/* memory held */
+	__u64 retained;			/* of it, old versions that snapshots hold */
+	__u64 snapshots;
+	__u32 owner_pid;		/* in the reader's pid namespace, 0: none */
+	__u32 pad;
+	__u8  label[64];		/* what the owner calls itself, NUL-padded */
+};
+
+/**
+ * struct zkern_snapshot - ZKERN_SNAPSHOT: a picture of the tree as a file.
+ * @fd: [out] O_CLOEXEC. Takes INFO, GET, READ, CHILDREN; read(2) returns whole
+ *      struct zkern_node records, @path's subtree in pre-order, 0 at the end;
+ *      EMSGSIZE when not even one fits. Nodes below a parent that the caller may
+ *      not READ are left out; data he may not READ is flagged ZKERN_NODE_HIDDEN.
+ *      A snapshot can be revoked when it holds back too much memory: ESTALE.
+ *      The owner's are not revoked.
+ * Errors: EMFILE; ENOSPC too many snapshots of this user.
+ */
+struct zkern_snapshot {
+	__u32 size;
+	__u32 flags;
+	__u64 path;			/* 0: the whole tree */
+	__u32 path_len;
+	__s32 fd;
+	__u64 zxid;			/* [out] */
+	__u64 digest;			/* [out] */
+	__u64 nodes;			/* [out] in the whole tree */
+};
+
+#define ZKERN_NODE_HIDDEN	1	/* data withheld by the ACL */
+
+/**
+ * struct zkern_node - one node in a dump or a load; path, data and ACL (jute
+ * vector<ACL>) follow in this order, then zeros up to a multiple of 8.
+ * @len:  of the whole record
+ * @stat: as stored counts: cversion_stored and owner_stored; on load the two
+ *        shown ones are ignored, and so is num_children
+ */
+struct zkern_node {
+	__u32 len;
+	__u32 flags;
+	__u32 path_len;
+	__s32 data_len;			/* -1: null */
+	__u32 acl_len;
+	__u32 crc;
+	__u64 acl_id;			/* ignored on load */
+	struct zkern_stat stat;
+};
+
+/* -------------------------------------------------------------- owning */
+
+/**
+ * struct zkern_own - ZKERN_OWN: become the instance's owner with this file.
+ * Needs CAP_SYS_ADMIN or the uid that the instance was made for. EBUSY: there is
+ * one. Ownership ends when the last copy of the file is closed; the tree stays.
+ */
+struct zkern_own {
+	__u32 size;
+	__u32 flags;
+	__u8  label[64];
+	__u64 zxid;			/* [out] of the tree found, */
+	__u64 digest;			/* [out] so that it can be taken up */
+	__u32 state;			/* [out] EMPTY or ORPHANED */
+	__u32 pad;
+};
+
+enum zkern_op_type {
+	ZKERN_OP_CREATE = 1,
+	ZKERN_OP_DELETE = 2,
+	ZKERN_OP_SETDATA = 3,
+	ZKERN_OP_SETACL = 4,
+	ZKERN_OP_CLOSE = 5,
+};
+
+/* One operation; path, data, acl bytes follow, then zeros to a multiple of 8.
+ * The fields mean what struct zk_op's do (kmod/tree/tree.h). */
+struct zkern_op {
+	__u32 len;
+	__u32 type;
+	__s32 version;
+	__s32 pcversion;
+	__u32 path_len;
+	__s32 data_len;
+	__u32 acl_len;
+	__u32 crc;
+	__u64 owner;
+};
+
+#define ZKERN_TXN_REPLAY	1
+
+/* One transaction; @n_ops struct zkern_op records follow. @len counts all. */
+struct zkern_txn {
+	__u32 len;
+	__u32 flags;
+	__u64 zxid;
+	__s64 time;
+	__u32 n_ops;
+	__u32 pad;
+};
+
+/**
+ * struct zkern_apply - ZKERN_APPLY: apply committed transactions in order.
+ * @buf, @buf_len: struct zkern_txn records
+ * @applied: [out] how many were applied and published: on error all before the
+ *           one that failed, which left no trace
+ * @failed_op: [out] on error, the index of the refused operation
+ * Errors: EPERM not the owner; EINVAL malformed or zxid not growing; EEXIST,
+ * ENOENT, ENOTEMPTY an operation does not fit the tree; ENOMEM.
+ */
+struct zkern_apply {
+	__u32 size;
+	__u32 flags;
+	__u64 buf;
+	__u32 buf_len;
+	__u32 applied;
+	__u32 failed_op;
+	__u32 pad;
+	__u64 zxid;			/* [out] published now */
+	__u64 digest;			/* [out] */
+};
+#define ZKERN_APPLY_MAX	(64 * 1024 * 1024)
+
+/**
+ * struct zkern_load - builds another tree beside the one that is read, and swaps
+ * it in. BEGIN (drops one that was begun), then NODES with struct zkern_node
+ * records (parents first), then TXNS with struct zkern_txn records to replay
+ * (optional), then COMMIT at @zxid. Closing the owner's file drops it.
+ */
+enum zkern_load_cmd {
+	ZKERN_LOAD_BEGIN = 0,
+	ZKERN_LOAD_NODES = 1,
+	ZKERN_LOAD_TXNS = 2,
+	ZKERN_LOAD_COMMIT = 3,
+	ZKERN_LOAD_ABORT = 4,
+};
+
+struct zkern_load {
+	__u32 size;
+	__u32 cmd;
+	__u64 buf;
+	__u32 buf_len;
+	__u32 done;			/* [out] records taken from @buf */
+	__u64 zxid;			/* COMMIT: in; the others [out]: last replayed */
+	__u64 digest;			/* [out] of the tree being built */
+};
+
+/**
+ * struct zkern_set_state - ZKERN_SET_STATE: what the owner is doing.
+ * @heard_ms: how long ago a quorum was heard from
+ */
+struct zkern_set_state {
+	__u32 size;
+	__u32 state;
+	__u64 heard_ms;
+};
+
+/* -------------------------------------------------------------- control node */
+
+/**
+ * struct zkern_instance - ZKERN_NEW, ZKERN_DEL on /dev/zkern.
+ * @id:  NEW: in the number wanted or ~0 for any, [out] the number. DEL: which
+ * @uid: NEW: may own it besides CAP_SYS_ADMIN, ~0: nobody else
+ * Errors: EPERM without CAP_SYS_ADMIN in the initial user namespace; EEXIST;
+ * ENOSPC; ENODEV no such; EBUSY (DEL) it has an owner and FORCE was not given.
+ */
+#define ZKERN_DEL_FORCE	1
+struct zkern_instance {
+	__u32 size;
+	__u32 flags;
+	__u32 id;
+	__u32 uid;
+};
+
+#define ZKERN_IOC		'z'
+#define ZKERN_NEW		_IOWR(ZKERN_IOC, 0xa0, struct zkern_instance)
+#define ZKERN_DEL		_IOWR(ZKERN_IOC, 0xa1, struct zkern_instance)
+#define ZKERN_INFO		_IOWR(ZKERN_IOC, 0xa2, struct zkern_info)
+#define ZKERN_GET		_IOWR(ZKERN_IOC, 0xa3, struct zkern_get)
+#define ZKERN_READ		_IOWR(ZKERN_IOC, 0xa4, struct zkern_read)
+#define ZKERN_CHILDREN		_IOWR(ZKERN_IOC, 0xa5, struct zkern_list)
+#define ZKERN_SNAPSHOT		_IOWR(ZKERN_IOC, 0xa6, struct zkern_snapshot)
+#define ZKERN_OWN		_IOWR(ZKERN_IOC, 0xa7, struct zkern_own)
+#define ZKERN_APPLY		_IOWR(ZKERN_IOC, 0xa8, struct zkern_apply)
+#define ZKERN_LOAD		_IOWR(ZKERN_IOC, 0xa9, struct zkern_load)
+#define ZKERN_SET_STATE		_IOWR(ZKERN_IOC, 0xaa, struct zkern_set_state)
+#define ZKERN_OWNED		_IOWR(ZKERN_IOC, 0xab, struct zkern_list)
+#define ZKERN_TIMED		_IOWR(ZKERN_IOC, 0xac, struct zkern_list)
+/* The size is in the struct: the kernel compares only type and number of the
+ * command, so that structs can grow. */
+
+/* -------------------------------------------------------------- netlink */
+
+/*
+ * Generic netlink family "zkern", version 1. Attributes as trees:
+ *
+ * ZKERN_CMD_GET     -> INSTANCE u32, PATH binary, [MIN_ZXID u64]
+ *                   <- ZXID u64, STATE u32, STAT binary (struct zkern_stat),
+ *                      DATA binary, AGE_MS u64
+ * ZKERN_CMD_EXISTS  -> INSTANCE, PATH          <- ZXID, STATE, STAT, AGE_MS
+ * ZKERN_CMD_CHILDREN (dump) -> INSTANCE, PATH  <- many: ZXID, NAME binary
+ * ZKERN_CMD_SUBTREE  (dump) -> INSTANCE, PATH  <- many: ZXID, PATH, STAT, [DATA]
+ *                      one zxid for the whole dump; data that does not fit a
+ *                      message is left out and TRUNCATED (flag) is there
+ * ZKERN_CMD_NEW     -> [INSTANCE], [UID u32]   <- INSTANCE      (CAP_SYS_ADMIN)
+ * ZKERN_CMD_DEL     -> INSTANCE, [FORCE flag]                   (CAP_SYS_ADMIN)
+ * ZKERN_CMD_STATUS  -> INSTANCE, or as dump all <- INSTANCE, INFO binary
+ *                      (struct zkern_info)
+ * ZKERN_CMD_EVENT   multicast to group "state": INSTANCE, STATE, ZXID, INFO:
+ *                   an instance was made, removed (REMOVED flag), or changed its
+ *                   state or tree
+ * Errors as of the device, with an extended ack that names the attribute.
+ */
+#define ZKERN_GENL_NAME		"zkern"
+#define ZKERN_GENL_VERSION	1
+#define ZKERN_GENL_GROUP_STATE	"state"
+
+enum zkern_cmd {
+	ZKERN_CMD_UNSPEC,
+	ZKERN_CMD_GET,
+	ZKERN_CMD_EXISTS,
+	ZKERN_CMD_CHILDREN,
+	ZKERN_CMD_SUBTREE,
+	ZKERN_CMD_NEW,
+	ZKERN_CMD_DEL,
+	ZKERN_CMD_STATUS,
+	ZKERN_CMD_EVENT,
+	__ZKERN_CMD_MAX,
+};
+
+enum zkern_attr {
+	ZKERN_A_UNSPEC,
+	ZKERN_A_INSTANCE,
+	ZKERN_A_PATH,
+	ZKERN_A_NAME,
+	ZKERN_A_DATA,
+	ZKERN_A_STAT,
+	ZKERN_A_ZXID,
+	ZKERN_A_STATE,
+	ZKERN_A_AGE_MS,
+	ZKERN_A_MIN_ZXID,
+	ZKERN_A_INFO,
+	ZKERN_A_UID,
+	ZKERN_A_FORCE,
+	ZKERN_A_REMOVED,
+	ZKERN_A_TRUNCATED,
+	ZKERN_A_PAD,
+	__ZKERN_A_MAX,
+};
+#define ZKERN_A_MAX	(__ZKERN_A_MAX - 1)
+
+#endif /* _UAPI_LINUX_ZKERN_H */
