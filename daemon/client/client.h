@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The client side: listener, I/O threads, connections. An I/O thread owns the
+ * connections it accepted: it reads and decodes frames, answers plain reads from
+ * the store, sends everything else to the core, and writes replies and events in
+ * order (daemon/server/request.h says which order).
+ */
+#ifndef ZKD_CLIENT_CLIENT_H
+#define ZKD_CLIENT_CLIENT_H
+
+#include "daemon/server/core.h"
+
+struct client_side;
+
+/* Binds clientPort/clientPortAddress; @why says what failed, naming the address. */
+int client_start(const struct config *cfg, struct core *core, struct store *st,
+		 struct disk *disk, struct client_side **cs, char *why, size_t why_len);
+/* Stops listening, closes connections after sending what is queued, joins. */
+void client_stop(struct client_side *cs);
+
+/* Core thread: hands a message (malloc'ed, taken over, with its own reference to
+ * the conn) to the connection's I/O thread. Wakes it only if it sleeps; the core
+ * calls client_flush() once per round of its loop to do the waking. */
+void conn_post(struct message *m);
+void client_flush(struct client_side *cs);
+
+struct conn *conn_get(struct conn *c);
+void conn_put(struct conn *c);
+/* "/127.0.0.1:4711", as ZooKeeper prints it; valid as long as the conn. */
+const char *conn_name(const struct conn *c);
+
+#endif

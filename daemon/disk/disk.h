@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The data directory, in ZooKeeper's own formats: version-2/log.*,
+ * version-2/snapshot.* (../proto facts: PROTOCOL "Txn log", "Snapshot";
+ * FileTxnLog.java, FileSnap.java, SnapStream.java).
+ *
+ * The log thread owns the open log file: it takes transactions from a queue,
+ * writes what is there as one group, calls fdatasync once, and reports the last
+ * durable zxid. A file is rolled when a snapshot is taken. A snapshot is written
+ * by its own thread from a store snapshot, exact at one zxid, and does not stop
+ * writes.
+ */
+#ifndef ZKD_DISK_DISK_H
+#define ZKD_DISK_DISK_H
+
+#include "daemon/disk/txn.h"
+#include "daemon/store/store.h"
+
+struct disk;
+
+struct disk_params {
+	const char *data_dir;	/* dataDir: snapshots (in version-2/) */
+	const char *log_dir;	/* dataLogDir, or the same */
+	u64 prealloc_bytes;	/* preAllocSize (given in KiB in zoo.cfg), 64 MiB */
+	u64 max_txn_bytes;	/* bound on one record when reading (jute.maxbuffer +
+				 * extrasize does not bound closeSession: generous) */
+	bool fsync;		/* forceSync, default yes */
+};
+
+/* A session as the snapshot and the log know it. */
+struct disk_session {
+	u64 id;
+	s32 timeout;		/* ms */
+};
+
+/*
+ * Opens the directory (making it if missing), takes its lock (one server a
+ * directory), and names the first problem found in @why (a sentence with file
+ * and offset). Does not read data yet.
+ */
+int disk_open(const struct disk_params *p, struct disk **d, char *why, size_t why_len);
+void disk_close(struct disk *d);
+
+struct disk_recovery {
+	u64 zxid;		/* last transaction recovered */
+	u64 snapshot_zxid;
+	u64 replayed;		/* transactions replayed into the store */
+	bool kept;		/* the store's own tree was taken up and only what
+				 * was missing was replayed */
+	struct disk_session *sessions;	/* malloc'ed; caller frees */
+	u32 n_sessions;
+};
+
+/*
+ * Recovery: brings @st to the last transaction on disk: newest valid snapshot
+ * (an invalid one is passed over with a log line), then the logs. A torn last
+ * record is cut off (said on the log); damage elsewhere is -EBADMSG with file
+ * and offset in @why. If the store came with a tree (store_info.taken_up) whose
+ * zxid is in the log and whose digest is the one recorded there, only what
+ * follows is applied to it; else another tree is built and swapped in.
+ */
+int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r,
+		 char *why, size_t why_len);
+
+/*
+ * Starts the log thread. @durable is called on the log thread after each group
+ * with the last zxid that fdatasync covers; @failed when the disk refuses (errno,
+ * text): nothing after the last durable zxid is acknowledged.
+ */
+int disk_start(struct disk *d, u64 last_zxid,
+	       void (*durable)(void *arg, u64 zxid),
+	       void (*failed)(void *arg, int err, const char *text), void *arg);
+/* Any thread, in zxid order: queues for the log; takes its own reference. */
+void disk_append(struct disk *d, struct txn *txn);
+/* Core thread: take a snapshot now (in the background), at the store's zxid;
+ * the log is rolled. -EBUSY if one is being written. The session table as of
+ * that zxid is given by the caller and copied. */
+int disk_snapshot(struct disk *d, struct store *st, const struct disk_session *s,
+		  u32 n_sessions);
+/* Core thread: whether it's time for one, ZooKeeper's way (SyncRequestProcessor:
+ * snapCount/2 plus a random part up to snapCount/2, or by bytes). */
+bool disk_snapshot_due(struct disk *d, u32 snap_count, u64 snap_bytes);
+/* Waits for the queue to be durable and a running snapshot to end. */
+void disk_flush(struct disk *d);
+/* autopurge: keep the newest @keep (>= 3) snapshots and the logs they need. */
+int disk_purge(struct disk *d, int keep);
+
+struct disk_stats {
+	u64 log_bytes;
+	u64 fsyncs;
+	u64 fsync_ns_total;
+	u64 fsync_ns_max;
+	u64 snapshots;
+	u64 last_snapshot_zxid;
+	u64 last_snapshot_ms;	/* how long it took */
+};
+void disk_stats(struct disk *d, struct disk_stats *s);
+
+/* acceptedEpoch, currentEpoch: -ENOENT if there is none. */
+int disk_epoch_read(struct disk *d, const char *name, u64 *epoch);
+int disk_epoch_write(struct disk *d, const char *name, u64 epoch);
+
+#endif

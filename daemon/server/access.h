@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ACLs over TCP: who may do what (ZooKeeperServer.checkACL, PrepRequestProcessor.
+ * fixupACL), and the proof of identities (digest, ip).
+ */
+#ifndef ZKD_SERVER_ACCESS_H
+#define ZKD_SERVER_ACCESS_H
+
+#include "daemon/server/request.h"
+#include "daemon/store/store.h"
+
+/* Whether @auth has any of @perms by the ACL @acl (jute vector<ACL>). */
+bool access_allowed(const u8 *acl, u32 acl_len, u32 perms, const struct auth_set *auth);
+/* The same for a node just read: looks its ACL up by node->acl_id in a per-thread
+ * cache and asks the store only on a miss. 0, -EACCES, or the store's error. */
+int access_check(struct store *st, const char *path, u32 len, const struct store_node *node,
+		 u32 perms, const struct auth_set *auth);
+/* A client's ACL for a create or setACL: validates and expands "auth", writes the
+ * vector<ACL> to store into @out. ZOK, ZINVALIDACL (enum zk_error), or negative
+ * errno below -1000 never. */
+s32 access_fixup(const u8 *acl, u32 acl_len, const struct auth_set *auth, struct jw *out);
+/* addauth: a new set with @scheme's proof added, or NULL with *err set to an
+ * enum zk_error (ZAUTHFAILED). @super_digest may be NULL. */
+struct auth_set *access_add_auth(const struct auth_set *old, const char *scheme,
+				 const u8 *auth, u32 auth_len, const char *super_digest,
+				 s32 *err);
+/* The set of a fresh connection: ip:@ip. */
+struct auth_set *access_initial(const char *ip);
+
+#endif
