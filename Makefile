@@ -176,6 +176,57 @@ checkpatch:
 	sort | xargs -r perl "$$c" --no-tree --strict --terse --no-summary \
 		--max-line-length=100 --ignore $(CHECKPATCH_IGNORE) -f
 
+# --- installing -------------------------------------------------------------
+
+MODSRC := /usr/src/zkern-$(VERSION)
+MANPAGES := $(wildcard tools/man/*.[1-8])
+INSTALL = install -D -m 644
+FILL = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@sbindir@|$(prefix)/sbin|g'
+
+# The module goes in as source, for DKMS to build for each kernel there is or will
+# be. With DESTDIR files are placed and nothing else is done.
+install: progs
+	install -D -m 755 build/zkernd $(DESTDIR)$(prefix)/sbin/zkernd
+	install -D -m 755 build/zkern $(DESTDIR)$(prefix)/bin/zkern
+	$(INSTALL) build/libzkern.a $(DESTDIR)$(prefix)/lib/libzkern.a
+	$(INSTALL) build/libzkern.so.0 $(DESTDIR)$(prefix)/lib/libzkern.so.0
+	ln -sf libzkern.so.0 $(DESTDIR)$(prefix)/lib/libzkern.so
+	$(INSTALL) tools/lib/zkern.h $(DESTDIR)$(prefix)/include/zkern.h
+	$(INSTALL) include/uapi/linux/zkern.h $(DESTDIR)$(prefix)/include/linux/zkern.h
+	for m in $(MANPAGES); do \
+		$(INSTALL) $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/} || exit 1; \
+	done
+	$(INSTALL) Kbuild $(DESTDIR)$(MODSRC)/Kbuild
+	find kmod include -name '*.[ch]' | while read -r f; do \
+		$(INSTALL) $$f $(DESTDIR)$(MODSRC)/$$f || exit 1; \
+	done
+	$(FILL) tools/install/dkms.conf.in >$(DESTDIR)$(MODSRC)/dkms.conf
+	mkdir -p $(DESTDIR)/usr/lib/systemd/system
+	$(FILL) tools/install/zkernd.service.in >$(DESTDIR)/usr/lib/systemd/system/zkernd.service
+	$(INSTALL) tools/install/60-zkern.rules $(DESTDIR)/usr/lib/udev/rules.d/60-zkern.rules
+	test -e $(DESTDIR)/etc/zkern/zoo.cfg || \
+		$(INSTALL) tools/install/zoo.cfg $(DESTDIR)/etc/zkern/zoo.cfg
+ifeq ($(DESTDIR),)
+	ldconfig
+	dkms install --force zkern/$(VERSION)
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; udevadm control --reload; fi
+endif
+
+# Leaves the data and /etc/zkern.
+uninstall:
+ifeq ($(DESTDIR),)
+	-dkms remove zkern/$(VERSION) --all
+endif
+	rm -f $(DESTDIR)$(prefix)/sbin/zkernd $(DESTDIR)$(prefix)/bin/zkern
+	rm -f $(addprefix $(DESTDIR)$(prefix)/lib/,libzkern.a libzkern.so libzkern.so.0)
+	rm -f $(addprefix $(DESTDIR)$(prefix)/include/,zkern.h linux/zkern.h)
+	for m in $(MANPAGES); do \
+		rm -f $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; \
+	done
+	rm -rf $(DESTDIR)$(MODSRC)
+	rm -f $(DESTDIR)/usr/lib/systemd/system/zkernd.service
+	rm -f $(DESTDIR)/usr/lib/udev/rules.d/60-zkern.rules
+
 bench: all
 	tools/bench/run
 
