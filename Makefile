@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The front door: `make help` lists what there is. The module is built by Kbuild
+# against Debian's headers; everything else here, into build/, with warnings as
+# errors. SAN=address,undefined or SAN=thread builds the user side with that
+# sanitizer into build-address/ or build-thread/ instead.
+
+MAKEFLAGS += -rR --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+comma := ,
+CC := gcc
+AR := ar
+PKG_CONFIG := pkg-config
+PAHOLE := pahole
+prefix := /usr/local
+
+VERSION := 0.1.0
+
+# --- the user side ----------------------------------------------------------
+
+ifdef SAN
+B := build-$(firstword $(subst $(comma), ,$(SAN)))
+SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+B := build
+SANFLAGS :=
+endif
+
+CFLAGS ?= -O2 -g
+ZK_CFLAGS := -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror -pthread -D_GNU_SOURCE \
+	$(SANFLAGS)
+ZK_LDFLAGS := $(LDFLAGS) -pthread $(SANFLAGS)
+INCLUDES := -I. -Iinclude -Iinclude/uapi
+
+# The daemon and the tree see the compat headers first: the tree's source says
+# <linux/...>, and here that means liburcu and libc.
+DAEMON_CPPFLAGS := -Idaemon/store/compat $(INCLUDES)
+TOOLS_CPPFLAGS := $(INCLUDES) -Itools/lib \
+	$(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-genl-3.0 jansson)
+
+URCU_LIBS := -lurcu -lurcu-common
+DAEMON_LIBS := $(URCU_LIBS) -lz -lsodium -lcrypto
+TOOLS_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0 jansson)
+LIBZKERN_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0)
+
+objs = $(patsubst %.c,$(B)/obj/%.o,$(sort $(1)))
+
+TREE_OBJS := $(call objs,$(wildcard kmod/tree/*.c))
+DAEMON_OBJS := $(call objs,$(wildcard daemon/*.c daemon/*/*.c))
+CLI_OBJS := $(call objs,$(wildcard tools/zkern/*.c))
+LIBZKERN_OBJS := $(call objs,$(wildcard tools/lib/*.c))
+
+# Tests link the daemon less its main.
+ZKERND_LIB := $(B)/libzkernd.a
+ZKERND_MAIN := $(B)/obj/daemon/main.o
+
+PROGS := $(B)/vm-agent $(B)/vm-exec
+ifneq ($(wildcard daemon/main.c),)
+PROGS += $(B)/zkernd
+endif
+ifneq ($(LIBZKERN_OBJS),)
+PROGS += $(B)/libzkern.a $(B)/libzkern.so.0
+endif
+ifneq ($(CLI_OBJS),)
+PROGS += $(B)/zkern
+endif
+ifneq ($(wildcard kmod/*.c),)
+MODULE := zkern.ko
+endif
+
+TEST_PROGS :=
+
+.PHONY: all progs module tests FORCE
+all: progs module tests
+
+# Suites append their programs to TEST_PROGS, and say how those are linked.
+# A program $(B)/selftests/X from the single source selftests/X.c needs only
+# T_CPPFLAGS and T_LIBS set for it (target-specific).
+-include $(sort $(wildcard selftests/*/build.mk))
+
+progs: $(PROGS)
+module: $(MODULE)
+tests: $(TEST_PROGS)
+
+$(B)/zkernd: $(ZKERND_MAIN) $(ZKERND_LIB)
+	@echo "  LD      $@"
+	@$(CC) $(ZK_LDFLAGS) -o $@ $(ZKERND_MAIN) $(ZKERND_LIB) $(DAEMON_LIBS)
+
+$(ZKERND_LIB): $(filter-out $(ZKERND_MAIN),$(DAEMON_OBJS)) $(TREE_OBJS)
+	@echo "  AR      $@"
+	@rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libzkern.a: $(LIBZKERN_OBJS)
+	@echo "  AR      $@"
+	@rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/libzkern.so.0: $(LIBZKERN_OBJS)
+	@echo "  LD      $@"
+	@$(CC) $(ZK_LDFLAGS) -shared -Wl,-soname,libzkern.so.0 -Wl,-z,defs \
+		-o $@ $^ $(LIBZKERN_LIBS)
+
+$(B)/zkern: $(CLI_OBJS) $(B)/libzkern.a
+	@echo "  LD      $@"
+	@$(CC) $(ZK_LDFLAGS) -o $@ $^ $(TOOLS_LIBS)
+
+# The agent runs in the VM, where there is no libc: static, never sanitized.
+$(B)/vm-agent $(B)/vm-exec: $(B)/vm-%: tools/vm/%.c tools/vm/wire.h
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE \
+		$(if $(filter %agent,$@),-static) -I. -o $@ $<
+
+$(B)/obj/daemon/%.o $(B)/obj/kmod/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
+$(B)/obj/tools/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
+$(B)/obj/tools/lib/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS) -fPIC
+$(B)/obj/selftests/%.o: CPPFLAGS_ = $(T_CPPFLAGS)
+
+$(B)/obj/%.o: %.c $(B)/.flags
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(ZK_CFLAGS) $(CPPFLAGS_) -MMD -MP -c -o $@ $<
+
+T_CPPFLAGS = $(INCLUDES)
+$(B)/selftests/%: $(B)/obj/selftests/%.o
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ZK_LDFLAGS) -o $@ $^ $(T_LIBS)
+
+# Other flags, other objects.
+$(B)/.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ZK_CFLAGS) $(DAEMON_CPPFLAGS) $(TOOLS_CPPFLAGS)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+.SECONDARY:
+
+# --- the module -------------------------------------------------------------
+
+# Debian's headers: of the running kernel if it is Debian's, else the newest
+# installed. KDIR=... overrides.
+ifndef KVER
+KVER := $(shell . tools/lib.sh; zk_kver)
+endif
+KDIR ?= /usr/src/linux-headers-$(KVER)
+
+MODULE_SRC := Kbuild $(shell find kmod include -name '*.[ch]' 2>/dev/null)
+KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) W=1 KCFLAGS=-Werror \
+	CONFIG_DEBUG_INFO_BTF_MODULES=
+
+# Kbuild would make the BTF only beside an unpacked vmlinux, which Debian does
+# not ship: we unpack it from the kernel image and do that step ourselves.
+zkern.ko: $(MODULE_SRC)
+	@test -f $(KDIR)/Makefile || { echo "no kernel headers in $(KDIR)"; exit 1; }
+	@+$(KBUILD) modules
+	@echo "  BTF     $@"
+	@v=$(KDIR)/vmlinux; test -f "$$v" || \
+		v=$$(. tools/lib.sh; zk_vmlinux $(KVER)) && \
+		$(PAHOLE) -J --btf_gen_floats --btf_base "$$v" $@ && touch $@
+
+# --- checks, tests, running -------------------------------------------------
+
+.PHONY: sparse checkpatch bench run test install uninstall clean help
+
+sparse:
+	+$(KBUILD) C=2 CF=-Wsparse-error modules
+
+# The script is not in the headers package: taken from linux-source-6.1.
+CHECKPATCH_IGNORE := FILE_PATH_CHANGES,SPDX_LICENSE_TAG,LINUX_VERSION_CODE
+checkpatch:
+	@c=$$(. tools/lib.sh; zk_checkpatch) && \
+	find kmod include daemon tools selftests -name '*.[ch]' 2>/dev/null | \
+	sort | xargs -r perl "$$c" --no-tree --strict --terse --no-summary \
+		--max-line-length=100 --ignore $(CHECKPATCH_IGNORE) -f
+
+# --- installing -------------------------------------------------------------
+
+MODSRC := /usr/src/zkern-$(VERSION)
+MANPAGES := $(wildcard tools/man/*.[1-8])
+INSTALL = install -D -m 644
+FILL = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@sbindir@|$(prefix)/sbin|g'
+
+# The module goes in as source, for DKMS to build for each kernel there is or will
+# be. With DESTDIR files are placed and nothing else is done.
+install: progs
+	install -D -m 755 build/zkernd $(DESTDIR)$(prefix)/sbin/zkernd
+	install -D -m 755 build/zkern $(DESTDIR)$(prefix)/bin/zkern
+	$(INSTALL) build/libzkern.a $(DESTDIR)$(prefix)/lib/libzkern.a
+	$(INSTALL) build/libzkern.so.0 $(DESTDIR)$(prefix)/lib/libzkern.so.0
+	ln -sf libzkern.so.0 $(DESTDIR)$(prefix)/lib/libzkern.so
+	$(INSTALL) tools/lib/zkern.h $(DESTDIR)$(prefix)/include/zkern.h
+	$(INSTALL) include/uapi/linux/zkern.h $(DESTDIR)$(prefix)/include/linux/zkern.h
+	for m in $(MANPAGES); do \
+		$(INSTALL) $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/} || exit 1; \
+	done
+	$(INSTALL) Kbuild $(DESTDIR)$(MODSRC)/Kbuild
+	find kmod include -name '*.[ch]' | while read -r f; do \
+		$(INSTALL) $$f $(DESTDIR)$(MODSRC)/$$f || exit 1; \
+	done
+	$(FILL) tools/install/dkms.conf.in >$(DESTDIR)$(MODSRC)/dkms.conf
+	mkdir -p $(DESTDIR)/usr/lib/systemd/system
+	$(FILL) tools/install/zkernd.service.in >$(DESTDIR)/usr/lib/systemd/system/zkernd.service
+	$(INSTALL) tools/install/60-zkern.rules $(DESTDIR)/usr/lib/udev/rules.d/60-zkern.rules
+	test -e $(DESTDIR)/etc/zkern/zoo.cfg || \
+		$(INSTALL) tools/install/zoo.cfg $(DESTDIR)/etc/zkern/zoo.cfg
+ifeq ($(DESTDIR),)
+	ldconfig
+	dkms install --force zkern/$(VERSION)
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; udevadm control --reload; fi
+endif
+
+# Leaves the data and /etc/zkern.
+uninstall:
+ifeq ($(DESTDIR),)
+	-dkms remove zkern/$(VERSION) --all
+endif
+	rm -f $(DESTDIR)$(prefix)/sbin/zkernd $(DESTDIR)$(prefix)/bin/zkern
+	rm -f $(addprefix $(DESTDIR)$(prefix)/lib/,libzkern.a libzkern.so libzkern.so.0)
+	rm -f $(addprefix $(DESTDIR)$(prefix)/include/,zkern.h linux/zkern.h)
+	for m in $(MANPAGES); do \
+		rm -f $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; \
+	done
+	rm -rf $(DESTDIR)$(MODSRC)
+	rm -f $(DESTDIR)/usr/lib/systemd/system/zkernd.service
+	rm -f $(DESTDIR)/usr/lib/udev/rules.d/60-zkern.rules
+
+bench: all
+	tools/bench/run
+
+run:
+	@tools/run
+
+test:
+	@tools/test
+
+clean:
+	rm -rf build build-*/
+	@test ! -f $(KDIR)/Makefile || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+help:
+	@echo 'make               build all: build/zkernd, build/zkern, zkern.ko, libzkern, tests'
+	@echo 'make run           the appliance: a VM that serves 127.0.0.1:2181 (tools/run)'
+	@echo 'make test          everything that a change must pass (tools/test)'
+	@echo 'make bench         the figures'
+	@echo 'make install       module (DKMS), daemon, tools, unit, udev rule; DESTDIR=, prefix='
+	@echo 'make sparse        sparse on the module; make checkpatch: the kernel style check'
+	@echo 'make clean         remove what was built'
+	@echo 'Variables: SAN=address,undefined or SAN=thread (user side, into build-address/ ...),'
+	@echo '           KDIR= (kernel headers), KVER= (which installed ones), CC=, CFLAGS='
