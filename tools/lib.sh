@@ -52,7 +52,7 @@ zk_install() {
 		zk_die "missing packages, and no apt-get to install them:$zk_missing"
 	zk_note "installing:$zk_missing"
 	# shellcheck disable=SC2086
-	zk_apt $zk_missing || {
+	{ ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 && zk_apt $zk_missing; } || {
 		zk_root apt-get -q update >&2 || zk_die "apt-get update failed"
 		# shellcheck disable=SC2086
 		zk_apt $zk_missing || zk_die "apt-get could not install:$zk_missing"
