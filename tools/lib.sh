@@ -17,7 +17,7 @@ ZK_PKGS_RUN="
 	gcc make libc6-dev pkg-config linux-headers-amd64 pahole xz-utils
 	liburcu-dev zlib1g-dev libsodium-dev libssl-dev
 	libnl-3-dev libnl-genl-3-dev libjansson-dev
-	qemu-system-x86 busybox-static python3 python3-kazoo"
+	kmod qemu-system-x86 busybox-static python3 python3-kazoo"
 
 # What the tests need besides: the control (Apache ZooKeeper with its clients),
 # checkers, and the 32-bit compiler for the 32-bit callers of the device.
@@ -52,7 +52,7 @@ zk_install() {
 		zk_die "missing packages, and no apt-get to install them:$zk_missing"
 	zk_note "installing:$zk_missing"
 	# shellcheck disable=SC2086
-	zk_apt $zk_missing || {
+	{ ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 && zk_apt $zk_missing; } || {
 		zk_root apt-get -q update >&2 || zk_die "apt-get update failed"
 		# shellcheck disable=SC2086
 		zk_apt $zk_missing || zk_die "apt-get could not install:$zk_missing"
@@ -100,6 +100,7 @@ zk_kernel_root() {
 	zk_t=$(mktemp -d "$(zk_cache)/fetch.XXXXXX") || return 1
 	if zk_download "$zk_t" "linux-image-$1" &&
 	   dpkg-deb -x "$zk_t"/*.deb "$zk_t/root" &&
+	   PATH=$PATH:/usr/sbin:/sbin depmod -b "$zk_t/root" "$1" &&
 	   mv -T "$zk_t/root" "$zk_kr"; then
 		zk_s=0
 	else

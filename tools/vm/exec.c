@@ -31,8 +31,12 @@
 #define ST_TIMEOUT	124
 #define ST_GONE		125
 
-/* How long one try waits for HELLO before it connects anew. */
+/*
+ * How long one try waits for HELLO before it connects anew: a guest whose network
+ * is not up yet swallows the first tries; a busy host needs longer ones.
+ */
 #define HELLO_MS	1000
+#define HELLO_MAX_MS	10000
 #define RETRY_MS	50
 
 static char buf[VM_FRAME_MAX + 1];
@@ -71,7 +75,7 @@ static int until(long long t, int cap)
 	return cap >= 0 && t - now > cap ? cap : (int)(t - now);
 }
 
-static int try_connect(void)
+static int try_connect(int hello_ms)
 {
 	struct sockaddr_in sin = {
 		.sin_family = AF_INET,
@@ -87,7 +91,7 @@ static int try_connect(void)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (!connect(fd, (struct sockaddr *)&sin, sizeof(sin)) &&
 	    !vm_send(fd, VM_TOKEN, token, strlen(token)) &&
-	    poll(&p, 1, until(0, HELLO_MS)) == 1 &&
+	    poll(&p, 1, until(0, hello_ms)) == 1 &&
 	    vm_recv(fd, buf, &len) == VM_HELLO)
 		return fd;
 	close(fd);
@@ -99,12 +103,14 @@ static int reach(int wait_s)
 {
 	long long end = now_ms() + wait_s * 1000LL;
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	int fd;
+	int fd, hello_ms = HELLO_MS;
 
 	for (;;) {
-		fd = try_connect();
+		fd = try_connect(hello_ms);
 		if (fd >= 0)
 			return fd;
+		if (hello_ms < HELLO_MAX_MS)
+			hello_ms += HELLO_MS / 8;
 		if (poll(&p, 1, until(0, RETRY_MS)) > 0)
 			finish(ST_GONE, "the VM is not running");
 		if (now_ms() >= end)
