@@ -17,6 +17,8 @@ class Tap:
         self.count = 0
         self.failed = 0
         self.planned = None
+        if hasattr(out, "reconfigure"):
+            out.reconfigure(errors="backslashreplace")
 
     def plan(self, n):
         """Print the plan: exactly n results will follow."""

@@ -31,8 +31,6 @@ OP_NAMES = {getattr(wire, n): n.lower() for n in (
 EVENT_NAMES = {-1: "none", 1: "created", 2: "deleted", 3: "changed",
                4: "child"}
 
-QUIET = 0.3  # seconds without a frame that count as "nothing came"
-
 
 class Result:
     """A decoded reply: err, zxid (absolute), xid and the record's fields."""
@@ -108,11 +106,11 @@ class Decoder:
         n = self.n
         if op in (wire.CREATE, wire.SYNC):
             path = r.string()
-            return {"path": path}, "path=%s" % path
+            return {"path": path}, "path=%s" % show_path(path)
         if op in (wire.CREATE2, wire.CREATE_CONTAINER, wire.CREATE_TTL):
             path, stat = r.string(), r.stat()
             return {"path": path, "stat": stat}, \
-                "path=%s %s" % (path, n.stat(stat))
+                "path=%s %s" % (show_path(path), n.stat(stat))
         if op in (wire.EXISTS, wire.SET_DATA, wire.SET_ACL):
             stat = r.stat()
             return {"stat": stat}, n.stat(stat)
@@ -126,11 +124,11 @@ class Decoder:
                 "acl=%s %s" % (show_acls(acl), n.stat(stat))
         if op == wire.GET_CHILDREN:
             ch = r.strings()
-            return {"children": ch}, "children=%s" % sorted(ch)
+            return {"children": ch}, "children=%s" % ascii(sorted(ch))
         if op == wire.GET_CHILDREN2:
             ch, stat = r.strings(), r.stat()
             return {"children": ch, "stat": stat}, \
-                "children=%s %s" % (sorted(ch), n.stat(stat))
+                "children=%s %s" % (ascii(sorted(ch)), n.stat(stat))
         if op == wire.ADD_WATCH:
             err = r.int()
             return {"inner": err}, "inner=%d" % err
@@ -220,7 +218,7 @@ class ScriptClient:
         ev = wire.event(f)
         self.events.append(ev)
         self.say("<", "event %s state=%d %s zxid=%s err=%d" % (
-            EVENT_NAMES.get(ev[0], ev[0]), ev[1], ev[2],
+            EVENT_NAMES.get(ev[0], ev[0]), ev[1], show_path(ev[2]),
             self.t.norm.zxid(f.zxid), f.err))
         return ev
 
@@ -338,6 +336,13 @@ class ScriptClient:
     def remove_watches(self, path, kind):
         return self.call(wire.REMOVE_WATCHES, wire.b_path_int(path, kind),
                          "%s type=%d" % (show_path(path), kind))
+
+    def zxid(self):
+        """The server's last zxid, asked for without writing it down."""
+        had = len(self.t.lines)
+        z = self.exists("/zookeeper").zxid
+        del self.t.lines[had:]
+        return z
 
     # -- events of others' writes
 

@@ -27,10 +27,6 @@ def set_data(path, data, version=-1):
     return (SET_DATA, b_set_data(path, data, version))
 
 
-# What ends a list of results: type -1, done, error -1.
-END = struct.pack(">iBi", -1, 1, -1)
-
-
 def codes(r):
     return [x[1] for x in r.results]
 
@@ -66,7 +62,7 @@ def t_empty(t):
     r = a.multi([])
     eq((r.err, r.results), (0, []))
     z = r.zxid
-    eq(a.exists("/").zxid, z)
+    eq(a.zxid(), z)
 
 
 def t_depends_on_itself(t):
@@ -155,7 +151,7 @@ def t_failure_first_and_last(t):
        [wire.NO_NODE, wire.RUNTIME_INCONSISTENCY])
     eq(codes(a.multi([create(p + "/x"), check(p + "/no")])),
        [0, wire.NO_NODE])
-    z = a.exists("/").zxid
+    z = a.zxid()
     r = a.multi([check(p + "/no")])
     eq(r.zxid, z + 1, "a failed multi has a zxid")
 
@@ -209,15 +205,22 @@ def t_malformed(t):
             ("nothing", b"")):
         r = a.call(wire.MULTI, body, name)
         eq((r.err, r.body), (wire.MARSHALLING, b""), name)
-    for name, body in (
-            ("null path", wire.b_multi([create(None)])),
-            ("null path in delete", wire.b_multi([delete(None)]))):
-        r = a.call(wire.MULTI, body, name)
-        eq((r.err, r.body), (wire.MARSHALLING, END), name)
     eq(a.children(p).children, [])
     t.note("the end's type and error do not matter, nor what follows")
     a.call(wire.MULTI, good[:-9] + struct.pack(">iBi", 5, 1, 7) + b"junk")
     eq(a.children(p).children, ["x"])
+
+
+def t_null_path(t):
+    a = t.made_root("a")
+    for op in (create(None), delete(None), check(None)):
+        r = a.multi([create(t.root + "/x"), op])
+        eq(r.err, wire.MARSHALLING)
+    # 3.8 uses up a zxid that no transaction has, and answers with an empty
+    # list besides: neither is for anyone to rely on
+    del t.lines[:]
+    eq(a.children(t.root).children, [])
+    del t.lines[:]
 
 
 def t_one_event_each(t):
@@ -276,7 +279,7 @@ def t_read(t):
         (-1, wire.NO_NODE), (GET_CHILDREN, 0)])
     eq(r.results[0][2]["data"], b"data")
     eq(r.results[3][2]["data"], None)
-    z = a.exists("/").zxid
+    z = a.zxid()
     eq(a.multi_read([]).zxid, z, "a read has no zxid of its own")
 
 
@@ -302,4 +305,6 @@ def t_read_malformed(t):
                        create(t.root + "/x")])):
         r = a.call(wire.MULTI_READ, wire.b_multi(ops), name)
         eq(r.err, wire.MARSHALLING, name)
+        # 3.8 may send the results it had: clients do not read them
+        t.lines[-1] = t.lines[-1].split(" body=")[0]
     eq(a.children(t.root).children, [])

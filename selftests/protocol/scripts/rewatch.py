@@ -33,7 +33,7 @@ def t_missed(t):
     for n in ("same", "set", "gone", "kids", "kidless"):
         a.create(p + "/" + n)
     a.create(p + "/kidless/k")
-    z = b.exists("/").zxid
+    z = b.zxid()
     b.drop()
     a.set(p + "/set", b"1")
     a.delete(p + "/gone")
@@ -71,7 +71,7 @@ def t_exist_watch_of_deleted(t):
     """Created and gone again meanwhile: nothing to tell, the watch waits."""
     a = t.made_root("a")
     p = t.root + "/x"
-    z = a.exists("/").zxid
+    z = a.zxid()
     a.create(p)
     a.delete(p)
     b = t.client("b")
@@ -86,7 +86,7 @@ def t_recreated(t):
     a = t.made_root("a")
     p = t.root + "/x"
     a.create(p)
-    z = a.exists("/").zxid
+    z = a.zxid()
     a.delete(p)
     a.create(p)
     b = t.client("b")
@@ -111,7 +111,7 @@ def t_zxid_edge(t):
 
 def t_acl_is_no_miss(t):
     a = t.made_root("a")
-    z = a.exists("/").zxid
+    z = a.zxid()
     a.set_acl(t.root, wire.OPEN_ACL)
     b = t.client("b")
     set_watches(b, z, "then", data=[t.root], child=[t.root])
@@ -145,7 +145,7 @@ def t_set_watches2(t):
     a = t.made_root("a")
     p = t.root
     a.create(p + "/x")
-    z = a.exists("/").zxid
+    z = a.zxid()
     a.set(p + "/x", b"1")
     a.create(p + "/y")
     b = t.client("b")
@@ -170,7 +170,7 @@ def t_same_path_both(t):
     """A one-shot and a persistent watch of one path in one request."""
     a = t.made_root("a")
     b = t.client("b")
-    z = a.exists("/").zxid
+    z = a.zxid()
     set_watches2(b, z, "now", data=[t.root], persistent=[t.root])
     a.set(t.root, b"1")
     a.set(t.root, b"2")
@@ -183,7 +183,7 @@ def t_events_before_reply(t):
     n = 200
     paths = ["%s/n%03d" % (t.root, i) for i in range(n)]
     a.multi([(wire.CREATE, wire.b_create(x)) for x in paths])
-    z = a.exists("/").zxid
+    z = a.zxid()
     a.multi([(wire.SET_DATA, wire.b_set_data(x, b"1")) for x in paths])
     b = t.client("b")
     r = b.call(wire.SET_WATCHES, wire.b_set_watches(z, data=paths), "x200",
@@ -197,7 +197,7 @@ def t_without_permission(t):
     a = t.made_root("a")
     p = t.root + "/x"
     a.create(p, acl=[ACL(2, "world", "anyone")])
-    z = a.exists("/").zxid
+    z = a.zxid()
     a.set(p, b"1")
     b = t.client("b")
     set_watches(b, z, "then", data=[p], child=[p])
@@ -208,7 +208,7 @@ def t_without_permission(t):
 def t_odd_paths(t):
     """Paths are not looked at; a node that is not there was deleted."""
     b = t.client("b")
-    z = b.exists("/").zxid
+    z = b.zxid()
     paths = ["no-slash", "//", "/x/", "/nul\0"]
     set_watches(b, z, "now", data=paths)
     eq(b.events, [ev(EV_DELETED, x) for x in paths])

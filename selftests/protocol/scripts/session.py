@@ -47,7 +47,7 @@ def t_connect_old_client(t):
     a = t.client("a", read_only=None)
     eq((a.session.size, a.session.read_only), (36, None))
     eq(a.passwd, session_password(a.sid))
-    eq(a.exists("/").err, 0)
+    eq(a.exists("/zookeeper").err, 0)
     a.drop()
     b = a.reconnect("b", read_only=None)
     eq((b.sid, b.session.size), (a.sid, 36))
@@ -116,7 +116,7 @@ def t_reconnect_new_timeout(t):
 
 def t_reconnect_zxid_of_the_past(t):
     a = t.made_root("a")
-    z = a.exists("/").zxid
+    z = a.zxid()
     a.drop()
     eq(a.reconnect("b", last_zxid=z).sid, a.sid)
     eq(a.reconnect("c", last_zxid=1).sid, a.sid)
@@ -128,7 +128,7 @@ def t_reconnect_takes_over(t):
     b = a.reconnect("b")
     eq(b.sid, a.sid)
     assert a.closed(), "the older connection still stands"
-    eq(b.exists("/").err, 0)
+    eq(b.exists("/zookeeper").err, 0)
 
 
 def t_wrong_password(t):
@@ -183,13 +183,13 @@ def _refused(t, payload, text):
 
 def t_zxid_from_the_future(t):
     a = t.client("a")
-    z = a.exists("/").zxid
+    z = a.zxid()
     _refused(t, connect_request(30000, last_zxid=z + 1000), "new session")
     _refused(t, connect_request(30000, last_zxid=2 ** 63 - 1), "new, max")
     _refused(t, connect_request(30000, sid=a.sid, passwd=a.passwd,
                                 last_zxid=z + 1000), "own session")
     t.note("and the connection that stood still stands")
-    eq(a.exists("/").err, 0)
+    eq(a.exists("/zookeeper").err, 0)
     b = t.client("b", last_zxid=-1)
     assert b.sid
 
@@ -278,7 +278,7 @@ def t_close_session(t):
         b.create("%s/e%d" % (t.root, i), flags=wire.EPHEMERAL)
         a.exists("%s/e%d" % (t.root, i), watch=True)
     b.create(t.root + "/p")
-    z = a.exists("/").zxid
+    z = a.zxid()
     r = b.close()
     eq((r.err, r.zxid, r.body), (0, z + 1, b""))
     eq(a.wait_events(3, sort=True),
