@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The scripts that are run against each server, by topic.
+
+A script is a function with a Script (zktest.transcript) as its argument.  It
+holds absolute expectations (eq, assert); what it does and sees is written
+down besides, and compared with what the control saw.
+"""
+
+from . import acl, admin, create, malformed, multi, order, paths, readwrite, \
+    rewatch, session, watch
+
+MODULES = (session, create, readwrite, acl, multi, watch, rewatch, paths,
+           order, malformed, admin)
+
+
+def all_scripts():
+    """(name, function) of every script, in their order of running."""
+    out = []
+    for m in MODULES:
+        short = m.__name__.rsplit(".", 1)[1]
+        for name, func in vars(m).items():
+            if name.startswith("t_"):
+                out.append(("%s-%s" % (short, name[2:].replace("_", "-")),
+                            func))
+    return out
