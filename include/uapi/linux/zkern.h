@@ -21,13 +21,20 @@
  *  A) Every answer is exact at one zxid, which it carries (@zxid). All entries of
  *     one ZKERN_READ, and everything read through one snapshot fd, share one.
  *  B) A transaction (a multi too) is seen whole or not at all.
- *  C) zxids seen through one file never go backwards.
+ *  C) zxids seen through one file never go backwards. Should the owner swap in a
+ *     tree with a lower zxid, files that have seen more get ESTALE until the tree
+ *     has reached that again; a file opened anew reads on at once. ZKERN_INFO
+ *     always says how things are, and neither heeds nor counts.
  *  D) Reads go on while the instance has no owner; @state says so, @age_ms how
  *     long ago the tree last heard from a quorum.
  *  E) A caller sees what the znode's ACL gives to his identities (uid and gid
  *     as the kernel knows them in the initial user namespace, world:anyone) and
  *     nothing else: without READ no data, no child names (EACCES). As in
  *     ZooKeeper, existence and stat of a node are open to all.
+ *
+ * Reading needs the file open for reading, ZKERN_OWN for writing (EBADF). An error
+ * that a look at the tree found (ENOENT, EACCES, EMSGSIZE, ESTALE) fills in the
+ * results too, as far as they are known: the zxid above all.
  *
  * Errors common to all reads: ENOENT no such znode; EACCES by its ACL; EINVAL
  * malformed request or path; E2BIG see above; EMSGSIZE the buffer is too small
@@ -143,7 +150,8 @@ struct zkern_read {
  *          is ESTALE
  * @buf:    [out] entries: __u32 length, bytes; packed. CHILDREN: names; OWNED,
  *          TIMED: whole paths
- * @used, @count: [out] bytes and entries in @buf
+ * @used, @count: [out] bytes and entries in @buf; EMSGSIZE: @used is what the
+ *          first entry wants
  * @more:   [out] 1 if there are more
  */
 struct zkern_list {
@@ -180,7 +188,7 @@ struct zkern_info {
 	__u32 state;
 	__u64 zxid;
 	__u64 digest;			/* of the tree at zxid (DigestCalculator v2) */
-	__u64 age_ms;			/* since a quorum was last heard from */
+	__u64 age_ms;			/* since a quorum was last heard from; ~0: never */
 	__u64 tree;			/* changes when another tree is swapped in */
 	__u64 nodes;
 	__u64 ephemerals;
@@ -200,7 +208,8 @@ struct zkern_info {
  *      EMSGSIZE when not even one fits. Nodes below a parent that the caller may
  *      not READ are left out; data he may not READ is flagged ZKERN_NODE_HIDDEN.
  *      A snapshot can be revoked when it holds back too much memory: ESTALE.
- *      The owner's are not revoked.
+ *      The owner's are not revoked. It lives on when the instance is removed. At
+ *      most 64 of a user (uid) at a time, the owner's not counted.
  * Errors: EMFILE; ENOSPC too many snapshots of this user.
  */
 struct zkern_snapshot {
@@ -240,6 +249,8 @@ struct zkern_node {
  * struct zkern_own - ZKERN_OWN: become the instance's owner with this file.
  * Needs CAP_SYS_ADMIN or the uid that the instance was made for. EBUSY: there is
  * one. Ownership ends when the last copy of the file is closed; the tree stays.
+ * An ORPHANED instance becomes DISCONNECTED; an EMPTY one stays that, readable to
+ * its owner alone, until the first ZKERN_SET_STATE.
  */
 struct zkern_own {
 	__u32 size;
@@ -333,7 +344,8 @@ struct zkern_load {
 
 /**
  * struct zkern_set_state - ZKERN_SET_STATE: what the owner is doing.
- * @heard_ms: how long ago a quorum was heard from
+ * @state: not EMPTY or ORPHANED, which are the kernel's to say
+ * @heard_ms: how long ago a quorum was heard from, ~0: never
  */
 struct zkern_set_state {
 	__u32 size;
@@ -381,21 +393,32 @@ struct zkern_instance {
  * Generic netlink family "zkern", version 1. Attributes as trees:
  *
  * ZKERN_CMD_GET     -> INSTANCE u32, PATH binary, [MIN_ZXID u64]
- *                   <- ZXID u64, STATE u32, STAT binary (struct zkern_stat),
- *                      DATA binary, AGE_MS u64
- * ZKERN_CMD_EXISTS  -> INSTANCE, PATH          <- ZXID, STATE, STAT, AGE_MS
+ *                   <- INSTANCE, ZXID u64, STATE u32, AGE_MS u64, STAT binary
+ *                      (struct zkern_stat), DATA binary (absent: null data);
+ *                      ESTALE if the tree is behind MIN_ZXID, without waiting;
+ *                      EMSGSIZE if the data has more than 65531 bytes
+ * ZKERN_CMD_EXISTS  -> INSTANCE, PATH, [MIN_ZXID]
+ *                   <- INSTANCE, ZXID, STATE, AGE_MS, STAT
  * ZKERN_CMD_CHILDREN (dump) -> INSTANCE, PATH  <- many: ZXID, NAME binary
  * ZKERN_CMD_SUBTREE  (dump) -> INSTANCE, PATH  <- many: ZXID, PATH, STAT, [DATA]
  *                      one zxid for the whole dump; data that does not fit a
- *                      message is left out and TRUNCATED (flag) is there
+ *                      message is left out and TRUNCATED (flag) is there; data
+ *                      that the ACL withholds is left out without it
  * ZKERN_CMD_NEW     -> [INSTANCE], [UID u32]   <- INSTANCE      (CAP_SYS_ADMIN)
  * ZKERN_CMD_DEL     -> INSTANCE, [FORCE flag]                   (CAP_SYS_ADMIN)
- * ZKERN_CMD_STATUS  -> INSTANCE, or as dump all <- INSTANCE, INFO binary
+ * ZKERN_CMD_STATUS  -> INSTANCE, or as dump all <- INSTANCE, STATE, ZXID, INFO binary
  *                      (struct zkern_info)
  * ZKERN_CMD_EVENT   multicast to group "state": INSTANCE, STATE, ZXID, INFO:
  *                   an instance was made, removed (REMOVED flag), or changed its
  *                   state or tree
- * Errors as of the device, with an extended ack that names the attribute.
+ * Errors as of the device, with an extended ack that names the attribute. A dump
+ * of nodes counts as a snapshot of its user, and may be revoked like one.
+ *
+ * Netlink gives no more than the device nodes do: reading takes a sender in the
+ * initial network namespace and nodes that others may read (module parameter
+ * dev_mode), or CAP_SYS_ADMIN. Both the sender's identities and those of whoever
+ * opened the socket must satisfy the ACL. Events go to the initial network
+ * namespace; owner_pid in them is 0.
  */
 #define ZKERN_GENL_NAME		"zkern"
 #define ZKERN_GENL_VERSION	1

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/zkernN: opening, and which function serves which ioctl.
+ *
+ * Reading needs the file open for reading, owning needs it open for writing, so
+ * that the node's mode can part readers from owners. Past that, read.c asks the
+ * ACLs about whoever makes the call, not about whoever opened the file.
+ */
+#include "dev.h"
+
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "file.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+int zkern_struct_in(void *s, size_t ksize, const void __user *arg, u32 *size)
+{
+	if (get_user(*size, (const u32 __user *)arg))
+		return -EFAULT;
+	if (*size < 2 * sizeof(u32))
+		return -EINVAL;
+	if (*size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(s, ksize, arg, *size);
+}
+
+int zkern_struct_out(const void *s, size_t from, size_t ksize, void __user *arg, u32 size)
+{
+	size_t end = min_t(size_t, ksize, size);
+
+	if (end <= from)
+		return 0;
+	return copy_to_user(arg + from, s + from, end - from) ? -EFAULT : 0;
+}
+
+static int dev_open(struct inode *inode, struct file *file)
+{
+	struct zkern_file *zf;
+
+	zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
+	if (!zf)
+		return -ENOMEM;
+	zf->inst = zkern_inst_find(iminor(inode));
+	if (!zf->inst) {
+		kfree(zf);
+		return -ENODEV;
+	}
+	file->private_data = zf;
+	return stream_open(inode, file);
+}
+
+static int dev_release(struct inode *inode, struct file *file)
+{
+	struct zkern_file *zf = file->private_data;
+
+	zkern_owner_release(zf);
+	zkern_inst_put(zf->inst);
+	kfree(zf);
+	return 0;
+}
+
+/* A switch and not a table: ZKERN_GET shall not pay for an indirect call. */
+static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct zkern_file *zf = file->private_data;
+	bool may_read = file->f_mode & FMODE_READ;
+	bool may_own = file->f_mode & FMODE_WRITE;
+	void __user *uarg = (void __user *)arg;
+
+	if (_IOC_TYPE(cmd) != ZKERN_IOC)
+		return -ENOTTY;
+	switch (_IOC_NR(cmd)) {
+	case _IOC_NR(ZKERN_GET):
+		return may_read ? zkern_ioctl_get(zf, uarg) : -EBADF;
+	case _IOC_NR(ZKERN_CHILDREN):
+		return may_read ? zkern_ioctl_children(zf, uarg) : -EBADF;
+	case _IOC_NR(ZKERN_READ):
+		return may_read ? zkern_ioctl_read(zf, uarg) : -EBADF;
+	case _IOC_NR(ZKERN_SNAPSHOT):
+		return may_read ? zkern_ioctl_snapshot(zf, uarg) : -EBADF;
+	case _IOC_NR(ZKERN_INFO):
+		return zkern_ioctl_info(zf, uarg);
+	case _IOC_NR(ZKERN_OWN):
+		return may_own ? zkern_ioctl_own(zf, uarg) : -EBADF;
+	/* from here on the functions want the owner's file, which may do both */
+	case _IOC_NR(ZKERN_APPLY):
+		return zkern_ioctl_apply(zf, uarg);
+	case _IOC_NR(ZKERN_LOAD):
+		return zkern_ioctl_load(zf, uarg);
+	case _IOC_NR(ZKERN_SET_STATE):
+		return zkern_ioctl_set_state(zf, uarg);
+	case _IOC_NR(ZKERN_OWNED):
+		return zkern_ioctl_owned(zf, uarg);
+	case _IOC_NR(ZKERN_TIMED):
+		return zkern_ioctl_timed(zf, uarg);
+	}
+	return -ENOTTY;
+}
+
+const struct file_operations zkern_dev_fops = {
+	.owner = THIS_MODULE,
+	.open = dev_open,
+	.release = dev_release,
+	.unlocked_ioctl = dev_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = no_llseek,
+};

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * At which tree and zxid a read through an open file is exact.
+ *
+ * Guarantee C of the UAPI (zxids seen through one file never go backwards) holds
+ * by itself as long as the tree stays: its zxid only grows. The owner may swap in
+ * a tree with a lower zxid, when his log's tail was cut off. So each file keeps
+ * the highest zxid it has answered with; a file that has seen more than the new
+ * tree has gets ESTALE until that has caught up. A file opened since, or one that
+ * saw less, reads on at once. The owner's own file is exempt: it made the swap.
+ *
+ * Threads that share a file: @seen is loaded first, with acquire, then the tree's
+ * pointer, then its zxid. Whoever raised @seen had read that zxid from that tree
+ * before, so we see that tree or a later one, and no spurious ESTALE.
+ */
+#include "file.h"
+
+#include <linux/atomic.h>
+#include <linux/err.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+static u64 file_seen(const struct zkern_file *zf)
+{
+	/* before the tree and its zxid are looked at; see the head of this file */
+	return smp_load_acquire(&zf->seen);
+}
+
+static int file_see_slow(struct zkern_file *zf, u64 zxid, u64 seen)
+{
+	if (zkern_file_is_owner(zf))
+		return 0;
+	if (zxid < seen)
+		return -ESTALE;
+	while (seen < zxid && !try_cmpxchg64(&zf->seen, &seen, zxid))
+		;
+	return 0;
+}
+
+/* @seen: file_seen() from before @zxid was read. */
+static int file_see(struct zkern_file *zf, u64 zxid, u64 seen)
+{
+	return likely(zxid == seen) ? 0 : file_see_slow(zf, zxid, seen);
+}
+
+/* RCU: the live tree, if this file may see it. */
+static struct zk_tree *file_tree(struct zkern_file *zf, int *err)
+{
+	struct zk_tree *tree = rcu_dereference(zf->inst->tree);
+
+	if (unlikely(!tree))
+		*err = -ENODEV;
+	else if (unlikely(READ_ONCE(zf->inst->state) == ZKERN_STATE_EMPTY) &&
+		 !zkern_file_is_owner(zf))
+		*err = -ESTALE;
+	else
+		return tree;
+	return NULL;
+}
+
+int zkern_file_at(struct zkern_file *zf, struct zkern_at *at)
+{
+	u64 seen;
+	int err;
+
+	if (zf->pinned)
+		return zkern_pinned_at(zf->pinned, at);
+	seen = file_seen(zf);
+	at->tree = file_tree(zf, &err);
+	if (unlikely(!at->tree))
+		return err;
+	at->zxid = zk_tree_zxid(at->tree);
+	return file_see(zf, at->zxid, seen);
+}
+
+int zkern_pin(struct zkern_file *zf, struct zkern_pinned *pinned, struct zkern_pinned **p)
+{
+	u64 seen;
+	int err;
+
+	if (zf->pinned) {
+		*p = zf->pinned;
+		return 0;
+	}
+	seen = file_seen(zf);
+	rcu_read_lock();
+	do {
+		pinned->tree = file_tree(zf, &err);
+		if (!pinned->tree) {
+			rcu_read_unlock();
+			return err;
+		}
+		/* fails only for a tree that has just been swapped out */
+	} while (!zk_tree_tryget(pinned->tree));
+	rcu_read_unlock();
+	pinned->pin.revocable = !zkern_file_is_owner(zf);
+	zk_pin_take(pinned->tree, &pinned->pin);
+	zk_tree_put(pinned->tree);	/* the pin has its own */
+	err = file_see(zf, pinned->pin.zxid, seen);
+	if (err) {
+		zk_pin_drop(pinned->tree, &pinned->pin);
+		return err;
+	}
+	*p = pinned;
+	return 0;
+}
+
+void zkern_unpin(struct zkern_pinned *pinned, struct zkern_pinned *p)
+{
+	if (p == pinned)
+		zk_pin_drop(pinned->tree, &pinned->pin);
+}
+
+int zkern_file_fresh_slow(struct zkern_file *zf, u64 min_zxid, u32 timeout_ms, u32 max_age_ms)
+{
+	int err = 0;
+
+	if (zf->pinned)
+		err = min_zxid > zf->pinned->pin.zxid ? -ESTALE : 0;
+	else if (min_zxid)
+		err = zkern_inst_wait(zf->inst, min_zxid, timeout_ms);
+	if (!err && max_age_ms && zkern_age_ms(zkern_file_heard(zf)) > max_age_ms)
+		err = -ESTALE;
+	return err;
+}
+
+void zkern_stat_fill(struct zkern_stat *out, const struct zk_view *view)
+{
+	const struct zk_stat *st = &view->stat;
+
+	out->czxid = st->czxid;
+	out->mzxid = st->mzxid;
+	out->pzxid = st->pzxid;
+	out->ctime = st->ctime;
+	out->mtime = st->mtime;
+	out->version = st->version;
+	/* DataNode.copyStat(), in arithmetic that wraps as Java's does */
+	out->cversion = 2 * (u32)st->cversion - (u32)st->num_children;
+	out->aversion = st->aversion;
+	out->data_len = view->data_len;
+	out->num_children = st->num_children;
+	out->cversion_stored = st->cversion;
+	out->owner_stored = st->owner;
+	out->ephemeral_owner = st->owner;
+	if (st->owner == ZK_OWNER_CONTAINER ||
+	    (st->owner & ZK_OWNER_TTL_MASK) == ZK_OWNER_TTL_MASK)
+		out->ephemeral_owner = 0;
+}
+
+char *zkern_path_in(char small[ZKERN_PATH_SMALL], u64 uptr, u32 len)
+{
+	char *path = small;
+
+	if (!len || len > ZKERN_PATH_MAX)
+		return ERR_PTR(-EINVAL);
+	if (unlikely(len > ZKERN_PATH_SMALL)) {
+		path = kvmalloc(len, GFP_KERNEL_ACCOUNT);
+		if (!path)
+			return ERR_PTR(-ENOMEM);
+	}
+	if (copy_from_user(path, u64_to_user_ptr(uptr), len)) {
+		zkern_path_free(small, path);
+		return ERR_PTR(-EFAULT);
+	}
+	if (path[0] != '/') {
+		zkern_path_free(small, path);
+		return ERR_PTR(-EINVAL);
+	}
+	return path;
+}
+
+/* The rules of PathUtils.validatePath() that need no table of characters. */
+int zkern_path_error(const char *path, u32 len)
+{
+	u32 i, start = 1;
+
+	if (path[0] != '/')
+		return -EINVAL;
+	if (len == 1)
+		return -ENOENT;
+	for (i = 1; i <= len; i++) {
+		if (i < len && path[i] == '\0')
+			return -EINVAL;
+		if (i < len && path[i] != '/')
+			continue;
+		if (i == start || (i == start + 1 && path[start] == '.') ||
+		    (i == start + 2 && path[start] == '.' && path[start + 1] == '.'))
+			return -EINVAL;
+		start = i + 1;
+	}
+	return -ENOENT;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What an open file is to the functions that read: the live tree of an instance
+ * (device nodes) or one zxid of a pinned tree (snapshots). dev.c and snapshot.c
+ * make them, read.c and owner.c use them.
+ */
+#ifndef ZKERN_FILE_H
+#define ZKERN_FILE_H
+
+#include <linux/mm.h>
+#include <linux/types.h>
+
+#include "instance.h"
+
+struct zkern_owner;
+
+/* A zxid held readable; the pin holds the tree. */
+struct zkern_pinned {
+	struct zk_tree *tree;
+	struct zk_pin pin;
+};
+
+/**
+ * struct zkern_file - one open file.
+ * @inst:     reference held
+ * @pinned:   snapshot: what it shows; NULL: the live tree
+ * @seen:     the highest zxid that an answer through this file has carried, see
+ *            zkern_file_see(). Unused in snapshots
+ * @heard_ns: snapshot: when a quorum had last been heard from as it was made
+ * @generation: snapshot: of the tree that it shows
+ * @own:      the owner's: its buffers and the tree it builds; under inst->lock
+ * @owner:    sees and does all: the owner's file, or a snapshot that it made
+ */
+struct zkern_file {
+	struct zkern_inst *inst;
+	struct zkern_pinned *pinned;
+	u64 seen;
+	s64 heard_ns;
+	u64 generation;
+	struct zkern_owner *own;
+	bool owner;
+};
+
+static inline bool zkern_file_is_owner(const struct zkern_file *zf)
+{
+	return READ_ONCE(zf->owner);
+}
+
+static inline s64 zkern_file_heard(const struct zkern_file *zf)
+{
+	return zf->pinned ? zf->heard_ns : READ_ONCE(zf->inst->heard_ns);
+}
+
+/* ------------------------------------------------------------ dev.c */
+
+/*
+ * The part of struct copying that every command shares: the size in the first
+ * word, and what of the struct the caller knows. @size [out]. Sleeps. Returns 0,
+ * -EFAULT, -EINVAL (shorter than the two first words), -E2BIG.
+ */
+int zkern_struct_in(void *s, size_t ksize, const void __user *arg, u32 *size);
+/* Writes back @s from @from on, as far as the caller's struct reaches. Sleeps. */
+int zkern_struct_out(const void *s, size_t from, size_t ksize, void __user *arg, u32 size);
+
+#define zkern_struct_out_from(s, member, arg, size)	({		\
+	typeof(s) __s = (s);						\
+									\
+	zkern_struct_out(__s, offsetof(typeof(*__s), member), sizeof(*__s), arg, size); \
+})
+
+/* ------------------------------------------------------------ file.c */
+
+/* What a read is exact at. */
+struct zkern_at {
+	struct zk_tree *tree;
+	u64 zxid;
+};
+
+/*
+ * RCU: the tree and zxid that a read through @zf has to use now, and takes note
+ * that the file has seen it. Errors: -ENODEV; -ESTALE: there is no tree yet, the
+ * tree is behind what this file has seen, or the snapshot was revoked.
+ */
+int zkern_file_at(struct zkern_file *zf, struct zkern_at *at);
+
+/*
+ * For reads that leave their RCU section between two looks: holds the live tree's
+ * zxid in @pinned until zkern_unpin(). For a snapshot, *@p is its own pin and
+ * nothing is taken. Errors as zkern_file_at().
+ */
+int zkern_pin(struct zkern_file *zf, struct zkern_pinned *pinned, struct zkern_pinned **p);
+/* Drops what zkern_pin() took into @pinned; @p is what it gave. */
+void zkern_unpin(struct zkern_pinned *pinned, struct zkern_pinned *p);
+
+/* RCU, first thing in each section: -ESTALE once the pin was revoked. */
+static inline int zkern_pinned_at(const struct zkern_pinned *p, struct zkern_at *at)
+{
+	at->tree = p->tree;
+	at->zxid = p->pin.zxid;
+	return zk_pin_valid(&p->pin) ? 0 : -ESTALE;
+}
+
+/*
+ * Waits for @min_zxid, then checks @max_age_ms (both 0: nothing to do). Sleeps.
+ * Errors: -ETIMEDOUT, -EINTR, -ENODEV, -ESTALE.
+ */
+int zkern_file_fresh_slow(struct zkern_file *zf, u64 min_zxid, u32 timeout_ms, u32 max_age_ms);
+
+static inline int zkern_file_fresh(struct zkern_file *zf, u64 min_zxid, u32 timeout_ms,
+				   u32 max_age_ms)
+{
+	if (likely(!min_zxid && !max_age_ms))
+		return 0;
+	return zkern_file_fresh_slow(zf, min_zxid, timeout_ms, max_age_ms);
+}
+
+/* Any: a stat as clients are shown it. */
+void zkern_stat_fill(struct zkern_stat *out, const struct zk_view *view);
+
+#define ZKERN_PATH_SMALL	256
+
+/*
+ * A path from user space: into @small if it fits there, else into memory that
+ * zkern_path_free() frees. Sleeps. Checks only what is cheap; call
+ * zkern_path_error() when nothing was found under it. Returns it or an ERR_PTR:
+ * -EINVAL, -ENOMEM, -EFAULT.
+ */
+char *zkern_path_in(char small[ZKERN_PATH_SMALL], u64 uptr, u32 len);
+
+static inline void zkern_path_free(const char *small, char *path)
+{
+	if (path != small)
+		kvfree(path);
+}
+
+/* Any: why nothing was found at @path: -ENOENT, or -EINVAL if nothing can be. */
+int zkern_path_error(const char *path, u32 len);
+
+/* ------------------------------------------------------------ read.c */
+
+/* Commands of both kinds of file. @arg: the caller's struct. Sleep. */
+long zkern_ioctl_info(struct zkern_file *zf, void __user *arg);
+long zkern_ioctl_get(struct zkern_file *zf, void __user *arg);
+long zkern_ioctl_read(struct zkern_file *zf, void __user *arg);
+
+/* ------------------------------------------------------------ list.c */
+
+long zkern_ioctl_children(struct zkern_file *zf, void __user *arg);
+/* The owner's lists. -EPERM for others. */
+long zkern_ioctl_owned(struct zkern_file *zf, void __user *arg);
+long zkern_ioctl_timed(struct zkern_file *zf, void __user *arg);
+
+/* ------------------------------------------------------------ snapshot.c */
+
+long zkern_ioctl_snapshot(struct zkern_file *zf, void __user *arg);
+
+/* ------------------------------------------------------------ owner.c */
+
+long zkern_ioctl_own(struct zkern_file *zf, void __user *arg);
+long zkern_ioctl_apply(struct zkern_file *zf, void __user *arg);
+long zkern_ioctl_load(struct zkern_file *zf, void __user *arg);
+long zkern_ioctl_set_state(struct zkern_file *zf, void __user *arg);
+/* The last copy of the file is being closed: gives up what it owns. Sleeps. */
+void zkern_owner_release(struct zkern_file *zf);
+
+#endif

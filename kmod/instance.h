@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One instance: one tree, at most one owner, and what its readers wait for.
+ *
+ * Who may touch what
+ *   inst->lock      everything the owner does, and the end of the instance. It
+ *                   is held over whole batches; nothing a reader does takes it.
+ *   inst->meta_lock label and pid of the owner. A leaf, never held for long.
+ *   inst->tree      read under RCU, replaced under inst->lock. NULL: the instance
+ *                   was removed. The pointer owns a reference to the tree.
+ *   inst->state,    read with READ_ONCE(), written under inst->lock.
+ *   heard_ns
+ *
+ * Registered instances are in a table that only instance.c sees. An open file, a
+ * snapshot and a running netlink dump each hold a reference; the memory of an
+ * instance outlives its removal until the last of them goes.
+ */
+#ifndef ZKERN_INSTANCE_H
+#define ZKERN_INSTANCE_H
+
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/uidgid.h>
+#include <linux/wait.h>
+#include <linux/zkern.h>
+
+#include "tree/tree.h"
+
+struct cred;
+struct pid;
+struct zkern_file;
+
+#define ZKERN_NEVER_HEARD	S64_MIN
+
+struct zkern_inst {
+	struct zk_tree __rcu *tree;
+	u32 state;			/* enum zkern_state */
+	u32 id;
+	s64 heard_ns;			/* boot time (may lie before boot), or ZKERN_NEVER_HEARD */
+	u64 generation;			/* of the tree: grows with each swap */
+	wait_queue_head_t wait;		/* for a zxid, a state, or the end */
+
+	struct mutex lock;		/* the owner's doings, and the end */
+	struct zkern_file *owner;	/* under lock */
+	kuid_t owner_uid;		/* who may own it; INVALID_UID: CAP_SYS_ADMIN only */
+
+	spinlock_t meta_lock;		/* owner_pid, label */
+	struct pid *owner_pid;
+	u8 label[sizeof_field(struct zkern_info, label)];
+
+	atomic_t snapshots;
+	struct kref ref;
+};
+
+/*
+ * Makes an instance and its device node. @want: the number, or ~0 for the lowest
+ * free one; @uid: may own it besides CAP_SYS_ADMIN, ~0: nobody. The caller has
+ * checked the privilege. Sleeps. Returns the number, -EEXIST, -ENOSPC, -EINVAL
+ * or -ENOMEM.
+ */
+int zkern_inst_new(u32 want, u32 uid);
+
+/*
+ * Removes an instance: from here on its files answer ENODEV; snapshots go on.
+ * @force: also when it has an owner (else -EBUSY). Sleeps. -ENODEV: no such.
+ */
+int zkern_inst_del(u32 id, bool force);
+
+/* Any: a reference to a registered instance, or NULL. Sleeps. */
+struct zkern_inst *zkern_inst_find(u32 id);
+/* Any: the first registered instance with a number of at least @id, or NULL. */
+struct zkern_inst *zkern_inst_next(u32 id);
+void zkern_inst_get(struct zkern_inst *inst);
+void zkern_inst_put(struct zkern_inst *inst);
+
+/*
+ * Waits until the tree has reached @min_zxid (and has a tree to show), bounded by
+ * @timeout_ms (0: not bounded). Returns 0, -ETIMEDOUT, -EINTR or -ENODEV.
+ */
+int zkern_inst_wait(struct zkern_inst *inst, u64 min_zxid, u32 timeout_ms);
+
+/*
+ * Any: wakes those who wait for what has just been published. Cheap when there
+ * are none. The caller has published before.
+ */
+static inline void zkern_inst_wake(struct zkern_inst *inst)
+{
+	if (wq_has_sleeper(&inst->wait))
+		wake_up_all(&inst->wait);
+}
+
+/* Under inst->lock: changes the state, wakes and tells the world if it is new. */
+void zkern_inst_set_state(struct zkern_inst *inst, u32 state);
+
+/*
+ * Under inst->lock: takes over the caller's reference to @tree and puts it in the
+ * place of the present one. Readers in flight end on the old one.
+ */
+void zkern_inst_swap_tree(struct zkern_inst *inst, struct zk_tree *tree);
+
+/* Any: a new tree with the module's limits, or NULL. Sleeps. */
+struct zk_tree *zkern_tree_alloc(void);
+
+/*
+ * Any: how long ago, in ms, @heard_ns was; ~0 for never. To the tick, and rather
+ * too old than too young.
+ */
+u64 zkern_age_ms(s64 heard_ns);
+/* Any: the heard_ns of something heard @ms ago; ~0 is never. */
+s64 zkern_heard_ns(u64 ms);
+
+/*
+ * Any: everything but what the caller's position gives (pid namespace: the
+ * current task's, if @pid). Sleeps not. -ENODEV after the removal.
+ */
+int zkern_inst_info(struct zkern_inst *inst, struct zkern_info *info, bool pid);
+
+/*
+ * Whether readers that come past the device node (netlink) may read at all: what
+ * the node's mode says of others.
+ */
+bool zkern_inst_open_to_all(void);
+
+/* @fops: of the instances' device nodes */
+int zkern_inst_init(const struct file_operations *fops);
+/* Removes all instances. No file may be open (the module is going). */
+void zkern_inst_exit(void);
+
+#endif

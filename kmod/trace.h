@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tracepoints. They cost a patched-out jump while nobody listens; nothing is
+ * computed for them outside of trace_zkern_*_enabled().
+ *
+ * Paths are cut to ZKERN_TRACE_PATH bytes.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM zkern
+
+#if !defined(ZKERN_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define ZKERN_TRACE_H
+
+#include <linux/minmax.h>
+#include <linux/tracepoint.h>
+#include <linux/zkern.h>
+
+#ifndef ZKERN_TRACE_PATH
+#define ZKERN_TRACE_PATH	255
+
+/* What a zkern_read was; beside the commands of the device, those of netlink. */
+#define ZKERN_TRACE_GET		0
+#define ZKERN_TRACE_EXISTS	1
+#define ZKERN_TRACE_ACL		2
+#define ZKERN_TRACE_CHILDREN	3
+#define ZKERN_TRACE_SUBTREE	4
+#define ZKERN_TRACE_DUMP	5	/* read(2) of a snapshot: @path is its top */
+#endif
+
+#define show_zkern_read(op)			\
+	__print_symbolic(op,			\
+		{ ZKERN_TRACE_GET, "get" },	\
+		{ ZKERN_TRACE_EXISTS, "exists" }, \
+		{ ZKERN_TRACE_ACL, "acl" },	\
+		{ ZKERN_TRACE_CHILDREN, "children" }, \
+		{ ZKERN_TRACE_SUBTREE, "subtree" }, \
+		{ ZKERN_TRACE_DUMP, "dump" })
+
+#define show_zkern_state(state)					\
+	__print_symbolic(state,					\
+		{ ZKERN_STATE_EMPTY, "empty" },			\
+		{ ZKERN_STATE_LEADING, "leading" },		\
+		{ ZKERN_STATE_FOLLOWING, "following" },		\
+		{ ZKERN_STATE_OBSERVING, "observing" },		\
+		{ ZKERN_STATE_DISCONNECTED, "disconnected" },	\
+		{ ZKERN_STATE_ORPHANED, "orphaned" },		\
+		{ ZKERN_STATE_STANDALONE, "standalone" })
+
+/*
+ * One node or child list read. @zxid: that the answer is exact at; @bytes of
+ * data or entries handed over; @ns that it took.
+ */
+TRACE_EVENT(zkern_read,
+	TP_PROTO(u32 instance, u32 op, const char *path, u32 path_len, u64 zxid, u32 bytes,
+		 int err, u64 ns),
+
+	TP_ARGS(instance, op, path, path_len, zxid, bytes, err, ns),
+
+	TP_STRUCT__entry(
+		__field(u32, instance)
+		__field(u32, op)
+		__field(u64, zxid)
+		__field(u64, ns)
+		__field(u32, bytes)
+		__field(int, err)
+		__string_len(path, path, min_t(u32, path_len, ZKERN_TRACE_PATH))
+	),
+
+	TP_fast_assign(
+		__entry->instance = instance;
+		__entry->op = op;
+		__entry->zxid = zxid;
+		__entry->ns = ns;
+		__entry->bytes = bytes;
+		__entry->err = err;
+		__assign_str_len(path, path, min_t(u32, path_len, ZKERN_TRACE_PATH));
+	),
+
+	TP_printk("instance=%u op=%s path=%s zxid=0x%llx bytes=%u err=%d ns=%llu",
+		  __entry->instance, show_zkern_read(__entry->op), __get_str(path),
+		  __entry->zxid, __entry->bytes, __entry->err, __entry->ns)
+);
+
+/* One transaction applied, or refused (@err; then nothing of it is there). */
+TRACE_EVENT(zkern_apply,
+	TP_PROTO(u32 instance, u64 zxid, u32 n_ops, int err, u64 ns),
+
+	TP_ARGS(instance, zxid, n_ops, err, ns),
+
+	TP_STRUCT__entry(
+		__field(u64, zxid)
+		__field(u64, ns)
+		__field(u32, instance)
+		__field(u32, n_ops)
+		__field(int, err)
+	),
+
+	TP_fast_assign(
+		__entry->instance = instance;
+		__entry->zxid = zxid;
+		__entry->n_ops = n_ops;
+		__entry->err = err;
+		__entry->ns = ns;
+	),
+
+	TP_printk("instance=%u zxid=0x%llx ops=%u err=%d ns=%llu", __entry->instance,
+		  __entry->zxid, __entry->n_ops, __entry->err, __entry->ns)
+);
+
+/* An instance was made, or its state or tree changed. */
+TRACE_EVENT(zkern_state,
+	TP_PROTO(u32 instance, u32 state, u64 zxid),
+
+	TP_ARGS(instance, state, zxid),
+
+	TP_STRUCT__entry(
+		__field(u64, zxid)
+		__field(u32, instance)
+		__field(u32, state)
+	),
+
+	TP_fast_assign(
+		__entry->instance = instance;
+		__entry->state = state;
+		__entry->zxid = zxid;
+	),
+
+	TP_printk("instance=%u state=%s zxid=0x%llx", __entry->instance,
+		  show_zkern_state(__entry->state), __entry->zxid)
+);
+
+/* A snapshot was made (@open) or closed. */
+TRACE_EVENT(zkern_snapshot,
+	TP_PROTO(u32 instance, bool open, u64 zxid, bool revoked),
+
+	TP_ARGS(instance, open, zxid, revoked),
+
+	TP_STRUCT__entry(
+		__field(u64, zxid)
+		__field(u32, instance)
+		__field(bool, open)
+		__field(bool, revoked)
+	),
+
+	TP_fast_assign(
+		__entry->instance = instance;
+		__entry->open = open;
+		__entry->zxid = zxid;
+		__entry->revoked = revoked;
+	),
+
+	TP_printk("instance=%u %s zxid=0x%llx%s", __entry->instance,
+		  __entry->open ? "open" : "close", __entry->zxid,
+		  __entry->revoked ? " revoked" : "")
+);
+
+#endif
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH kmod
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
