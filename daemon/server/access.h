@@ -18,6 +18,9 @@ bool access_allowed(const u8 *acl, u32 acl_len, u32 perms, const struct auth_set
  * ACL since: read it again; never on the core thread), or the store's error. */
 int access_check(struct store *st, const char *path, u32 len, const struct store_node *node,
 		 u32 perms, const struct auth_set *auth);
+/* Drops what this thread has cached of @st's ACLs; only needed where another store
+ * may later be at the same address (tests). */
+void access_forget(const struct store *st);
 /* A client's ACL for a create or setACL: validates and expands "auth", writes the
  * vector<ACL> to store into @out. An enum zk_error: ZOK, ZINVALIDACL,
  * ZMARSHALLINGERROR (malformed, or where the Java server trips over a null), or
