@@ -9,15 +9,22 @@
 #include "daemon/server/request.h"
 #include "daemon/store/store.h"
 
+/* skipACL of the configuration; once, before other threads run. */
+void access_configure(bool skip_acl);
 /* Whether @auth has any of @perms by the ACL @acl (jute vector<ACL>). */
 bool access_allowed(const u8 *acl, u32 acl_len, u32 perms, const struct auth_set *auth);
 /* The same for a node just read: looks its ACL up by node->acl_id in a per-thread
- * cache and asks the store only on a miss. 0, -EACCES, or the store's error. */
+ * cache and asks the store only on a miss. 0, -EACCES, -EAGAIN (the node got another
+ * ACL since: read it again; never on the core thread), or the store's error. */
 int access_check(struct store *st, const char *path, u32 len, const struct store_node *node,
 		 u32 perms, const struct auth_set *auth);
+/* Drops what this thread has cached of @st's ACLs; only needed where another store
+ * may later be at the same address (tests). */
+void access_forget(const struct store *st);
 /* A client's ACL for a create or setACL: validates and expands "auth", writes the
- * vector<ACL> to store into @out. ZOK, ZINVALIDACL (enum zk_error), or negative
- * errno below -1000 never. */
+ * vector<ACL> to store into @out. An enum zk_error: ZOK, ZINVALIDACL,
+ * ZMARSHALLINGERROR (malformed, or where the Java server trips over a null), or
+ * ZSYSTEMERROR (memory). */
 s32 access_fixup(const u8 *acl, u32 acl_len, const struct auth_set *auth, struct jw *out);
 /* addauth: a new set with @scheme's proof added, or NULL with *err set to an
  * enum zk_error (ZAUTHFAILED). @super_digest may be NULL. */

@@ -27,14 +27,21 @@ bool read_is_read(s32 op);
 bool read_wants_watch(s32 op, const u8 *body, u32 len);
 /*
  * Appends the whole reply frame (length, header, body) to @out and fills @watch
- * (may be NULL). Negative errno only for what must close the connection (memory,
- * malformed request); protocol errors are in the frame. Any thread with
+ * (may be NULL). @session: who asks, for getEphemerals. Any thread with
  * store_thread_init(); keeps a per-thread cache of ACLs.
+ *
+ * Protocol errors, malformed requests among them (ZMARSHALLINGERROR), are in the
+ * frame. Negative errno, with nothing appended: -EAGAIN, on other threads than the
+ * core's only: the answer takes several looks at the store, and transactions kept
+ * coming between; let the core thread answer. All others close the connection
+ * (-ENOMEM, -EMSGSIZE, the store's own).
  */
-int read_answer(struct store *st, const struct auth_set *auth, s32 xid, s32 op,
-		const u8 *body, u32 len, struct jw *out, struct read_watch *watch);
+int read_answer(struct store *st, const struct auth_set *auth, u64 session, s32 xid,
+		s32 op, const u8 *body, u32 len, struct jw *out,
+		struct read_watch *watch);
 
-/* Writes the 68 bytes of a Stat as a client sees it. */
+/* Writes the 68 bytes of a Stat as a client sees it (DataNode.copyStat). @data_len:
+ * -1 for null data. */
 void stat_put(u8 *p, const struct zk_stat *st, s32 data_len);
 
 #endif

@@ -6,18 +6,26 @@
  *   I/O -> core   struct request, through core_submit() (any I/O thread)
  *   core -> I/O   struct message, through conn_post() (core thread only)
  *
- * Order on one connection. The I/O thread keeps a FIFO of the requests it has
- * read. A plain read (no watch) at the head is answered by the I/O thread itself
- * from the store; whatever else was sent to the core when it was read, and its
- * place in the FIFO waits for the core's MSG_REPLY. The core answers one
- * connection's requests in the order in which they were submitted. So replies
- * leave in request order, and writes are pipelined.
+ * Order on one connection. A plain read (no watch) or a ping that comes while the
+ * core has nothing of this connection is answered by the I/O thread itself, from
+ * the store. Whatever else is sent to the core at once, and so is a plain read or
+ * a ping that comes after it: run earlier it would miss a write of the same client,
+ * run later it would see one that the client sent after it. The core answers one
+ * connection's requests in the order in which they were submitted, each read on
+ * the tree as of its place in that order. So replies leave in request order, and
+ * writes are pipelined.
  *
  * Watch before data. The core posts the events of transaction Z before it
  * publishes Z in the store. An I/O thread that answered a read at zxid Z drains
  * its queue and sends the connection's events with zxid <= Z before that reply,
- * later ones after it. A read that sets a watch runs on the core thread, where no
- * transaction can come between.
+ * later ones after it (daemon/client/io.c proves it). A read that sets a watch
+ * runs on the core thread, where no transaction can come between.
+ *
+ * A session's end. The core posts MSG_CLOSE to the session's connection before it
+ * hands the session to call_rcu(). An I/O thread takes its messages and touches
+ * sessions in one RCU section, in this order, so it never touches a freed one.
+ * The pointer in a request may be stale when the core reads it; the core looks at
+ * what it knows of the conn instead.
  *
  * Lifetime. struct conn is reference counted; the core holds a reference from the
  * connect request until it has handled REQ_GONE, requests and messages hold one
