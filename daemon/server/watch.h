@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Watches: who wants to hear of what (WatchManager.java, twice: data watches and
+ * child watches). Core thread only; knows nothing of connections: a watcher is a
+ * number that belongs to an opaque owner.
+ *
+ * Kinds of watch, per table, path and watcher at most one (the last one set):
+ * standard (fires once), persistent, persistent recursive (fires for everything
+ * below too, and never for a change of children).
+ *
+ * Memory. A watched path costs 32 bytes and its name; its watchers are sets of
+ * numbers (wset.h). There is no list of paths per watcher: one that goes is marked
+ * dead at once, hears nothing more, and is swept out of the sets a few paths at a
+ * time by watch_sweep(); only then is its number given out again.
+ */
+#ifndef ZKD_SERVER_WATCH_H
+#define ZKD_SERVER_WATCH_H
+
+#include <linux/types.h>
+
+struct watches;
+
+enum watch_table {
+	WATCH_DATA,
+	WATCH_CHILD,
+};
+
+enum watch_mode {
+	WATCH_STANDARD,
+	WATCH_PERSISTENT,
+	WATCH_RECURSIVE,
+};
+
+#define WATCHER_NONE	(~0U)
+
+struct watches *watches_new(void);
+void watches_free(struct watches *w);
+
+/* A number for @owner (not NULL), or WATCHER_NONE when memory is short. */
+u32 watcher_new(struct watches *w, void *owner);
+/* The watcher and all its watches go. */
+void watcher_gone(struct watches *w, u32 id);
+
+/* 1: new, 0: there was one already (its mode is now @mode), -ENOMEM. */
+int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, u32 id,
+	      enum watch_mode mode);
+/* Whether there was one. */
+bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 len, u32 id);
+/* Whether anybody has one on exactly this path: what 3.8's checkWatches asks. */
+bool watch_any(const struct watches *w, enum watch_table t, const char *path, u32 len);
+
+/*
+ * Fires @event (enum EVENT_*) of @path: calls @fn for the owner of each watcher
+ * that is to hear of it, once each, and removes the standard watches. Watchers that
+ * had @stamp already are passed over, and those that are told now get it: one stamp
+ * for two tables is DataTree.deleteNode's "processed". Take stamps with
+ * watch_stamp(). @fn must not change watches.
+ */
+u32 watch_stamp(struct watches *w);
+void watch_fire(struct watches *w, enum watch_table t, int event, const char *path, u32 len,
+		u32 stamp, void (*fn)(void *arg, void *owner), void *arg);
+
+/* False: nobody watches anything, nothing can fire. */
+bool watches_exist(const struct watches *w);
+/* Sweeps dead watchers out of about @rows table rows; true: there is more to do. */
+bool watch_sweep(struct watches *w, u32 rows);
+
+struct watch_counts {
+	u64 watches;		/* both tables, of living watchers */
+	u64 paths;		/* rows, those of the dead included until swept */
+};
+void watch_counts(const struct watches *w, struct watch_counts *c);
+/* Memory of all of it; walks the whole table. */
+u64 watch_bytes(const struct watches *w);
+
+#endif
