@@ -55,14 +55,22 @@ struct zk_tree;
 struct zk_node;
 struct zk_acl;
 
-/* Longest path in bytes, without a terminating NUL (DataTree has no limit of its
- * own; jute.maxbuffer of 1 MiB bounds a request, and this bounds our stacks). */
+/*
+ * Longest path in bytes, without a terminating NUL (DataTree has no limit of its
+ * own; jute.maxbuffer of 1 MiB bounds a request, and this bounds our stacks).
+ */
 #define ZK_PATH_MAX	(1024 * 1024)
+
+/* Longest ACL in jute, and longest data: what a transaction must not exceed. */
+#define ZK_ACL_MAX	(1024 * 1024)
+#define ZK_DATA_MAX	(1024 * 1024 * 1024)
 
 #define ZK_ZXID_LATEST	(~0ULL)	/* the writer's own view: linked, maybe unpublished */
 
-/* ephemeralOwner as stored (EphemeralType.java): container and TTL nodes are
- * told by it; clients are shown 0 for them. */
+/*
+ * ephemeralOwner as stored (EphemeralType.java): container and TTL nodes are
+ * told by it; clients are shown 0 for them.
+ */
 #define ZK_OWNER_CONTAINER	0x8000000000000000ULL
 #define ZK_OWNER_TTL_MASK	0xff00000000000000ULL
 
@@ -119,6 +127,14 @@ struct zk_acl {
 
 /* ------------------------------------------------------------ life, state */
 
+/*
+ * Before the first and after the last tree: slab caches and the workqueue that
+ * reclaims. Sleep. -ENOMEM. Each home calls them once; zk_tree_exit() waits for
+ * dropped trees to be gone, and complains if one is still referred to.
+ */
+int zk_tree_init(void);
+void zk_tree_exit(void);
+
 struct zk_tree_params {
 	u64 retain_limit;	/* bytes that pins may hold back; 0: 256 MiB */
 };
@@ -135,15 +151,19 @@ struct zk_tree_stats {
 	u64 owners;		/* sessions with ephemerals */
 };
 
-/* A tree with only the root "/" (no data: empty, ACL world:anyone all, all
+/*
+ * A tree with only the root "/" (no data: empty, ACL world:anyone all, all
  * zeros in its stat) at zxid 0. Sleeps. Returns NULL when memory is short. The
- * caller owns one reference. */
+ * caller owns one reference.
+ */
 struct zk_tree *zk_tree_alloc(const struct zk_tree_params *params);
 /* any; _get never fails on a tree the caller already has a reference to. */
 struct zk_tree *zk_tree_get(struct zk_tree *tree);
-/* Drops a reference; the last one frees the tree after a grace period. Readers
+/*
+ * Drops a reference; the last one frees the tree after a grace period. Readers
  * that found the tree by RCU must take a reference with _tryget or stay in the
- * same RCU section. May be called from atomic context. */
+ * same RCU section. May be called from atomic context.
+ */
 void zk_tree_put(struct zk_tree *tree);
 bool zk_tree_tryget(struct zk_tree *tree);
 
@@ -181,13 +201,17 @@ bool zk_pin_valid(const struct zk_pin *pin);
 
 /* ------------------------------------------------------------ reading (RCU) */
 
-/* RCU: the node at @path (absolute, not NUL-terminated, any bytes; "/" is the
- * root) as of @zxid, or NULL. A malformed path finds nothing. */
+/*
+ * RCU: the node at @path (absolute, not NUL-terminated, any bytes; "/" is the
+ * root) as of @zxid, or NULL. A malformed path finds nothing.
+ */
 struct zk_node *zk_lookup(struct zk_tree *tree, const char *path, size_t len, u64 zxid);
 /* RCU: fill @view for a node; false if it does not exist at @zxid. */
 bool zk_view(const struct zk_node *node, u64 zxid, struct zk_view *view);
-/* RCU: children that exist at @zxid, in order of their creation. zk_next_child
- * takes a child that existed at @zxid when found (same section, or pinned). */
+/*
+ * RCU: children that exist at @zxid, in order of their creation. zk_next_child
+ * takes a child that existed at @zxid when found (same section, or pinned).
+ */
 struct zk_node *zk_first_child(const struct zk_node *parent, u64 zxid);
 struct zk_node *zk_next_child(const struct zk_node *child, u64 zxid);
 /* RCU: the node after @node in pre-order within @top's subtree at @zxid, or NULL. */
@@ -197,8 +221,10 @@ struct zk_node *zk_next_preorder(const struct zk_node *top, const struct zk_node
 struct zk_node *zk_parent(const struct zk_node *node);
 /* RCU: a node's own name (not NUL-terminated; "" for the root). */
 const char *zk_name(const struct zk_node *node, u32 *len);
-/* RCU: writes the absolute path into @buf if it fits in @cap; returns its length
- * either way. "/" for the root. */
+/*
+ * RCU: writes the absolute path into @buf if it fits in @cap; returns its length
+ * either way. "/" for the root.
+ */
 size_t zk_path(const struct zk_node *node, char *buf, size_t cap);
 /* RCU: ephemerals of a session as of @zxid. */
 struct zk_node *zk_first_owned(struct zk_tree *tree, u64 owner, u64 zxid);
@@ -242,9 +268,11 @@ struct zk_op {
 	u64 owner;
 };
 
-#define ZK_TXN_REPLAY	1	/* replay over a fuzzy snapshot: an operation that
-				 * finds its work done or its node gone is passed
-				 * over as DataTree.processTxn does, not refused */
+/*
+ * Replay over a fuzzy snapshot: an operation that finds its work done or its node
+ * gone is passed over as DataTree.processTxn does, not refused.
+ */
+#define ZK_TXN_REPLAY	1
 
 /**
  * struct zk_txn - one committed transaction.
@@ -293,9 +321,11 @@ int zk_tree_load(struct zk_tree *tree, const char *path, size_t path_len,
 		 const struct zk_view *view, const u8 *acl, u32 acl_len);
 void zk_tree_load_done(struct zk_tree *tree, u64 zxid);
 
-/* Frees what can be freed now; runs by itself after grace periods. Sleeps. For
+/*
+ * Frees what can be freed now; runs by itself after grace periods. Sleeps. For
  * tests and for a writer that wants to wait: with @wait, returns only when
- * nothing is retained that no pin holds. */
+ * nothing is retained that no pin holds.
+ */
 void zk_tree_reclaim(struct zk_tree *tree, bool wait);
 
 #endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the mimic headers in compat/linux/ cannot do inline: warnings, memory,
+ * hashes, random bytes.
+ */
+#include <linux/bug.h>
+#include <linux/crc32.h>
+#include <linux/kernel.h>
+#include <linux/lockdep.h>
+#include <linux/random.h>
+#include <linux/rcupdate.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+
+#include <endian.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+__thread char compat_thread;
+
+static void report(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "zkern tree: %s at %s:%d\n", what, file, line);
+}
+
+#ifdef ZK_COMPAT_DEBUG
+void compat_warn(const char *what, const char *file, int line)
+{
+	report(what, file, line);
+	abort();
+}
+
+void compat_might_sleep(const char *file, int line)
+{
+	compat_check(!rcu_read_ongoing(), "sleeping in an RCU read section", file, line);
+}
+#else
+void compat_warn(const char *what, const char *file, int line)
+{
+	report(what, file, line);
+}
+
+void compat_might_sleep(const char *file, int line)
+{
+	(void)file;
+	(void)line;
+}
+#endif
+
+void compat_check(bool ok, const char *what, const char *file, int line)
+{
+	if (likely(ok))
+		return;
+	report(what, file, line);
+	abort();
+}
+
+struct kmem_cache {
+	unsigned int size;
+};
+
+struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
+				     unsigned int align, unsigned int flags,
+				     void (*ctor)(void *obj))
+{
+	struct kmem_cache *cache = malloc(sizeof(*cache));
+
+	(void)name;
+	(void)align;
+	(void)flags;
+	(void)ctor;
+	if (cache)
+		cache->size = size;
+	return cache;
+}
+
+struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int size,
+					      unsigned int align, unsigned int flags,
+					      unsigned int useroffset,
+					      unsigned int usersize,
+					      void (*ctor)(void *obj))
+{
+	(void)useroffset;
+	(void)usersize;
+	return kmem_cache_create(name, size, align, flags, ctor);
+}
+
+void kmem_cache_destroy(struct kmem_cache *cache)
+{
+	free(cache);
+}
+
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	might_sleep();
+	if (gfp & __GFP_ZERO)
+		return calloc(1, cache->size);
+	return malloc(cache->size);
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *obj)
+{
+	(void)cache;
+	free(obj);
+}
+
+void *kvmalloc(size_t size, gfp_t gfp)
+{
+	might_sleep();
+	if (gfp & __GFP_ZERO)
+		return calloc(1, size);
+	return malloc(size);
+}
+
+void kvfree(const void *p)
+{
+	free((void *)p);
+}
+
+u64 siphash(const void *data, size_t len, const siphash_key_t *key)
+{
+	u8 out[crypto_shorthash_siphash24_BYTES];
+	u64 v;
+
+	_Static_assert(sizeof(*key) == crypto_shorthash_siphash24_KEYBYTES, "key size");
+	crypto_shorthash_siphash24(out, data, len, (const u8 *)key);
+	memcpy(&v, out, sizeof(v));
+	return le64toh(v);
+}
+
+u32 crc32_le(u32 crc, unsigned char const *p, size_t len)
+{
+	return ~(u32)crc32_z(~crc, p, len);
+}
+
+void get_random_bytes(void *buf, size_t len)
+{
+	randombytes_buf(buf, len);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Kernel RCU's names over liburcu, memb flavour (link with -lurcu).
+ *
+ * What a thread owes
+ * ------------------
+ * Every thread that calls anything of kmod/tree/tree.h, readers and writers
+ * alike, is registered: rcu_register_thread() before its first call,
+ * rcu_unregister_thread() after its last. (call_rcu() itself enters a read
+ * section, so also threads that only take and drop pins are readers.)
+ * zk_tree_init() starts one thread of ours, liburcu one for call_rcu(): a program
+ * that handles signals in threads of its choice blocks them before that.
+ * With ZK_COMPAT_DEBUG, dereferences outside a read section, sleeping inside one
+ * and locks that are not held end the process with a message.
+ */
+#ifndef COMPAT_LINUX_RCUPDATE_H
+#define COMPAT_LINUX_RCUPDATE_H
+
+#ifndef _LGPL_SOURCE
+#define _LGPL_SOURCE	/* GPL code: take the inline read side */
+#endif
+#include <urcu.h>
+
+#include <linux/bug.h>
+#include <linux/compiler.h>
+
+void compat_check(bool ok, const char *what, const char *file, int line);
+
+#undef rcu_dereference
+#undef rcu_assign_pointer
+
+#ifdef ZK_COMPAT_DEBUG
+#define compat_rcu_check(c)	compat_check((c), #c, __FILE__, __LINE__)
+#else
+#define compat_rcu_check(c)	((void)0)
+#endif
+
+/*
+ * The read is volatile and the use depends on it; that is what the kernel relies
+ * on too (READ_ONCE() and an address dependency).
+ */
+#define rcu_dereference_check(p, c) ({					\
+	compat_rcu_check((c) || rcu_read_ongoing());			\
+	READ_ONCE(p);							\
+})
+#define rcu_dereference(p)		rcu_dereference_check(p, false)
+#define rcu_dereference_raw(p)		READ_ONCE(p)
+#define rcu_dereference_protected(p, c) ({				\
+	compat_rcu_check(c);						\
+	(p);								\
+})
+#define rcu_access_pointer(p)		READ_ONCE(p)
+#define rcu_assign_pointer(p, v) \
+	__atomic_store_n(&(p), (__typeof__(p))(v), __ATOMIC_RELEASE)
+#define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, (__typeof__(p))(v))
+
+#define synchronize_rcu_expedited()	synchronize_rcu()
+
+#endif
