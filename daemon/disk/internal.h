@@ -168,10 +168,10 @@ struct session_table {
 	s32 zero_timeout;		/* and its timeout */
 };
 
-int sessions_put(struct session_table *t, u64 id, s32 timeout);
-void sessions_del(struct session_table *t, u64 id);
+int stab_put(struct session_table *t, u64 id, s32 timeout);
+void stab_del(struct session_table *t, u64 id);
 /* A malloc'ed array of all of them; -ENOMEM. */
-int sessions_list(const struct session_table *t, struct disk_session **s, u32 *n);
-void sessions_free(struct session_table *t);
+int stab_list(const struct session_table *t, struct disk_session **s, u32 *n);
+void stab_free(struct session_table *t);
 
 #endif

@@ -47,7 +47,7 @@ static int grow(struct session_table *t)
 	return 0;
 }
 
-int sessions_put(struct session_table *t, u64 id, s32 timeout)
+int stab_put(struct session_table *t, u64 id, s32 timeout)
 {
 	struct disk_session *s;
 	int rc;
@@ -71,7 +71,7 @@ int sessions_put(struct session_table *t, u64 id, s32 timeout)
 }
 
 /* Frees the slot and moves up what had to make way for it. */
-void sessions_del(struct session_table *t, u64 id)
+void stab_del(struct session_table *t, u64 id)
 {
 	struct disk_session *hole, *s;
 	u32 h, i, home;
@@ -98,7 +98,7 @@ void sessions_del(struct session_table *t, u64 id)
 	t->n--;
 }
 
-int sessions_list(const struct session_table *t, struct disk_session **s, u32 *n)
+int stab_list(const struct session_table *t, struct disk_session **s, u32 *n)
 {
 	struct disk_session *out;
 	u32 i, k = 0;
@@ -117,7 +117,7 @@ int sessions_list(const struct session_table *t, struct disk_session **s, u32 *n
 	return 0;
 }
 
-void sessions_free(struct session_table *t)
+void stab_free(struct session_table *t)
 {
 	free(t->slots);
 	memset(t, 0, sizeof(*t));
