@@ -25,6 +25,8 @@ struct disk_params {
 	u64 max_txn_bytes;	/* bound on one record when reading (jute.maxbuffer +
 				 * extrasize does not bound closeSession: generous) */
 	bool fsync;		/* forceSync, default yes */
+	bool trust_empty;	/* snapshot.trust.empty: logs without any snapshot are
+				 * replayed over an empty tree */
 };
 
 /* A session as the snapshot and the log know it. */
@@ -45,6 +47,7 @@ struct disk_recovery {
 	u64 zxid;		/* last transaction recovered */
 	u64 snapshot_zxid;
 	u64 replayed;		/* transactions replayed into the store */
+	u64 digest_mismatches;	/* of the log and the tree; the first is logged */
 	bool kept;		/* the store's own tree was taken up and only what
 				 * was missing was replayed */
 	struct disk_session *sessions;	/* malloc'ed; caller frees */
@@ -72,6 +75,13 @@ int disk_start(struct disk *d, u64 last_zxid,
 	       void (*failed)(void *arg, int err, const char *text), void *arg);
 /* Any thread, in zxid order: queues for the log; takes its own reference. */
 void disk_append(struct disk *d, struct txn *txn);
+/*
+ * Any thread, after @failed was called and its outstanding transactions were
+ * given up: what was appended since is dropped, and appending begins anew behind
+ * the last durable zxid. 0; -EIO when the file cannot be trusted any more (a write
+ * failed for another reason than want of space): only a new start helps.
+ */
+int disk_retry(struct disk *d);
 /* Core thread: take a snapshot now (in the background), at the store's zxid;
  * the log is rolled. -EBUSY if one is being written. The session table as of
  * that zxid is given by the caller and copied. */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of daemon/disk share. Nobody else includes it.
+ *
+ * dir.c        the directory: lock, listing, small files, purge
+ * logread.c    the log read: one transaction after the other, over all files
+ * logcheck.c   what a place in the log is where no record can be read
+ * logwrite.c   the log thread
+ * snapread.c   a snapshot read
+ * snapwrite.c  a snapshot written, the snapshot thread
+ * sessions.c   sessions while the log is replayed
+ * recover.c    all of them put together at start
+ */
+#ifndef ZKD_DISK_INTERNAL_H
+#define ZKD_DISK_INTERNAL_H
+
+#include <linux/types.h>
+
+#include "daemon/disk/disk.h"
+
+#define LOG_MAGIC	0x5a4b4c47	/* "ZKLG" */
+#define SNAP_MAGIC	0x5a4b534e	/* "ZKSN" */
+#define FILE_VERSION	2
+#define FILE_HEADER_LEN	16		/* magic, version, dbid */
+#define RECORD_HEAD	12		/* checksum, length */
+#define RECORD_EOR	'B'
+#define DIGEST_VERSION	2
+
+/* What one fdatasync covers at most, a single record apart: a group cut by a power
+ * failure spans no more than this. */
+#define LOG_GROUP_MAX	(1024 * 1024)
+
+struct logw;
+struct snapw;
+
+struct disk {
+	struct disk_params p;		/* strings are ours */
+	char *snap_path;		/* dataDir/version-2 */
+	char *log_path;			/* dataLogDir/version-2 */
+	int snap_dfd;
+	int log_dfd;			/* may be equal to snap_dfd */
+	int lock_fd[2];			/* of dataDir and dataLogDir */
+	struct logw *log;
+	struct snapw *snap;
+};
+
+/* Writes the text of an error and returns @err. */
+int disk_why(char *why, size_t why_len, int err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* ---------------------------------------------------------------- dir.c */
+
+enum file_how { FILE_PLAIN, FILE_GZIP, FILE_SNAPPY };
+
+struct disk_file {
+	u64 zxid;
+	enum file_how how;
+	char name[40];
+};
+
+/* The files "@prefix.<hex zxid>" of a directory, lowest zxid first; with @packed
+ * also those with a compression's ending. malloc'ed. */
+int disk_list(int dfd, const char *prefix, bool packed, struct disk_file **files, u32 *n);
+/* Writes a small file so that after a crash there is the old or the new one. */
+int disk_write_atomic(int dfd, const char *name, const void *bytes, size_t len);
+/* Whether the end of a snapshot looks as it should (SnapStream.isValidSnapshot). */
+bool disk_snapshot_plausible(int dfd, const struct disk_file *f);
+
+/* ---------------------------------------------------------------- logread.c */
+
+/* A window on a file that grows to what is asked for, never beyond the file. */
+struct window {
+	int fd;
+	u64 size;		/* of the file */
+	u64 start;		/* of what is in @buf */
+	size_t len;
+	size_t cap;
+	u8 *buf;
+	int err;
+};
+
+/* @n bytes at @pos, valid until the next call; NULL: not in the file (err 0), or
+ * ->err says why. */
+const u8 *window_at(struct window *w, u64 pos, size_t n);
+
+struct logr;
+
+/* Reads on after @from: opens the files that may have a greater zxid. @repair: the
+ * torn end of the newest file is cut off. */
+int logr_open(struct disk *d, u64 from, bool repair, struct logr **lr, char *why,
+	      size_t why_len);
+/* 1: a transaction, the caller's reference; 0: the end; else an error, @why. */
+int logr_next(struct logr *lr, struct txn **txn, char *why, size_t why_len);
+/* The first zxid that is missing between two transactions read so far, 0: none. */
+u64 logr_gap(const struct logr *lr);
+void logr_close(struct logr *lr);
+
+/* Whether @zxid may follow @last: the next one, or the first of a later epoch. */
+static inline bool zxid_follows(u64 last, u64 zxid)
+{
+	return zxid == last + 1 || (zxid >> 32 > last >> 32 && (u32)zxid <= 1);
+}
+
+/* ---------------------------------------------------------------- logcheck.c */
+
+enum log_end {
+	LOG_END_CLEAN,		/* nothing but zeros follow */
+	LOG_END_TORN,		/* a write that was not finished */
+	LOG_END_DAMAGED,	/* anything else */
+};
+
+/* What is at @pos, where there is no valid record. @last: zxid of the one before;
+ * @why: a few words. Negative errno if reading fails. */
+int log_check_end(struct window *w, u64 pos, u64 last, u64 max_txn, const char **why);
+
+/* ---------------------------------------------------------------- logwrite.c */
+
+int logw_new(struct disk *d, struct logw **lw);
+void logw_free(struct logw *lw);
+/* The next transaction appended begins a new file. */
+void logw_roll(struct logw *lw);
+void logw_flush(struct logw *lw);
+void logw_stats(struct logw *lw, struct disk_stats *s);
+
+/* ---------------------------------------------------------------- snapread.c */
+
+/* What a snapshot holds beside nodes and sessions. */
+struct snap_head {
+	u64 zxid;		/* of the file's name */
+	bool has_digest;
+	s32 digest_version;
+	u64 digest_zxid;
+	u64 digest;
+	u64 nodes;
+};
+
+struct snap_sink {
+	void *arg;
+	int (*session)(void *arg, u64 id, s32 timeout);
+	/* NULL: nodes are only checked for their form */
+	int (*node)(void *arg, const struct store_rec *rec);
+};
+
+/* Reads and checks a whole snapshot. -EBADMSG with @why: not a valid one; other
+ * errors are the sink's or the system's. */
+int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink *sink,
+	      struct snap_head *head, char *why, size_t why_len);
+
+/* ---------------------------------------------------------------- snapwrite.c */
+
+int snapw_new(struct disk *d, struct snapw **sw);
+void snapw_free(struct snapw *sw);
+/* Writes a snapshot of the store now, on this thread. */
+int snapw_write_now(struct snapw *sw, struct store *st, const struct disk_session *s,
+		    u32 n_sessions, char *why, size_t why_len);
+int snapw_start(struct snapw *sw, struct store *st, const struct disk_session *s,
+		u32 n_sessions);
+void snapw_wait(struct snapw *sw);
+void snapw_stats(struct snapw *sw, struct disk_stats *s);
+
+/* ---------------------------------------------------------------- sessions.c */
+
+struct session_table {
+	struct disk_session *slots;	/* id 0: free */
+	u32 cap;			/* power of two */
+	u32 n;
+	bool zero;			/* whether session 0 is there, */
+	s32 zero_timeout;		/* and its timeout */
+};
+
+int stab_put(struct session_table *t, u64 id, s32 timeout);
+void stab_del(struct session_table *t, u64 id);
+/* A malloc'ed array of all of them; -ENOMEM. */
+int stab_list(const struct session_table *t, struct disk_session **s, u32 *n);
+void stab_free(struct session_table *t);
+
+#endif

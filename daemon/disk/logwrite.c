@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The log thread: it alone touches the open log file. Others hand it transactions
+ * through a queue (a vector under a mutex, swapped as a whole); NULL in the queue
+ * says that the next transaction begins a new file.
+ *
+ * A group is what was queued, up to LOG_GROUP_MAX bytes: one or a few pwrite()s and
+ * one fdatasync(), then @durable. A group never spans two files, so what is in a
+ * file was durable before the next one came to be.
+ *
+ * The file grows as FilePadding's does: by prealloc_bytes whenever the end is
+ * nearer than 4 KiB.
+ *
+ * When a write fails the file is taken back to the last durable record, @failed is
+ * called once, and everything queued is dropped until disk_retry(). When that
+ * cannot be done, or fdatasync() failed (the kernel then forgets which pages it did
+ * not write), the log is closed for good.
+ */
+#include <linux/types.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "daemon/base/log.h"
+#include "daemon/disk/internal.h"
+
+#define CHUNK		(256 * 1024)	/* bytes to gather before a write */
+#define PAD_NEAR	4096
+#define PAD_AGAIN	1024		/* groups before padding is tried again */
+#define FSYNC_SLOW_MS	1000		/* fsync.warningthresholdms */
+
+struct vec {
+	struct txn **p;
+	u32 n;
+	u32 cap;
+};
+
+struct logw {
+	struct disk *d;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;		/* the thread: there is work */
+	pthread_cond_t done;		/* others: the queue was emptied */
+	void (*durable)(void *arg, u64 zxid);
+	void (*failed)(void *arg, int err, const char *text);
+	void *arg;
+
+	/* under @lock */
+	struct vec in;
+	bool running;
+	bool sleeping;
+	bool busy;
+	bool stop;
+	int err;			/* 0, or why nothing is taken */
+	bool broken;			/* for good */
+
+	/* the thread's */
+	struct vec out;
+	int fd;
+	bool fresh;			/* the directory does not have it for sure yet */
+	bool roll;
+	char name[40];
+	u64 pos;			/* end of the last record written */
+	u64 good;			/* end of the last durable record */
+	u64 size;			/* of the file, padding and all */
+	u32 pad_wait;
+	u64 last;			/* zxid written last */
+	u8 *buf;
+	size_t len;
+
+	/* relaxed, read by all */
+	u64 bytes, fsyncs, fsync_ns, fsync_max;
+	/* appended since the last snapshot */
+	u64 since_txns, since_bytes;
+	u64 rand;
+};
+
+/* ---------------------------------------------------------------- the file */
+
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static void add_relaxed(u64 *v, u64 n)
+{
+	__atomic_store_n(v, __atomic_load_n(v, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static int write_at(int fd, const u8 *p, size_t n, u64 pos)
+{
+	ssize_t w;
+
+	for (; n; p += w, n -= w, pos += w) {
+		w = pwrite(fd, p, n, pos);
+		if (w < 0 && errno == EINTR)
+			w = 0;
+		else if (w < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* FilePadding.calculateFileSizeWithPadding, and for all that is @coming. Padding is
+ * a convenience: where there is no room for it, records are written as long as there
+ * is room for them. */
+static void pad(struct logw *lw, size_t coming)
+{
+	u64 step = lw->d->p.prealloc_bytes, size = lw->size;
+
+	if (!step || lw->pos + coming + PAD_NEAR < size)
+		return;
+	if (lw->pad_wait) {
+		lw->pad_wait--;
+		return;
+	}
+	if (lw->pos + PAD_NEAR >= size)
+		size += step;
+	while (lw->pos + coming + PAD_NEAR >= size)
+		size += step;
+	if (fallocate(lw->fd, 0, lw->size, size - lw->size) == 0) {
+		lw->size = size;
+	} else if (errno == EOPNOTSUPP && !ftruncate(lw->fd, size)) {
+		lw->size = size;
+	} else {
+		lw->pad_wait = PAD_AGAIN;
+		if (ftruncate(lw->fd, lw->size))
+			log_warn("%s/%s: %s", lw->d->log_path, lw->name, strerror(errno));
+	}
+}
+
+static int write_out(struct logw *lw)
+{
+	int rc = 0;
+
+	if (lw->len) {
+		rc = write_at(lw->fd, lw->buf, lw->len, lw->pos);
+		if (!rc)
+			lw->pos += lw->len;
+		if (lw->pos > lw->size)
+			lw->size = lw->pos;
+		lw->len = 0;
+	}
+	return rc;
+}
+
+static int put(struct logw *lw, const void *p, size_t n)
+{
+	int rc;
+
+	if (lw->len + n > CHUNK) {
+		rc = write_out(lw);
+		if (rc)
+			return rc;
+		if (n > CHUNK / 2) {
+			rc = write_at(lw->fd, p, n, lw->pos);
+			if (!rc)
+				lw->pos += n;
+			if (lw->pos > lw->size)
+				lw->size = lw->pos;
+			return rc;
+		}
+	}
+	memcpy(lw->buf + lw->len, p, n);
+	lw->len += n;
+	return 0;
+}
+
+static int open_file(struct logw *lw, u64 zxid)
+{
+	u8 h[FILE_HEADER_LEN];
+	int rc;
+
+	snprintf(lw->name, sizeof(lw->name), "log.%llx", zxid);
+	lw->fd = openat(lw->d->log_dfd, lw->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (lw->fd < 0)
+		return -errno;
+	lw->pos = 0;
+	lw->good = 0;
+	lw->size = 0;
+	lw->pad_wait = 0;
+	lw->fresh = true;
+	lw->roll = false;
+	jute_put32(h, LOG_MAGIC);
+	jute_put32(h + 4, FILE_VERSION);
+	jute_put64(h + 8, 0);
+	rc = put(lw, h, sizeof(h));
+	return rc ? rc : write_out(lw);
+}
+
+static void close_file(struct logw *lw)
+{
+	if (lw->fd >= 0)
+		close(lw->fd);
+	lw->fd = -1;
+	lw->len = 0;
+}
+
+static u64 record_size(const struct txn *t)
+{
+	return RECORD_HEAD + (u64)t->len + 1;
+}
+
+static int put_record(struct logw *lw, const struct txn *t)
+{
+	static const u8 eor = RECORD_EOR;
+	u8 h[RECORD_HEAD];
+	int rc;
+
+	jute_put64(h, adler32_z(1, t->bytes, t->len));
+	jute_put32(h + 8, t->len);
+	rc = put(lw, h, sizeof(h));
+	if (!rc)
+		rc = put(lw, t->bytes, t->len);
+	return rc ? rc : put(lw, &eor, 1);
+}
+
+/* Makes what was written durable; @broke: not known what is on the disk now. */
+static int sync_file(struct logw *lw, bool *broke)
+{
+	u64 t0 = now_ns(), ns;
+
+	if (lw->d->p.fsync) {
+		if (fdatasync(lw->fd) || (lw->fresh && fsync(lw->d->log_dfd))) {
+			*broke = true;
+			return -errno;
+		}
+	}
+	ns = now_ns() - t0;
+	lw->fresh = false;
+	lw->good = lw->pos;
+	add_relaxed(&lw->fsyncs, 1);
+	add_relaxed(&lw->fsync_ns, ns);
+	if (ns > __atomic_load_n(&lw->fsync_max, __ATOMIC_RELAXED))
+		__atomic_store_n(&lw->fsync_max, ns, __ATOMIC_RELAXED);
+	if (ns / 1000000 > FSYNC_SLOW_MS)
+		log_warn("%s/%s: fdatasync took %llu ms", lw->d->log_path, lw->name,
+			 (ns / 1000000));
+	return 0;
+}
+
+/* Writes out->p[from..to) to the open file. */
+static int write_group(struct logw *lw, u32 from, u32 to, u64 bytes, bool *broke)
+{
+	u32 i;
+	int rc;
+
+	pad(lw, bytes);
+	for (i = from; i < to; i++) {
+		rc = put_record(lw, lw->out.p[i]);
+		if (rc)
+			return rc;
+	}
+	rc = write_out(lw);
+	if (!rc)
+		rc = sync_file(lw, broke);
+	if (!rc)
+		add_relaxed(&lw->bytes, bytes);
+	return rc;
+}
+
+/* Takes the file back to its last durable record. */
+static int take_back(struct logw *lw)
+{
+	int rc = 0;
+
+	lw->len = 0;
+	if (lw->fd < 0)
+		return 0;
+	if (lw->good <= FILE_HEADER_LEN) {
+		close_file(lw);
+		lw->roll = false;
+		return unlinkat(lw->d->log_dfd, lw->name, 0) ? -errno : 0;
+	}
+	if (ftruncate(lw->fd, lw->good) || fdatasync(lw->fd))
+		rc = -errno;
+	lw->pos = lw->good;
+	lw->size = lw->good;
+	lw->pad_wait = 0;
+	return rc;
+}
+
+/* ---------------------------------------------------------------- the thread */
+
+static void vec_put_all(struct vec *v)
+{
+	u32 i;
+
+	for (i = 0; i < v->n; i++)
+		txn_put(v->p[i]);
+	v->n = 0;
+}
+
+static void fail(struct logw *lw, int rc, bool broke)
+{
+	char text[256];
+	int back = broke ? 0 : take_back(lw);
+	bool room = rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
+
+	if (broke || back || !room)
+		broke = true;
+	snprintf(text, sizeof(text), "cannot write to the transaction log %s/%s: %s%s",
+		 lw->d->log_path, lw->name, strerror(-rc),
+		 broke ? "" : "; it is open for reading only until there is room");
+	log_error("%s", text);
+	if (broke)
+		close_file(lw);
+	pthread_mutex_lock(&lw->lock);
+	lw->err = rc;
+	lw->broken = broke;
+	vec_put_all(&lw->in);
+	pthread_mutex_unlock(&lw->lock);
+	lw->failed(lw->arg, -rc, text);
+}
+
+/* Where the group that begins at @from ends; its bytes. */
+static u32 group_end(const struct vec *v, u32 from, u64 *bytes)
+{
+	u32 i;
+
+	*bytes = 0;
+	for (i = from; i < v->n && v->p[i]; i++) {
+		if (i > from && *bytes + record_size(v->p[i]) > LOG_GROUP_MAX)
+			break;
+		*bytes += record_size(v->p[i]);
+	}
+	return i;
+}
+
+static int one_group(struct logw *lw, u32 from, u32 to, u64 bytes, bool *broke)
+{
+	struct txn **t = lw->out.p;
+	int rc = 0;
+
+	if (lw->roll)
+		close_file(lw);
+	if (lw->fd < 0)
+		rc = open_file(lw, t[from]->zxid);
+	if (!rc)
+		rc = write_group(lw, from, to, bytes, broke);
+	if (!rc)
+		lw->last = t[to - 1]->zxid;
+	return rc;
+}
+
+static void work_off(struct logw *lw)
+{
+	bool broke = false;
+	u32 i = 0, to;
+	u64 bytes;
+	int rc = 0;
+
+	while (i < lw->out.n && !rc) {
+		if (!lw->out.p[i]) {
+			lw->roll = true;
+			i++;
+			continue;
+		}
+		to = group_end(&lw->out, i, &bytes);
+		rc = one_group(lw, i, to, bytes, &broke);
+		if (!rc)
+			lw->durable(lw->arg, lw->last);
+		i = to;
+	}
+	vec_put_all(&lw->out);
+	if (rc)
+		fail(lw, rc, broke);
+}
+
+static void *log_main(void *arg)
+{
+	struct logw *lw = arg;
+	struct vec v;
+
+	store_thread_init();
+	pthread_mutex_lock(&lw->lock);
+	for (;;) {
+		while (!lw->in.n && !lw->stop) {
+			lw->busy = false;
+			pthread_cond_broadcast(&lw->done);
+			lw->sleeping = true;
+			pthread_cond_wait(&lw->wake, &lw->lock);
+			lw->sleeping = false;
+		}
+		if (!lw->in.n)
+			break;
+		v = lw->out;
+		lw->out = lw->in;
+		lw->in = v;
+		lw->busy = true;
+		pthread_mutex_unlock(&lw->lock);
+		work_off(lw);
+		pthread_mutex_lock(&lw->lock);
+	}
+	lw->busy = false;
+	pthread_cond_broadcast(&lw->done);
+	pthread_mutex_unlock(&lw->lock);
+	store_thread_exit();
+	return NULL;
+}
+
+/* ---------------------------------------------------------------- the others */
+
+/* Queues @t (NULL: roll). Where memory is short it waits for the queue to become
+ * empty: what is appended is never lost silently. */
+static void enqueue(struct logw *lw, struct txn *t)
+{
+	struct vec *v = &lw->in;
+	bool wake;
+
+	pthread_mutex_lock(&lw->lock);
+	while (v->n == v->cap && !lw->err) {
+		u32 cap = v->cap ? v->cap * 2 : 64;
+		struct txn **p = realloc(v->p, cap * sizeof(*p));
+
+		if (p) {
+			v->p = p;
+			v->cap = cap;
+		} else if (v->cap) {
+			pthread_cond_wait(&lw->done, &lw->lock);
+		}
+	}
+	if (lw->err) {
+		txn_put(t);
+		pthread_mutex_unlock(&lw->lock);
+		return;
+	}
+	v->p[v->n++] = t;
+	wake = lw->sleeping;
+	pthread_mutex_unlock(&lw->lock);
+	if (wake)
+		pthread_cond_signal(&lw->wake);
+}
+
+void disk_append(struct disk *d, struct txn *txn)
+{
+	struct logw *lw = d->log;
+
+	add_relaxed(&lw->since_txns, 1);
+	add_relaxed(&lw->since_bytes, record_size(txn));
+	enqueue(lw, txn_get(txn));
+}
+
+void logw_roll(struct logw *lw)
+{
+	__atomic_store_n(&lw->since_txns, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&lw->since_bytes, 0, __ATOMIC_RELAXED);
+	lw->rand = lw->rand * 6364136223846793005ULL + 1442695040888963407ULL;
+	enqueue(lw, NULL);
+}
+
+/* SyncRequestProcessor.shouldSnapshot: half of the bound, and a part of the other
+ * half by chance, so that an ensemble's servers don't all do it at once. */
+bool disk_snapshot_due(struct disk *d, u32 snap_count, u64 snap_bytes)
+{
+	struct logw *lw = d->log;
+	u64 part = lw->rand >> 33;	/* 31 bits */
+	u64 txns = __atomic_load_n(&lw->since_txns, __ATOMIC_RELAXED);
+	u64 bytes = __atomic_load_n(&lw->since_bytes, __ATOMIC_RELAXED);
+
+	if (txns > snap_count / 2 + (snap_count / 2) * part / (1ULL << 31))
+		return true;
+	return snap_bytes &&
+	       bytes > snap_bytes / 2 + (u64)(snap_bytes / 2 * ((double)part / (1ULL << 31)));
+}
+
+int disk_retry(struct disk *d)
+{
+	struct logw *lw = d->log;
+	int rc = 0;
+
+	pthread_mutex_lock(&lw->lock);
+	if (lw->broken)
+		rc = -EIO;
+	else
+		lw->err = 0;
+	pthread_mutex_unlock(&lw->lock);
+	return rc;
+}
+
+void logw_flush(struct logw *lw)
+{
+	pthread_mutex_lock(&lw->lock);
+	while (lw->running && (lw->busy || lw->in.n))
+		pthread_cond_wait(&lw->done, &lw->lock);
+	pthread_mutex_unlock(&lw->lock);
+}
+
+void logw_stats(struct logw *lw, struct disk_stats *s)
+{
+	s->log_bytes = __atomic_load_n(&lw->bytes, __ATOMIC_RELAXED);
+	s->fsyncs = __atomic_load_n(&lw->fsyncs, __ATOMIC_RELAXED);
+	s->fsync_ns_total = __atomic_load_n(&lw->fsync_ns, __ATOMIC_RELAXED);
+	s->fsync_ns_max = __atomic_load_n(&lw->fsync_max, __ATOMIC_RELAXED);
+}
+
+int disk_start(struct disk *d, u64 last_zxid, void (*durable)(void *arg, u64 zxid),
+	       void (*failed)(void *arg, int err, const char *text), void *arg)
+{
+	struct logw *lw = d->log;
+	int rc;
+
+	lw->last = last_zxid;
+	lw->durable = durable;
+	lw->failed = failed;
+	lw->arg = arg;
+	rc = pthread_create(&lw->thread, NULL, log_main, lw);
+	if (!rc)
+		lw->running = true;
+	return -rc;
+}
+
+int logw_new(struct disk *d, struct logw **out)
+{
+	struct logw *lw = calloc(1, sizeof(*lw));
+
+	if (!lw)
+		return -ENOMEM;
+	lw->buf = malloc(CHUNK);
+	if (!lw->buf) {
+		free(lw);
+		return -ENOMEM;
+	}
+	lw->d = d;
+	lw->fd = -1;
+	lw->rand = now_ns() * 6364136223846793005ULL + 1442695040888963407ULL;
+	pthread_mutex_init(&lw->lock, NULL);
+	pthread_cond_init(&lw->wake, NULL);
+	pthread_cond_init(&lw->done, NULL);
+	*out = lw;
+	return 0;
+}
+
+void logw_free(struct logw *lw)
+{
+	if (lw->running) {
+		pthread_mutex_lock(&lw->lock);
+		lw->stop = true;
+		pthread_cond_signal(&lw->wake);
+		pthread_mutex_unlock(&lw->lock);
+		pthread_join(lw->thread, NULL);
+	}
+	vec_put_all(&lw->in);
+	close_file(lw);
+	pthread_cond_destroy(&lw->done);
+	pthread_cond_destroy(&lw->wake);
+	pthread_mutex_destroy(&lw->lock);
+	free(lw->in.p);
+	free(lw->out.p);
+	free(lw->buf);
+	free(lw);
+}
