@@ -142,8 +142,7 @@ void zkern_stat_fill(struct zkern_stat *out, const struct zk_view *view)
 	out->cversion_stored = st->cversion;
 	out->owner_stored = st->owner;
 	out->ephemeral_owner = st->owner;
-	if (st->owner == ZK_OWNER_CONTAINER ||
-	    (st->owner & ZK_OWNER_TTL_MASK) == ZK_OWNER_TTL_MASK)
+	if (zkern_owner_is_timed(st->owner))
 		out->ephemeral_owner = 0;
 }
 

@@ -114,6 +114,12 @@ static inline int zkern_file_fresh(struct zkern_file *zf, u64 min_zxid, u32 time
 	return zkern_file_fresh_slow(zf, min_zxid, timeout_ms, max_age_ms);
 }
 
+/* Any: containers and TTL nodes have an owner that is no session (EphemeralType). */
+static inline bool zkern_owner_is_timed(u64 owner)
+{
+	return owner == ZK_OWNER_CONTAINER || (owner & ZK_OWNER_TTL_MASK) == ZK_OWNER_TTL_MASK;
+}
+
 /* Any: a stat as clients are shown it. */
 void zkern_stat_fill(struct zkern_stat *out, const struct zk_view *view);
 

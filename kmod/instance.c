@@ -34,6 +34,7 @@ MODULE_PARM_DESC(dev_mode,
 
 static DEFINE_MUTEX(table_lock);
 static DEFINE_XARRAY_ALLOC(table);	/* under table_lock */
+static bool closed;			/* under table_lock: no more new ones */
 
 static struct class *inst_class;
 static dev_t inst_devt;
@@ -155,6 +156,8 @@ static int inst_register(struct zkern_inst *inst, u32 want)
 	struct device *dev;
 	int err;
 
+	if (closed)
+		return -ENODEV;
 	if (want == U32_MAX)
 		limit = XA_LIMIT(0, ZKERN_MAX_INSTANCES - 1);
 	err = xa_alloc(&table, &inst->id, inst, limit, GFP_KERNEL);
@@ -362,16 +365,23 @@ err_region:
 	return err;
 }
 
-void zkern_inst_exit(void)
+void zkern_inst_close(void)
 {
 	struct zkern_inst *inst;
 	u32 id;
 
+	mutex_lock(&table_lock);
+	closed = true;
+	mutex_unlock(&table_lock);
 	while ((inst = zkern_inst_next(0))) {
 		id = inst->id;
 		zkern_inst_put(inst);
 		zkern_inst_del(id, true);
 	}
+}
+
+void zkern_inst_exit(void)
+{
 	cdev_del(&inst_cdev);
 	class_destroy(inst_class);
 	unregister_chrdev_region(inst_devt, ZKERN_MAX_INSTANCES);

@@ -127,7 +127,12 @@ bool zkern_inst_open_to_all(void);
 
 /* @fops: of the instances' device nodes */
 int zkern_inst_init(const struct file_operations *fops);
-/* Removes all instances. No file may be open (the module is going). */
+/*
+ * The module is going, no file is open: removes all instances, and lets nobody
+ * make more. Events are still sent, so the netlink family has to be there.
+ */
+void zkern_inst_close(void);
+/* After zkern_inst_close(). */
 void zkern_inst_exit(void);
 
 #endif

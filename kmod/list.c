@@ -162,6 +162,9 @@ static int list_start_whole(struct list_fill *f, const struct zkern_at *at, cons
 	struct zk_view view;
 	bool timed;
 
+	/* only what zk_next_owned() and zk_next_timed() can go on from */
+	if (f->kind == LIST_OWNED && (!req->owner || zkern_owner_is_timed(req->owner)))
+		return -EINVAL;
 	if (!after) {
 		f->node = f->kind == LIST_OWNED ?
 			zk_first_owned(at->tree, req->owner, at->zxid) :
@@ -171,8 +174,7 @@ static int list_start_whole(struct list_fill *f, const struct zkern_at *at, cons
 	f->node = zk_lookup(at->tree, after, req->after_len, at->zxid);
 	if (!f->node || !zk_view(f->node, at->zxid, &view))
 		return -ESTALE;
-	timed = view.stat.owner == ZK_OWNER_CONTAINER ||
-		(view.stat.owner & ZK_OWNER_TTL_MASK) == ZK_OWNER_TTL_MASK;
+	timed = zkern_owner_is_timed(view.stat.owner);
 	if (f->kind == LIST_OWNED ? view.stat.owner != req->owner : !timed)
 		return -ESTALE;
 	f->node = list_next(f, f->node);

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Loading and unloading: the order in which the parts come up, and its reverse. */
 #include <linux/module.h>
-#include <linux/rcupdate.h>
 
 #include "control.h"
 #include "dev.h"
 #include "instance.h"
 #include "netlink.h"
+#include "tree/tree.h"
 
 static int __init zkern_init(void)
 {
 	int err;
 
-	err = zkern_inst_init(&zkern_dev_fops);
+	err = zk_tree_init();
 	if (err)
 		return err;
+	err = zkern_inst_init(&zkern_dev_fops);
+	if (err)
+		goto err_tree;
 	err = zkern_netlink_init();
 	if (err)
 		goto err_inst;
@@ -24,9 +27,12 @@ static int __init zkern_init(void)
 	return 0;
 
 err_netlink:
+	zkern_inst_close();
 	zkern_netlink_exit();
 err_inst:
 	zkern_inst_exit();
+err_tree:
+	zk_tree_exit();
 	return err;
 }
 
@@ -34,10 +40,10 @@ err_inst:
 static void __exit zkern_exit(void)
 {
 	zkern_control_exit();
-	zkern_inst_exit();
+	zkern_inst_close();
 	zkern_netlink_exit();
-	/* the trees' callbacks are our code */
-	rcu_barrier();
+	zkern_inst_exit();
+	zk_tree_exit();
 }
 
 module_init(zkern_init);
