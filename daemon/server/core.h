@@ -45,6 +45,7 @@ struct core_stats {
 	u64 sessions;
 	u64 watches;
 	u64 watched_paths;
+	u64 watchers;		/* connections that watch something */
 	u64 proposals;
 	u64 commits;
 };
