@@ -18,7 +18,7 @@
  * Watch before data. The core posts the events of transaction Z before it
  * publishes Z in the store. An I/O thread that answered a read at zxid Z drains
  * its queue and sends the connection's events with zxid <= Z before that reply,
- * later ones after it (daemon/client/io.c proves it). A read that sets a watch
+ * later ones after it (daemon/client/dispatch.c proves it). A read that sets a watch
  * runs on the core thread, where no transaction can come between.
  *
  * A session's end. The core posts MSG_CLOSE to the session's connection before it
