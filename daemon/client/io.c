@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An I/O thread: waits for its sockets and its queue, in rounds. A round is one
- * RCU read section: messages are taken first, then sessions are touched
- * (request.h, "A session's end").
+ * An I/O thread: waits for its sockets and its queue, in rounds.
  *
  * The queue's eventfd and the listening socket (first thread only) are in the same
  * epoll set as the connections, told apart by the pointer that comes with the
  * event.
  */
-#include <linux/rcupdate.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -179,7 +176,6 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 {
 	io->now_ms = coarse_ms();
 	io->now_ns = 0;
-	rcu_read_lock();
 	io_drain(io);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.ptr == &io->cs->listen_fd)
@@ -191,7 +187,6 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 		conn_work(list_first_entry(&io->work, struct conn, work));
 	expire(io);
 	bury(io);
-	rcu_read_unlock();
 	shrink(io);
 }
 

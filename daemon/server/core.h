@@ -16,7 +16,8 @@ struct core;
 
 /* What an I/O thread may touch of a session without asking the core: it stores
  * the coarse monotonic time of the last packet, the core's expiry looks at it.
- * Freed by RCU after the session's end. */
+ * Freed when the session has ended and no connection is left that was told of it
+ * (request.h). */
 struct session {
 	u64 id;
 	u64 heard_ms;		/* atomic, relaxed */
