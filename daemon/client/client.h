@@ -15,8 +15,13 @@ struct client_side;
 /* Binds clientPort/clientPortAddress; @why says what failed, naming the address. */
 int client_start(const struct config *cfg, struct core *core, struct store *st,
 		 struct disk *disk, struct client_side **cs, char *why, size_t why_len);
-/* Stops listening, closes connections after sending what is queued, joins. */
+/* Stops listening, closes connections after sending what is queued, joins. The core
+ * may be running or stopped already; what it posts after that is dropped. */
 void client_stop(struct client_side *cs);
+/* Gives @cs back, after client_stop(), when the core calls client_flush() no more. */
+void client_free(struct client_side *cs);
+/* The port that it listens on (clientPort 0: what the kernel gave). */
+u16 client_port(const struct client_side *cs);
 
 /* Core thread: hands a message (malloc'ed, taken over, with its own reference to
  * the conn) to the connection's I/O thread. Wakes it only if it sleeps; the core
@@ -26,6 +31,8 @@ void client_flush(struct client_side *cs);
 
 struct conn *conn_get(struct conn *c);
 void conn_put(struct conn *c);
+/* The client side that the conn belongs to, valid as long as the conn. */
+struct client_side *conn_side(const struct conn *c);
 /* "/127.0.0.1:4711", as ZooKeeper prints it; valid as long as the conn. */
 const char *conn_name(const struct conn *c);
 

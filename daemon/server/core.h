@@ -16,7 +16,8 @@ struct core;
 
 /* What an I/O thread may touch of a session without asking the core: it stores
  * the coarse monotonic time of the last packet, the core's expiry looks at it.
- * Freed by RCU after the session's end. */
+ * Freed when the session has ended and no connection is left that was told of it
+ * (request.h). */
 struct session {
 	u64 id;
 	u64 heard_ms;		/* atomic, relaxed */
@@ -45,6 +46,7 @@ struct core_stats {
 	u64 sessions;
 	u64 watches;
 	u64 watched_paths;
+	u64 watchers;		/* connections that watch something */
 	u64 proposals;
 	u64 commits;
 };

@@ -18,14 +18,11 @@
  * Watch before data. The core posts the events of transaction Z before it
  * publishes Z in the store. An I/O thread that answered a read at zxid Z drains
  * its queue and sends the connection's events with zxid <= Z before that reply,
- * later ones after it (daemon/client/io.c proves it). A read that sets a watch
+ * later ones after it (daemon/client/dispatch.c proves it). A read that sets a watch
  * runs on the core thread, where no transaction can come between.
  *
- * A session's end. The core posts MSG_CLOSE to the session's connection before it
- * hands the session to call_rcu(). An I/O thread takes its messages and touches
- * sessions in one RCU section, in this order, so it never touches a freed one.
- * The pointer in a request may be stale when the core reads it; the core looks at
- * what it knows of the conn instead.
+ * A session's end. A struct session that MSG_CONNECTED gave to an I/O thread stays
+ * until the core has handled that connection's REQ_GONE.
  *
  * Lifetime. struct conn is reference counted; the core holds a reference from the
  * connect request until it has handled REQ_GONE, requests and messages hold one

@@ -1,0 +1,528 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A connection's life and its two directions of bytes. Everything here runs on
+ * the I/O thread that owns the connection, but for conn_new() and the counting of
+ * references.
+ *
+ * In. One recv() per readiness into the thread's buffer, and as many frames out of
+ * it as there are. What is left over, a part of a frame or frames that must wait
+ * (conn_may_take()), is kept in ->in. A frame larger than the thread's buffer is
+ * received into ->in, which grows as its bytes arrive.
+ *
+ * Out. Replies are made in the thread's buffer and leave with one send() when the
+ * connection has been handled. Only what the socket does not take is kept, in
+ * ->out; then later replies are added there.
+ *
+ * So an idle connection holds no buffer at all.
+ */
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/client/internal.h"
+
+/* ------------------------------------------------------------ life */
+
+struct conn *conn_get(struct conn *c)
+{
+	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void conn_put(struct conn *c)
+{
+	if (__atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	auth_set_put(c->auth);
+	client_side_put(c->cs);
+	free(c);
+}
+
+const char *conn_name(const struct conn *c)
+{
+	return c->name;
+}
+
+static void addr_to_v6(const struct sockaddr_storage *sa, struct in6_addr *a)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
+
+	if (sa->ss_family == AF_INET6) {
+		*a = ((const struct sockaddr_in6 *)sa)->sin6_addr;
+		return;
+	}
+	memset(a, 0, sizeof(*a));
+	a->s6_addr[10] = 0xff;
+	a->s6_addr[11] = 0xff;
+	memcpy(&a->s6_addr[12], &in->sin_addr, 4);
+}
+
+static u64 wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+/* Any thread: a connection for @io, which gets it by MSG_ADOPT. Owns @fd on
+ * success only. NULL: no memory. */
+struct conn *conn_new(struct client_side *cs, struct io *io, int fd,
+		      const struct sockaddr_storage *sa)
+{
+	char name[ADDR_MAX], host[ADDR_MAX];
+	struct conn *c;
+	size_t n;
+
+	addr_name(sa, name, sizeof(name));
+	addr_host(sa, host, sizeof(host));
+	n = strlen(name) + 1;
+	c = calloc(1, sizeof(*c) + n);
+	if (!c)
+		return NULL;
+	c->auth = access_initial(host);
+	if (!c->auth) {
+		free(c);
+		return NULL;
+	}
+	memcpy(c->name, name, n);
+	addr_to_v6(sa, &c->addr);
+	c->refs = 1;
+	c->cs = client_side_get(cs);
+	c->io = io;
+	c->fd = fd;
+	c->state = CONN_NEW;
+	c->first = true;
+	c->stats.op = -1;
+	c->stats.last_cxid = -1;
+	c->stats.established_ms = wall_ms();
+	jw_init(&c->out, 0);
+	INIT_LIST_HEAD(&c->all);
+	INIT_LIST_HEAD(&c->in_io);
+	INIT_LIST_HEAD(&c->timed);
+	INIT_LIST_HEAD(&c->work);
+	return c;
+}
+
+static int watch_fd(struct conn *c, int op)
+{
+	struct epoll_event ev = { .data.ptr = c };
+
+	ev.events = (c->in_off ? 0 : EPOLLIN) | (c->out_on ? EPOLLOUT : 0);
+	return epoll_ctl(c->io->epfd, op, c->fd, &ev) ? -errno : 0;
+}
+
+/* Its I/O thread's first sight of it. */
+void conn_adopt(struct conn *c)
+{
+	list_add_tail(&c->in_io, &c->io->conns);
+	if (c->io->stopping || watch_fd(c, EPOLL_CTL_ADD)) {
+		conn_close(c);
+		return;
+	}
+	io_timed(c, &c->io->fresh, FRESH_MS);
+}
+
+void conn_drain(struct conn *c, u64 ms)
+{
+	if (c->state == CONN_DRAIN || c->state == CONN_DEAD)
+		return;
+	c->state = CONN_DRAIN;
+	c->session = NULL;
+	io_timed(c, &c->io->draining, ms);
+}
+
+static void free_messages(struct conn *c)
+{
+	struct message *m;
+
+	while ((m = c->msgs)) {
+		c->msgs = m->next;
+		message_free(m);
+	}
+}
+
+static void leave_count(struct conn *c)
+{
+	struct client_side *cs = c->cs;
+
+	pthread_mutex_lock(&cs->lock);
+	list_del_init(&c->all);
+	cs->n_conns--;
+	addr_put(cs->addrs, &c->addr);
+	pthread_mutex_unlock(&cs->lock);
+}
+
+void conn_discard(struct conn *c)
+{
+	c->state = CONN_DEAD;
+	close(c->fd);
+	c->fd = -1;
+	leave_count(c);
+}
+
+/* Closes at once. The struct lives on until the end of the round, for pointers
+ * that epoll_wait() has given out, and then as long as there are references. */
+void conn_close(struct conn *c)
+{
+	u8 rest[512];
+
+	if (c->state == CONN_DEAD)
+		return;
+	c->state = CONN_DEAD;
+	c->session = NULL;
+	/* Unread input would make a reset of our close, which could overtake the
+	 * last reply. */
+	(void)!recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT);
+	shutdown(c->fd, SHUT_RDWR);
+	close(c->fd);
+	c->fd = -1;
+	conn_forget(c);
+	jw_free(&c->out);
+	free(c->in);
+	c->in = NULL;
+	c->in_len = 0;
+	free_messages(c);
+	list_del_init(&c->timed);
+	list_del_init(&c->in_io);
+	list_del_init(&c->work);
+	leave_count(c);
+	list_add_tail(&c->work, &c->io->dead);
+}
+
+/* ------------------------------------------------------------ out */
+
+struct jw *conn_out(struct conn *c)
+{
+	return c->out.len ? &c->out : &c->io->out;
+}
+
+static int want_out(struct conn *c, bool on)
+{
+	if (c->out_on == on)
+		return 0;
+	c->out_on = on;
+	return watch_fd(c, EPOLL_CTL_MOD);
+}
+
+/* Keeps what was not sent of @w. A lot of it is taken over with its buffer. */
+static int keep_unsent(struct conn *c, struct jw *w, size_t sent)
+{
+	if (w == &c->out) {
+		c->out_off = sent;
+		if (sent > IO_OUT_KEEP && sent > w->len / 2) {
+			memmove(w->buf, w->buf + sent, w->len - sent);
+			w->len -= sent;
+			c->out_off = 0;
+		}
+	} else if (w->len - sent > IO_IN_BYTES) {
+		c->out = *w;
+		c->out_off = sent;
+		jw_init(w, 0);
+	} else {
+		jw_bytes(&c->out, w->buf + sent, w->len - sent);
+		c->out_off = 0;
+		w->len = 0;
+	}
+	return c->out.err ? c->out.err : want_out(c, true);
+}
+
+/* Sends what there is. */
+static int push_out(struct conn *c)
+{
+	struct jw *w = conn_out(c);
+	size_t at = w == &c->out ? c->out_off : 0;
+	ssize_t n;
+
+	if (w->err)
+		return w->err;
+	if (w->len == at)
+		return 0;
+	do {
+		n = send(c->fd, w->buf + at, w->len - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	at += n > 0 ? n : 0;
+	if (at < w->len)
+		return keep_unsent(c, w, at);
+	if (w == &c->out) {
+		jw_free(w);
+		jw_init(w, 0);
+		c->out_off = 0;
+	}
+	w->len = 0;
+	return want_out(c, false);
+}
+
+/* The same, unless we know that the socket is full. */
+static int flush(struct conn *c)
+{
+	return c->out_on ? conn_out(c)->err : push_out(c);
+}
+
+/* ------------------------------------------------------------ in */
+
+static bool reads(const struct conn *c)
+{
+	return (c->state == CONN_NEW || c->state == CONN_OPEN) && !c->stuck;
+}
+
+static int want_in(struct conn *c, bool on)
+{
+	if (c->in_off == !on)
+		return 0;
+	c->in_off = !on;
+	return watch_fd(c, EPOLL_CTL_MOD);
+}
+
+static int refuse_length(struct conn *c, s32 n)
+{
+	const char *hint = "";
+
+	if (c->first && (u32)n >> 16 == 0x1603)
+		hint = " (TLS?)";
+	else if (c->first && ((u32)n == 0x47455420 || (u32)n == 0x504f5354))
+		hint = " (HTTP?)";	/* "GET ", "POST" */
+	log_ratelimited(LOG_WARN, "closing %s: frame of %d bytes%s, at most %u (jute.maxbuffer)",
+			c->name, n, hint, c->cs->cfg->max_buffer);
+	return -EBADMSG;
+}
+
+/*
+ * Handles the frames in @buf. Returns the bytes used up, or negative errno. Stops
+ * early (->stuck) when the next one has to wait.
+ */
+static ssize_t take_frames(struct conn *c, const u8 *buf, size_t len)
+{
+	size_t at = 0;
+	int err = 0;
+
+	c->stuck = false;
+	while (len - at >= 4 && reads(c)) {
+		u32 n = jute_get32(buf + at);
+
+		if (c->first && fourlw_run(c, n))
+			return len;
+		if (n > c->cs->cfg->max_buffer)
+			return refuse_length(c, n);
+		if (len - at - 4 < n)
+			break;
+		if (c->state == CONN_OPEN && !conn_may_take(c)) {
+			c->stuck = true;
+			break;
+		}
+		c->first = false;
+		if (c->state == CONN_NEW)
+			err = conn_take_connect(c, buf + at + 4, n);
+		else
+			err = conn_take(c, buf + at + 4, n);
+		if (!err && conn_out(c)->len > OUT_HIGH)
+			err = flush(c);
+		if (err)
+			return err;
+		at += 4 + n;
+	}
+	if (c->state == CONN_WAIT && at < len)
+		c->stuck = true;
+	if (at && c->session)
+		__atomic_store_n(&c->session->heard_ms, c->io->now_ms, __ATOMIC_RELAXED);
+	return at;
+}
+
+/* ->in holds @len bytes at @from from now on, which may be inside it. */
+static int keep_in(struct conn *c, const u8 *from, size_t len)
+{
+	if (!len) {
+		free(c->in);
+		c->in = NULL;
+		c->in_len = 0;
+		c->in_cap = 0;
+		return 0;
+	}
+	if (len > c->in_cap) {
+		u8 *b = malloc(len);
+
+		if (!b)
+			return -ENOMEM;
+		memcpy(b, from, len);
+		free(c->in);
+		c->in = b;
+		c->in_cap = len;
+	} else {
+		memmove(c->in, from, len);
+	}
+	c->in_len = len;
+	return 0;
+}
+
+/* Handles frames that waited in ->in. */
+static int take_kept(struct conn *c)
+{
+	ssize_t n = take_frames(c, c->in, c->in_len);
+
+	return n < 0 ? (int)n : keep_in(c, c->in + n, c->in_len - n);
+}
+
+static ssize_t receive(struct conn *c, u8 *buf, size_t room)
+{
+	ssize_t n;
+
+	do {
+		n = recv(c->fd, buf, room, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	return n ? n : -ECONNRESET;	/* the client went */
+}
+
+/* A frame too large for the thread's buffer: into ->in, which grows with it. */
+static int read_large(struct conn *c)
+{
+	u32 need = 4 + jute_get32(c->in);
+	ssize_t n;
+
+	if (c->in_len == c->in_cap) {
+		u32 cap = need - c->in_cap > c->in_cap ? 2 * c->in_cap : need;
+		u8 *b = realloc(c->in, cap);
+
+		if (!b)
+			return -ENOMEM;
+		c->in = b;
+		c->in_cap = cap;
+	}
+	n = receive(c, c->in + c->in_len, (need < c->in_cap ? need : c->in_cap) - c->in_len);
+	if (n < 0)
+		return n;
+	c->in_len += n;
+	return c->in_len < need ? 0 : take_kept(c);
+}
+
+static int read_small(struct conn *c)
+{
+	u8 *buf = c->io->in;
+	size_t len = c->in_len;
+	ssize_t n;
+
+	if (len)
+		memcpy(buf, c->in, len);
+	n = receive(c, buf + len, IO_IN_BYTES - len);
+	if (n <= 0)
+		return n;
+	len += n;
+	n = take_frames(c, buf, len);
+	return n < 0 ? (int)n : keep_in(c, buf + n, len - n);
+}
+
+static int read_in(struct conn *c)
+{
+	if (!reads(c))
+		return want_in(c, false);
+	return c->in_len > IO_IN_BYTES / 2 ? read_large(c) : read_small(c);
+}
+
+/* ------------------------------------------------------------ rounds */
+
+/* The end of each handling of a connection: nothing of it is left in the thread's
+ * buffers. */
+static void settle(struct conn *c, int err)
+{
+	if (!err)
+		err = flush(c);
+	while (!err && c->stuck && c->state == CONN_OPEN && conn_may_take(c)) {
+		err = take_kept(c);
+		if (!err)
+			err = flush(c);
+	}
+	if (!err && reads(c))
+		err = want_in(c, true);
+	if (err || (c->state == CONN_DRAIN && !conn_unsent(c)))
+		conn_close(c);
+	c->io->out.len = 0;
+	c->io->out.err = 0;
+}
+
+void conn_event(struct conn *c, u32 events)
+{
+	int err = 0;
+
+	if (c->state == CONN_DEAD)
+		return;
+	if (events & EPOLLOUT)
+		err = push_out(c);
+	if (!err && (events & EPOLLIN))
+		err = read_in(c);
+	else if (!err && (events & (EPOLLERR | EPOLLHUP)))
+		err = -ECONNRESET;
+	settle(c, err);
+}
+
+static int deliver_connected(struct conn *c, const struct message *m)
+{
+	if (c->state != CONN_WAIT)
+		return 0;
+	jw_bytes(conn_out(c), m->bytes, m->len);
+	stats_sent(c, 1);
+	if (!m->session) {
+		conn_drain(c, DRAIN_MS);
+		return 0;
+	}
+	c->session = m->session;
+	c->session_timeout = m->len >= 20 ? (s32)jute_get32(m->bytes + 8) : 0;
+	__atomic_store_n(&c->session_id, m->len >= 20 ? jute_get64(m->bytes + 12) : 0,
+			 __ATOMIC_RELAXED);
+	c->state = CONN_OPEN;
+	return 0;
+}
+
+static int deliver_event(struct conn *c, const struct message *m)
+{
+	if (c->state != CONN_OPEN)
+		return 0;
+	if (conn_unsent(c) > OUT_EVENTS_MAX) {
+		log_ratelimited(LOG_WARN, "closing %s: it does not read its watch events",
+				c->name);
+		return -ENOBUFS;
+	}
+	jw_bytes(conn_out(c), m->blob->bytes, m->blob->len);
+	stats_sent(c, 1);
+	return 0;
+}
+
+static int deliver(struct conn *c, const struct message *m)
+{
+	switch (m->kind) {
+	case MSG_CONNECTED:
+		return deliver_connected(c, m);
+	case MSG_REPLY:
+		conn_answered(c, m);
+		if (c->state == CONN_OPEN)
+			jw_bytes(conn_out(c), m->bytes, m->len);
+		return 0;
+	case MSG_EVENT:
+		return deliver_event(c, m);
+	case MSG_CLOSE:
+		conn_drain(c, DRAIN_MS);
+		return 0;
+	}
+	return 0;
+}
+
+void conn_work(struct conn *c)
+{
+	struct message *m;
+	int err = 0;
+
+	list_del_init(&c->work);
+	while (!err && (m = c->msgs)) {
+		c->msgs = m->next;
+		err = deliver(c, m);
+		if (!err && conn_out(c)->len > OUT_HIGH)
+			err = flush(c);
+		message_free(m);
+	}
+	settle(c, err);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the client side share.
+ *
+ *   client.c   start and stop, what other parts of the daemon call
+ *   listen.c   the listening socket, limits per address
+ *   io.c       an I/O thread: its loop, its messages, its timeouts
+ *   conn.c     a connection's life and its two directions of bytes
+ *   dispatch.c what becomes of each frame
+ *   fourlw.c   four-letter words
+ *   stats.c    counters
+ *
+ * Ownership. An I/O thread owns its connections: all of struct conn but what is
+ * marked otherwise is touched by that thread only. Connections are made by the
+ * thread that accepts (the first one) and handed over by message.
+ */
+#ifndef ZKD_CLIENT_INTERNAL_H
+#define ZKD_CLIENT_INTERNAL_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "daemon/base/queue.h"
+#include "daemon/client/client.h"
+#include "daemon/server/access.h"
+
+#define IO_IN_BYTES	65536		/* an I/O thread's receive buffer */
+#define IO_OUT_KEEP	(1024 * 1024)	/* of its send buffer when idle */
+#define OUT_HIGH	(256 * 1024)	/* unsent bytes at which we stop reading */
+#define OUT_EVENTS_MAX	(16 * 1024 * 1024) /* unsent bytes at which an event closes */
+#define CORE_MAX	1000		/* requests of one connection at the core */
+#define CORE_MAX_READS	32		/* of these, ones whose answer may be long */
+#define FRESH_MS	10000		/* for the connect request: as ZooKeeper's
+					 * nio.sessionlessCnxnTimeout */
+#define DRAIN_MS	5000		/* for the last bytes of a closing one */
+#define STOP_MS		2000		/* the same when the server stops */
+#define IO_MAX_THREADS	64
+#define ADDR_MAX	96		/* bytes of an address as text */
+
+enum conn_state {
+	CONN_NEW,	/* nothing read yet but, maybe, a part of the first frame */
+	CONN_WAIT,	/* the connect request is at the core */
+	CONN_OPEN,
+	CONN_DRAIN,	/* only sends what is queued, then closes */
+	CONN_DEAD,	/* closed; the struct lives on for those who refer to it */
+};
+
+/* A request at the core. */
+struct asked {
+	s32 xid;
+	s32 op;
+	u32 len;
+	u64 at_ms;
+};
+
+/* Written by the owner, read by all (relaxed); zero and started anew when @gen is
+ * not the generation that the reset commands count. */
+struct conn_stats {
+	u32 gen;
+	s32 op;			/* last answered; -1: none */
+	u64 established_ms;	/* wall clock */
+	u64 received;
+	u64 sent;
+	s64 last_cxid;
+	u64 last_zxid;
+	u64 last_ms;		/* monotonic */
+	u64 last_latency;
+	u64 min_latency;
+	u64 max_latency;
+	u64 total_latency;
+	u64 count;
+};
+
+struct conn {
+	u32 refs;			/* atomic, anybody */
+	struct client_side *cs;		/* constant */
+	struct io *io;			/* constant */
+	struct list_head all;		/* client_side.conns, its lock */
+	struct list_head in_io;		/* io.conns */
+	struct list_head timed;		/* io.fresh or io.draining */
+	struct list_head work;		/* io.work: has messages; or io.dead */
+	u64 deadline_ms;		/* while on timed */
+
+	int fd;				/* -1: closed */
+	u8 state;			/* enum conn_state */
+	bool in_off;			/* EPOLLIN is off */
+	bool out_on;			/* EPOLLOUT is on */
+	bool stuck;			/* bytes in ->in wait for what conn_may_take() says */
+	bool first;			/* nothing decoded yet: may be a four-letter word */
+	struct session *session;	/* see request.h, "A session's end" */
+	u64 session_id;			/* also read by others, relaxed */
+	s32 session_timeout;
+	struct auth_set *auth;
+	struct request *gone;		/* made ahead, so that closing cannot fail */
+
+	struct message *msgs;		/* taken from the queue, not handled yet */
+	struct message *last_msg;
+
+	u8 *in;				/* an incomplete frame, or frames that wait */
+	u32 in_len;
+	u32 in_cap;
+	struct jw out;			/* what the socket did not take */
+	size_t out_off;			/* of these, already sent */
+
+	struct asked *asked;		/* ring of requests at the core */
+	u32 asked_first;
+	u32 asked_n;			/* also read by others, relaxed */
+	u32 asked_cap;
+	u32 asked_reads;
+	size_t asked_bytes;
+
+	struct conn_stats stats;
+	struct in6_addr addr;		/* IPv4 as mapped; constant */
+	char name[];			/* conn_name(); constant */
+};
+
+/* Counters of one I/O thread, as struct conn_stats. */
+struct io_stats {
+	u32 gen;
+	u64 received;
+	u64 sent;
+	u64 min_latency;	/* ms */
+	u64 max_latency;
+	u64 total_latency;
+	u64 count;
+};
+
+struct io {
+	struct queue inbox;		/* struct message; any thread may add */
+	struct client_side *cs;
+	pthread_t thread;
+	int epfd;
+	bool running;			/* pthread_join() is due */
+	bool stopping;
+	u64 now_ms;			/* monotonic, of this round */
+	u64 now_ns;			/* the same, fine; 0: not asked for yet */
+	u8 *in;				/* IO_IN_BYTES */
+	struct jw out;			/* of the connection being handled */
+	struct list_head conns;
+	struct list_head fresh;		/* by deadline, as all wait equally long */
+	struct list_head draining;	/* the same */
+	struct list_head work;
+	struct list_head dead;
+	struct io_stats stats;
+	bool no_accept;			/* listener taken out for a while (no memory) */
+	u64 accept_at_ms;
+};
+
+struct addr_table;
+
+struct client_side {
+	u32 refs;			/* atomic: the starter's, one for each struct conn */
+	bool stopped;			/* atomic: nobody takes messages any more */
+	const struct config *cfg;
+	struct core *core;
+	struct store *st;
+	struct disk *disk;
+	u32 n_io;
+	u32 next_io;			/* accepting thread: whose turn it is */
+	int listen_fd;
+	int spare_fd;			/* given up for a moment when there are none left */
+	u16 port;
+	u64 started_ms;
+	u32 outstanding;		/* atomic: requests of all connections at the core */
+	u32 conn_gen;			/* atomic: crst */
+	u32 io_gen;			/* atomic: srst */
+	u64 rejected;			/* atomic: refused by the limits */
+	pthread_mutex_t lock;		/* conns, n_conns, addrs */
+	struct list_head conns;
+	u32 n_conns;
+	struct addr_table *addrs;
+	struct io io[];
+};
+
+/* Messages between I/O threads, beside those of request.h. */
+enum {
+	MSG_ADOPT = 100,	/* a fresh connection for you */
+	MSG_STOP,
+};
+
+/*
+ * --- conn.c: the owner, but for conn_new(). Calls that return int: 0, or negative
+ * errno after which the connection must be closed; only conn_event(), conn_work()
+ * and the timeouts close.
+ */
+struct conn *conn_new(struct client_side *cs, struct io *io, int fd,
+		      const struct sockaddr_storage *sa);
+void conn_adopt(struct conn *c);
+void conn_event(struct conn *c, u32 events);
+/* Handles what came by message, and input that waited for it. */
+void conn_work(struct conn *c);
+/* For one that no thread adopted; the server has stopped. */
+void conn_discard(struct conn *c);
+/* No more input; closes once everything is sent, or after @ms. */
+void conn_drain(struct conn *c, u64 ms);
+void conn_close(struct conn *c);
+/* Where the connection's next bytes go. */
+struct jw *conn_out(struct conn *c);
+/* Bytes that the socket did not take. */
+static inline size_t conn_unsent(const struct conn *c)
+{
+	return c->out.len - c->out_off;
+}
+
+/* --- dispatch.c: the owner; int as above */
+/* Whether another frame may be handled now. */
+bool conn_may_take(const struct conn *c);
+/* The first frame. */
+int conn_take_connect(struct conn *c, const u8 *frame, u32 len);
+/* One frame of an open connection, without its length. */
+int conn_take(struct conn *c, const u8 *frame, u32 len);
+/* The core answered the oldest request that it has of @c. */
+void conn_answered(struct conn *c, const struct message *m);
+/* The connection is closed: tells the core, if the core knows it. */
+void conn_forget(struct conn *c);
+
+/* --- client.c */
+struct client_side *client_side_get(struct client_side *cs);
+void client_side_put(struct client_side *cs);
+
+/* --- io.c */
+void message_free(struct message *m);
+void *io_main(void *arg);
+/* The owner: moves all messages from the queue to their connections. */
+void io_drain(struct io *io);
+u64 io_now_ns(struct io *io);
+void io_timed(struct conn *c, struct list_head *list, u64 ms);
+u64 coarse_ms(void);
+
+/* --- listen.c: the accepting thread, but for addr_*() */
+int listen_open(struct client_side *cs, char *why, size_t why_len);
+void listen_ready(struct io *io);
+void listen_resume(struct io *io);
+void listen_stop(struct io *io);
+struct addr_table *addr_table_new(void);
+void addr_table_free(struct addr_table *t);
+/* Caller holds client_side.lock. @max 0: no bound. -EBUSY when there are @max. */
+int addr_get(struct addr_table *t, const struct in6_addr *a, u32 max);
+void addr_put(struct addr_table *t, const struct in6_addr *a);
+/* InetAddress.getHostAddress() and InetSocketAddress.toString(). */
+void addr_host(const struct sockaddr_storage *sa, char *buf, size_t len);
+void addr_name(const struct sockaddr_storage *sa, char *buf, size_t len);
+
+/* --- fourlw.c: the owner. Whether @word is one; then the answer is queued and the
+ * connection drains. */
+bool fourlw_run(struct conn *c, u32 word);
+
+/* --- stats.c */
+void stats_received(struct conn *c, u64 packets);
+void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms);
+void stats_sent(struct conn *c, u64 packets);
+struct io_stats stats_sum(const struct client_side *cs);
+struct conn_stats stats_of(const struct conn *c);
+const char *stats_op(s32 op);
+
+#endif
