@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Jute, ZooKeeper's serialisation: big-endian integers, byte strings with an
  * int32 length (-1: null), vectors with an int32 count (BinaryInputArchive.java,

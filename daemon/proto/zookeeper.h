@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Numbers of ZooKeeper's client protocol (ZooDefs.java, KeeperException.java,
  * Watcher.java, CreateMode.java at 3.8).
