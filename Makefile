@@ -112,7 +112,9 @@ $(B)/vm-agent $(B)/vm-exec: $(B)/vm-%: tools/vm/%.c tools/vm/wire.h
 	@$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE \
 		$(if $(filter %agent,$@),-static) -I. -o $@ $<
 
-$(B)/obj/daemon/%.o $(B)/obj/kmod/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
+$(B)/obj/daemon/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
+# The kernel does not warn of unused parameters either: lockdep's, for one.
+$(B)/obj/kmod/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
 $(B)/obj/tools/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
 $(B)/obj/tools/lib/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS) -fPIC
 $(B)/obj/selftests/%.o: CPPFLAGS_ = $(T_CPPFLAGS)
