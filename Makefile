@@ -113,6 +113,7 @@ $(B)/vm-agent $(B)/vm-exec: $(B)/vm-%: tools/vm/%.c tools/vm/wire.h
 		$(if $(filter %agent,$@),-static) -I. -o $@ $<
 
 $(B)/obj/daemon/%.o $(B)/obj/kmod/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
+$(ZKERND_MAIN): CPPFLAGS_ = $(DAEMON_CPPFLAGS) -DZKERN_VERSION=\"$(VERSION)\"
 $(B)/obj/tools/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
 $(B)/obj/tools/lib/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS) -fPIC
 $(B)/obj/selftests/%.o: CPPFLAGS_ = $(T_CPPFLAGS)
