@@ -115,6 +115,7 @@ $(B)/vm-agent $(B)/vm-exec: $(B)/vm-%: tools/vm/%.c tools/vm/wire.h
 $(B)/obj/daemon/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
 # The kernel does not warn of unused parameters either: lockdep's, for one.
 $(B)/obj/kmod/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
+$(ZKERND_MAIN): CPPFLAGS_ = $(DAEMON_CPPFLAGS) -DZKERN_VERSION=\"$(VERSION)\"
 $(B)/obj/tools/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
 $(B)/obj/tools/lib/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS) -fPIC
 $(B)/obj/selftests/%.o: CPPFLAGS_ = $(T_CPPFLAGS)

@@ -254,9 +254,9 @@ static int set_port(struct load *l, int line, const char *key, const char *value
 
 	if (rc)
 		return rc;
-	if (v < 1 || v > 65535)
+	if (v < 0 || v > 65535)
 		return wrong(l, line, key, "%lld is not a port", v);
-	l->cfg->client_port = v;
+	l->cfg->client_port = v;	/* 0: a free one, said when it serves */
 	l->port_given = true;
 	return 0;
 }

@@ -13,7 +13,7 @@ struct config {
 	char *data_dir;			/* dataDir; default: see config_default() */
 	char *data_log_dir;		/* dataLogDir or data_dir */
 	char *client_addr;		/* clientPortAddress, NULL: any */
-	u16 client_port;		/* clientPort, 2181 */
+	u16 client_port;		/* clientPort, 2181; 0: any that is free */
 	u32 tick_ms;			/* tickTime, 3000 */
 	u32 min_session_ms;		/* minSessionTimeout, 2 ticks */
 	u32 max_session_ms;		/* maxSessionTimeout, 20 ticks */

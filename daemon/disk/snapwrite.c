@@ -6,8 +6,8 @@
  *
  * The file's map of ACLs stands before the nodes. The writer keeps the ACLs that
  * the last snapshot had (they seldom change) and begins with those. When it then
- * meets a node with another one it only looks for more of these to the end and
- * begins again.
+ * meets others, they are numbered behind, and the nodes are in the end copied into
+ * another file, behind a map that has them all. The tree is walked once.
  */
 #include <linux/types.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -62,7 +63,7 @@ struct snapw {
 	size_t len;
 	uLong sum;
 	u64 written, flushed;
-	bool missed;		/* an ACL that is not in the map written */
+	u32 mapped;		/* ACLs in the map written */
 
 	u64 count, last_zxid, last_ms;	/* relaxed */
 };
@@ -269,18 +270,19 @@ static int put_head(struct snapw *sw)
 	if (!rc)
 		rc = out_int(sw, sw->n_acls);
 	for (i = 0; i < sw->n_acls && !rc; i++) {
-		sw->acls[i].used = false;
 		rc = out_long(sw, i + 1);
 		if (!rc)
 			rc = out_bytes(sw, sw->acls[i].jute, sw->acls[i].len);
 	}
-	return rc;
+	sw->mapped = sw->n_acls;
+	return rc ? rc : out_flush(sw);
 }
 
 /* The number of the node's ACL in the map; learns those that are not there. */
 static int acl_number(struct snapw *sw, const struct store_rec *rec, s64 *number)
 {
 	struct out_acl *a;
+	int rc;
 
 	*number = ACL_OPEN;
 	if (rec->acl_len == TXN_OPEN_ACL_LEN &&
@@ -288,8 +290,10 @@ static int acl_number(struct snapw *sw, const struct store_rec *rec, s64 *number
 		return 0;
 	a = acl_find(sw, rec->node.acl_id);
 	if (!a) {
-		sw->missed = true;
-		return acl_add(sw, rec->node.acl_id, rec->acl, rec->acl_len);
+		rc = acl_add(sw, rec->node.acl_id, rec->acl, rec->acl_len);
+		if (rc)
+			return rc;
+		a = &sw->acls[sw->n_acls - 1];
 	}
 	a->used = true;
 	*number = a - sw->acls + 1;
@@ -306,7 +310,7 @@ static int put_node(void *arg, const struct store_rec *rec)
 	int rc;
 
 	rc = acl_number(sw, rec, &acl);
-	if (rc || sw->missed)
+	if (rc)
 		return rc;
 	jute_put64(b, acl);
 	jute_put64(b + 8, st->czxid);
@@ -342,41 +346,105 @@ static int put_tail(struct snapw *sw)
 	return rc ? rc : out_flush(sw);
 }
 
-/* One go: -EAGAIN if the map lacked an ACL, which it now has. */
-static int put_all(struct snapw *sw)
-{
-	int rc;
+/* ---------------------------------------------------------------- the file */
 
+static int open_tmp(struct snapw *sw, const char *tmp)
+{
+	sw->fd = openat(sw->d->snap_dfd, tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (sw->fd < 0)
+		return -errno;
 	sw->len = 0;
 	sw->written = 0;
 	sw->flushed = 0;
-	sw->missed = false;
 	sw->sum = adler32(0, NULL, 0);
-	if (lseek(sw->fd, 0, SEEK_SET) < 0 || ftruncate(sw->fd, 0))
-		return -errno;
+	return 0;
+}
+
+/* The nodes of @from, behind @skip, to the end of the file being written. */
+static int copy_nodes(struct snapw *sw, int from, u64 skip, u64 bytes)
+{
+	off_t at = skip;
+	ssize_t n;
+
+	while (bytes) {
+		n = sendfile(sw->fd, from, &at, bytes < WRITEBACK ? bytes : WRITEBACK);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		bytes -= n;
+		sw->written += n;
+		sync_file_range(sw->fd, sw->flushed, sw->written - sw->flushed,
+				SYNC_FILE_RANGE_WRITE);
+		sw->flushed = sw->written;
+	}
+	return 0;
+}
+
+/* Begins anew with the whole map; the nodes come from the file written so far. */
+static int put_again(struct snapw *sw, const char *tmp, u64 head, u64 nodes, uLong nodes_sum)
+{
+	int old = sw->fd, rc;
+
+	if (unlinkat(sw->d->snap_dfd, tmp, 0)) {
+		rc = -errno;
+		goto out;
+	}
+	rc = open_tmp(sw, tmp);
+	if (rc) {
+		sw->fd = old;
+		return rc;
+	}
 	rc = put_head(sw);
 	if (!rc)
-		rc = sw->st->ops->snap_each(sw->snap, "/", 1, put_node, sw);
+		rc = copy_nodes(sw, old, head, nodes);
+	sw->sum = adler32_combine(sw->sum, nodes_sum, nodes);
+out:
+	if (old != sw->fd)
+		close(old);
+	return rc;
+}
+
+static int put_all(struct snapw *sw, const char *tmp)
+{
+	uLong head_sum, nodes_sum;
+	u64 head, nodes;
+	u32 i;
+	int rc;
+
+	for (i = 0; i < sw->n_acls; i++)
+		sw->acls[i].used = false;
+	rc = put_head(sw);
 	if (rc)
 		return rc;
-	return sw->missed ? -EAGAIN : put_tail(sw);
+	head = sw->written;
+	head_sum = sw->sum;
+	sw->sum = adler32(0, NULL, 0);
+	rc = sw->st->ops->snap_each(sw->snap, "/", 1, put_node, sw);
+	if (!rc)
+		rc = out_flush(sw);
+	if (rc)
+		return rc;
+	nodes = sw->written - head;
+	nodes_sum = sw->sum;
+	if (sw->mapped == sw->n_acls)
+		sw->sum = adler32_combine(head_sum, nodes_sum, nodes);
+	else
+		rc = put_again(sw, tmp, head, nodes, nodes_sum);
+	return rc ? rc : put_tail(sw);
 }
 
 static int write_file(struct snapw *sw, const char *tmp)
 {
 	int rc, dfd = sw->d->snap_dfd;
 
-	sw->fd = openat(dfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (sw->fd < 0)
-		return -errno;
 	sw->buf = malloc(OUT_BUF);
-	rc = sw->buf ? 0 : -ENOMEM;
-	while (!rc) {
-		rc = put_all(sw);
-		if (rc != -EAGAIN)
-			break;
-		rc = 0;
-	}
+	if (!sw->buf)
+		return -ENOMEM;
+	rc = open_tmp(sw, tmp);
+	if (rc)
+		goto out;
+	rc = put_all(sw, tmp);
 	if (!rc && fsync(sw->fd))
 		rc = -errno;
 	if (close(sw->fd) && !rc)
@@ -387,6 +455,7 @@ static int write_file(struct snapw *sw, const char *tmp)
 		unlinkat(dfd, tmp, 0);
 	else if (fsync(dfd))
 		rc = -errno;
+out:
 	free(sw->buf);
 	sw->buf = NULL;
 	return rc;

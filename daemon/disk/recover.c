@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Recovery: from what is on disk to a store and a session table
+ * (FileTxnSnapLog.restore, DataTree.processTxn, compareDigest).
+ *
+ *  1. A tree that the store came with is kept if the log says that it is right:
+ *     it has a transaction with the tree's zxid, and the digest recorded with it
+ *     is the tree's. The sessions come from the newest snapshot at or before that
+ *     zxid and the log behind it; what is behind the zxid is applied. Readers see
+ *     the tree all the while.
+ *  2. Else another tree is built beside it: the newest valid snapshot, then the
+ *     log, and swapped in.
+ *  3. With nothing on disk at all, the tree of a new server, and snapshot.0 of it,
+ *     without which ZooKeeper does not accept a log.
+ *
+ * ZooKeeper's snapshots are fuzzy, they may have some of what the log has behind
+ * their zxid; so replay passes over what it finds done. Digests are compared from
+ * the zxid on at which the snapshot says that it is whole.
+ *
+ * A snapshot that cannot be read is passed over. But when the log then does not
+ * lead to it without a gap, acknowledged transactions would be lost: that is an
+ * error.
+ */
+#include <linux/types.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/disk/internal.h"
+#include "daemon/proto/zookeeper.h"
+
+struct recovery {
+	struct disk *d;
+	struct store *st;
+	struct disk_recovery *r;
+	char *why;
+	size_t why_len;
+	struct disk_file *snaps;
+	u32 n_snaps;
+	struct session_table sessions;
+	struct snap_head head;		/* of the snapshot taken */
+	u64 must_reach;			/* zxid of an unreadable snapshot, 0: none */
+	u64 gap;			/* first transaction missing in the log */
+	bool fuzzy;			/* digests don't count yet */
+	/* the tree that the store came with */
+	u64 kept_zxid;
+	u64 kept_digest;
+	bool sure;			/* the log has this zxid with this digest */
+};
+
+#define NOT_KEPT	1
+
+static int why(struct recovery *rec, int rc, const char *what)
+{
+	return disk_why(rec->why, rec->why_len, rc, "%s: %s", what, strerror(-rc));
+}
+
+/* ---------------------------------------------------------------- transactions */
+
+/* FileTxnSnapLog.processTransaction */
+static int count_session(struct recovery *rec, const struct txn *t)
+{
+	int rc = 0;
+
+	if (t->type == OP_CREATESESSION)
+		rc = stab_put(&rec->sessions, t->session, t->timeout);
+	else if (t->type == OP_CLOSESESSION)
+		stab_del(&rec->sessions, t->session);
+	return rc ? why(rec, rc, "sessions") : 0;
+}
+
+static void mismatch(struct recovery *rec, u64 zxid, u64 want, u64 got)
+{
+	if (!rec->r->digest_mismatches++)
+		log_error("digest mismatch at 0x%llx: recorded %llx, the tree has %llx; the data on disk are not what they were",
+			  zxid, want, got);
+}
+
+/* DataTree.compareSnapshotDigests, compareDigest */
+static void compare(struct recovery *rec, const struct txn *t, u64 digest)
+{
+	const struct snap_head *h = &rec->head;
+
+	if (rec->fuzzy && t->zxid >= h->digest_zxid) {
+		if (t->zxid == h->digest_zxid && h->digest != digest)
+			mismatch(rec, t->zxid, h->digest, digest);
+		if (t->zxid > h->digest_zxid)
+			log_warn("the transaction 0x%llx of the snapshot's digest is not in the log",
+				 h->digest_zxid);
+		rec->fuzzy = false;
+	} else if (!rec->fuzzy && t->has_digest && t->digest_version == DIGEST_VERSION &&
+		   t->digest != digest) {
+		mismatch(rec, t->zxid, t->digest, digest);
+	}
+}
+
+static int replay_one(struct recovery *rec, const struct txn *t)
+{
+	struct zk_txn zk;
+	u64 digest = 0;
+	int rc;
+
+	rc = count_session(rec, t);
+	if (rc)
+		return rc;
+	txn_to_zk(t, &zk);
+	zk.flags = ZK_TXN_REPLAY;
+	rc = rec->st->ops->load_txn(rec->st, &zk, &digest);
+	if (rc)
+		return disk_why(rec->why, rec->why_len, rc, "cannot replay transaction 0x%llx: %s",
+				t->zxid, strerror(-rc));
+	compare(rec, t, digest);
+	rec->r->zxid = t->zxid;
+	rec->r->replayed++;
+	return 0;
+}
+
+/* Calls @fn for every transaction after @from. */
+static int each_txn(struct recovery *rec, u64 from,
+		    int (*fn)(struct recovery *rec, const struct txn *t))
+{
+	struct logr *lr;
+	struct txn *t;
+	int rc;
+
+	rc = logr_open(rec->d, from, true, &lr, rec->why, rec->why_len);
+	if (rc)
+		return rc;
+	while ((rc = logr_next(lr, &t, rec->why, rec->why_len)) == 1) {
+		rc = fn(rec, t);
+		txn_put(t);
+		if (rc)
+			break;
+	}
+	rec->gap = logr_gap(lr);
+	logr_close(lr);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- keeping */
+
+static int add_session(void *arg, u64 id, s32 timeout)
+{
+	struct recovery *rec = arg;
+
+	return stab_put(&rec->sessions, id, timeout);
+}
+
+static int apply_one(struct recovery *rec, const struct txn *t)
+{
+	struct zk_txn zk;
+	u64 digest;
+	int err;
+
+	txn_to_zk(t, &zk);
+	if (rec->st->ops->apply(rec->st, &zk, 1, &digest, &err) != 1) {
+		log_warn("transaction 0x%llx does not fit the tree found: %s", t->zxid,
+			 strerror(-err));
+		return NOT_KEPT;
+	}
+	compare(rec, t, digest);
+	rec->r->replayed++;
+	return 0;
+}
+
+static int keep_one(struct recovery *rec, const struct txn *t)
+{
+	int rc = count_session(rec, t);
+
+	if (rc)
+		return rc;
+	if (t->zxid == rec->kept_zxid)
+		rec->sure = t->has_digest && t->digest_version == DIGEST_VERSION &&
+			    t->digest == rec->kept_digest;
+	if (t->zxid >= rec->kept_zxid && !rec->sure)
+		return NOT_KEPT;
+	if (t->zxid > rec->kept_zxid)
+		rc = apply_one(rec, t);
+	rec->r->zxid = t->zxid;
+	return rc;
+}
+
+/* 0: the store's own tree was brought up to date; NOT_KEPT; or an error. */
+static int keep_tree(struct recovery *rec)
+{
+	const struct snap_sink sink = { .arg = rec, .session = add_session };
+	const struct snap_head *h = &rec->head;
+	const struct disk_file *f;
+	int rc;
+
+	if (!rec->n_snaps)
+		return NOT_KEPT;
+	f = &rec->snaps[rec->n_snaps - 1];
+	if (f->zxid > rec->kept_zxid)
+		return NOT_KEPT;
+	rc = snap_read(rec->d, f, &sink, &rec->head, rec->why, rec->why_len);
+	if (rc)
+		return rc == -ENOMEM ? rc : NOT_KEPT;
+	rec->r->zxid = f->zxid;
+	rec->r->snapshot_zxid = f->zxid;
+	rec->sure = f->zxid == rec->kept_zxid && h->has_digest && h->digest_zxid == f->zxid &&
+		    h->digest_version == DIGEST_VERSION && h->digest == rec->kept_digest;
+	rc = each_txn(rec, f->zxid, keep_one);
+	return rc ? rc : rec->sure ? 0 : NOT_KEPT;
+}
+
+/* ---------------------------------------------------------------- building */
+
+static void forget(struct recovery *rec)
+{
+	stab_free(&rec->sessions);
+	memset(rec->r, 0, sizeof(*rec->r));
+	memset(&rec->head, 0, sizeof(rec->head));
+	rec->gap = 0;
+}
+
+static int load_node(void *arg, const struct store_rec *node)
+{
+	struct recovery *rec = arg;
+
+	return rec->st->ops->load_node(rec->st, node);
+}
+
+static int load_snapshot(struct recovery *rec, const struct disk_file *f)
+{
+	const struct snap_sink sink = {
+		.arg = rec, .session = add_session, .node = load_node,
+	};
+	int rc = rec->st->ops->load_begin(rec->st);
+
+	if (rc)
+		return why(rec, rc, "building the tree");
+	rc = snap_read(rec->d, f, &sink, &rec->head, rec->why, rec->why_len);
+	if (rc)
+		return rc;
+	rec->r->zxid = f->zxid;
+	rec->r->snapshot_zxid = f->zxid;
+	rec->fuzzy = rec->head.has_digest && rec->head.digest_version == DIGEST_VERSION &&
+		     rec->head.digest_zxid > f->zxid;
+	return 0;
+}
+
+/* An error of the file, and not of this machine. */
+static bool is_of_file(int rc)
+{
+	return rc == -EBADMSG || rc == -EINVAL || rc == -ENOENT || rc == -EEXIST || rc == -EIO;
+}
+
+static int newest_snapshot(struct recovery *rec)
+{
+	u32 i;
+	int rc;
+
+	for (i = rec->n_snaps; i-- > 0; ) {
+		rc = load_snapshot(rec, &rec->snaps[i]);
+		if (!rc)
+			return 0;
+		rec->st->ops->load_abort(rec->st);
+		if (!is_of_file(rc))
+			return rc;
+		log_warn("snapshot passed over: %s", rec->why);
+		if (rec->snaps[i].zxid > rec->must_reach)
+			rec->must_reach = rec->snaps[i].zxid;
+		forget(rec);
+	}
+	return disk_why(rec->why, rec->why_len, -EBADMSG, "no snapshot in %s can be read",
+			rec->d->snap_path);
+}
+
+/* DataTree(): root, /zookeeper, and below it quota and config, which anyone may
+ * read and nobody write (ZOOKEEPER-2014). */
+static int load_new_tree(struct recovery *rec)
+{
+	static const char *const paths[] = {
+		"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config",
+	};
+	u8 read_only[TXN_OPEN_ACL_LEN];
+	size_t i;
+	int rc = rec->st->ops->load_begin(rec->st);
+
+	memcpy(read_only, txn_open_acl, sizeof(read_only));
+	jute_put32(read_only + 4, PERM_READ);
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]) && !rc; i++) {
+		bool config = !strcmp(paths[i], "/zookeeper/config");
+		struct store_rec node = {
+			.path = paths[i],
+			.path_len = strlen(paths[i]),
+			.acl = config ? read_only : txn_open_acl,
+			.acl_len = TXN_OPEN_ACL_LEN,
+			.node.crc = txn_crc(paths[i], strlen(paths[i]), NULL, 0),
+			.node.stat.aversion = config ? -1 : 0,
+		};
+
+		rc = rec->st->ops->load_node(rec->st, &node);
+	}
+	return rc ? why(rec, rc, "building the tree") : 0;
+}
+
+static int found_txn(struct recovery *rec, const struct txn *t)
+{
+	return disk_why(rec->why, rec->why_len, -EBADMSG,
+			"no snapshot in %s, but transaction 0x%llx in the log: something is missing (snapshot.trust.empty=true goes on without)",
+			rec->d->snap_path, t->zxid);
+}
+
+/* Whether all is there that was acknowledged, as far as the names of files tell. */
+static int check_reach(struct recovery *rec)
+{
+	if (!rec->must_reach)
+		return 0;
+	if (rec->r->zxid >= rec->must_reach && (!rec->gap || rec->gap > rec->must_reach))
+		return 0;
+	return disk_why(rec->why, rec->why_len, -EBADMSG,
+			"%s/snapshot.%llx cannot be read, and the log does not lead to it",
+			rec->d->snap_path, rec->must_reach);
+}
+
+static int commit_tree(struct recovery *rec)
+{
+	struct store_info info;
+	int rc = rec->st->ops->load_commit(rec->st, rec->r->zxid);
+
+	if (rc)
+		return why(rec, rc, "building the tree");
+	/* no transaction compared it */
+	if (!rec->r->replayed && rec->head.has_digest &&
+	    rec->head.digest_version == DIGEST_VERSION &&
+	    rec->head.digest_zxid == rec->r->zxid) {
+		rc = rec->st->ops->info(rec->st, &info);
+		if (rc)
+			return why(rec, rc, "reading the tree");
+		if (info.digest != rec->head.digest)
+			mismatch(rec, rec->r->zxid, rec->head.digest, info.digest);
+	}
+	return 0;
+}
+
+static int build_tree(struct recovery *rec)
+{
+	int rc;
+
+	if (rec->n_snaps) {
+		rc = newest_snapshot(rec);
+	} else {
+		rc = rec->d->p.trust_empty ? 0 : each_txn(rec, 0, found_txn);
+		if (!rc)
+			rc = load_new_tree(rec);
+	}
+	if (!rc)
+		rc = each_txn(rec, rec->r->zxid, replay_one);
+	if (!rc)
+		rc = check_reach(rec);
+	if (!rc)
+		rc = commit_tree(rec);
+	if (rc)
+		rec->st->ops->load_abort(rec->st);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- the whole */
+
+static int finish(struct recovery *rec)
+{
+	struct disk_recovery *r = rec->r;
+	int rc = stab_list(&rec->sessions, &r->sessions, &r->n_sessions);
+
+	if (rc)
+		return why(rec, rc, "sessions");
+	if (!rec->n_snaps)
+		rc = snapw_write_now(rec->d->snap, rec->st, r->sessions, r->n_sessions,
+				     rec->why, rec->why_len);
+	if (rc) {
+		free(r->sessions);
+		r->sessions = NULL;
+		r->n_sessions = 0;
+	}
+	return rc;
+}
+
+int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r, char *text,
+		 size_t text_len)
+{
+	struct recovery rec = { .d = d, .st = st, .r = r, .why = text, .why_len = text_len };
+	struct store_info info;
+	int rc;
+
+	memset(r, 0, sizeof(*r));
+	if (text_len)
+		text[0] = '\0';
+	rc = disk_list(d->snap_dfd, "snapshot", true, &rec.snaps, &rec.n_snaps);
+	if (rc)
+		return disk_why(text, text_len, rc, "cannot list %s: %s", d->snap_path,
+				strerror(-rc));
+	rc = st->ops->info(st, &info);
+	if (rc) {
+		why(&rec, rc, "reading the tree");
+		goto out;
+	}
+	rc = NOT_KEPT;
+	if (info.taken_up) {
+		rec.kept_zxid = info.zxid;
+		rec.kept_digest = info.digest;
+		rc = keep_tree(&rec);
+		r->kept = !rc;
+		if (rc == NOT_KEPT)
+			log_warn("the tree found at 0x%llx is not what is on disk: another is built",
+				 info.zxid);
+	}
+	if (rc == NOT_KEPT) {
+		forget(&rec);
+		rc = build_tree(&rec);
+	}
+	if (!rc)
+		rc = finish(&rec);
+out:
+	stab_free(&rec.sessions);
+	free(rec.snaps);
+	return rc;
+}
