@@ -228,6 +228,11 @@ u64 sessions_next_ms(const struct sessions *ss)
 	return ss->next_tick * ss->tick_ms;
 }
 
+u32 sessions_total(const struct sessions *ss)
+{
+	return ss->n;
+}
+
 u32 sessions_count(const struct sessions *ss)
 {
 	u32 n = 0;
