@@ -463,6 +463,14 @@ void changes_applied(struct changes *ch, u64 zxid)
 	changes_trim(ch, false);
 }
 
+void changes_reset(struct changes *ch, u64 digest)
+{
+	while (!list_empty(&ch->outstanding))
+		drop(ch, list_first_entry(&ch->outstanding, struct change, link));
+	changes_trim(ch, true);
+	ch->digest = digest;
+}
+
 void changes_trim(struct changes *ch, bool all)
 {
 	u32 keep = all ? 0 : ch->max_cached;

@@ -103,6 +103,8 @@ struct change *change_peek(struct changes *ch, const char *path, u32 len);
 
 /* All up to @zxid is applied. */
 void changes_applied(struct changes *ch, u64 zxid);
+/* What is outstanding will not be applied: forgets it, and all that is cached. */
+void changes_reset(struct changes *ch, u64 digest);
 /* Drops the cached records beyond the bound, or all of them. */
 void changes_trim(struct changes *ch, bool all);
 

@@ -89,7 +89,7 @@ static void client_detach(struct core *c, struct client *cl)
 	cl->sess = NULL;
 }
 
-static void client_free(struct client *cl)
+static void client_drop(struct client *cl)
 {
 	if (cl->user_of)
 		session_unuse(cl->user_of);
@@ -133,7 +133,7 @@ void connect_gone(struct core *c, struct request *r)
 		*slot = cl->next;
 		c->n_clients--;
 		client_detach(c, cl);
-		client_free(cl);
+		client_drop(cl);
 	}
 	request_free(r);
 }
@@ -146,7 +146,7 @@ void clients_free(struct core *c)
 		for (cl = c->clients[i]; cl; cl = next) {
 			next = cl->next;
 			cl->user_of = NULL;	/* sessions_free() takes it */
-			client_free(cl);
+			client_drop(cl);
 		}
 	}
 	free(c->clients);
@@ -313,6 +313,5 @@ void connect_expired(void *core, struct sess *s)
 		return;
 	/* It is not closed unless the ensemble agrees: try again a timeout later. */
 	log_ratelimited(LOG_ERROR, "cannot close session 0x%llx: %s", s->pub.id, strerror(-rc));
-	__atomic_store_n(&s->pub.closing, false, __ATOMIC_RELAXED);
-	session_touch(c->sessions, s, s->pub.timeout, c->now_ms);
+	session_reopen(c->sessions, s, c->now_ms);
 }

@@ -24,6 +24,7 @@
 #include "daemon/server/core_impl.h"
 
 #define SWEEP_ROWS	4096	/* per round */
+#define RETRY_DISK_MS	1000
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
 
 static u64 clock_ms(clockid_t id)
@@ -54,6 +55,7 @@ void core_count(struct core *c)
 	set(&c->stats.sessions, sessions_total(c->sessions));
 	set(&c->stats.watches, w.watches);
 	set(&c->stats.watched_paths, w.paths);
+	set(&c->stats.watchers, w.watchers);
 }
 
 void core_stats(struct core *c, struct core_stats *s)
@@ -249,8 +251,27 @@ static void snapshot(struct core *c)
 	free(list);
 }
 
+/* A full disk may have been given room. */
+static void retry_disk(struct core *c)
+{
+	int rc;
+
+	if (c->serving || c->now_ms < c->retry_ms || !c->disk_errno)
+		return;
+	c->retry_ms = c->now_ms + RETRY_DISK_MS;
+	__atomic_store_n(&c->disk_errno, 0, __ATOMIC_RELEASE);
+	rc = disk_retry(c->disk);
+	if (!rc) {
+		log_info("the disk takes writes again");
+		pipeline_start(c);
+		return;
+	}
+	__atomic_store_n(&c->disk_errno, rc, __ATOMIC_RELEASE);
+}
+
 static void timers(struct core *c)
 {
+	retry_disk(c);
 	if (c->serving)
 		sessions_expire(c->sessions, c->now_ms, connect_expired, c);
 	reap(c);
@@ -261,7 +282,7 @@ static void timers(struct core *c)
 
 static int sleep_ms(const struct core *c)
 {
-	u64 next = c->serving ? sessions_next_ms(c->sessions) : c->reap_ms;
+	u64 next = c->serving ? sessions_next_ms(c->sessions) : c->retry_ms;
 
 	if (c->sweep)
 		return 0;
@@ -302,16 +323,10 @@ static void round_once(struct core *c)
 
 static void *core_main(void *arg)
 {
-	struct zab_event start = { .type = ZAB_EV_START };
 	struct core *c = arg;
 
 	store_thread_init();
-	start.zxid = c->applied;
-	if (zab_step(c->zab, &start)) {
-		log_error("no memory to start with");
-		abort();
-	}
-	pipeline_run(c);
+	pipeline_start(c);
 	for (;;) {
 		round_once(c);
 		if (done(c))

@@ -81,6 +81,7 @@ struct core {
 	bool posted;			/* messages since the last client_flush() */
 	bool sweep;			/* dead watchers to sweep out */
 	u64 now_ms;			/* monotonic, of this round */
+	u64 retry_ms;			/* when to try the disk again */
 	u64 reap_ms;			/* when to look at timed nodes next */
 
 	struct proposal *head;		/* outstanding, in order of zxid */
@@ -102,6 +103,8 @@ u64 core_wall_ms(void);
 void core_count(struct core *c);	/* brings c->stats up to date */
 
 /* ---- pipeline.c ---- */
+/* Begins to lead from c->applied on. */
+void pipeline_start(struct core *c);
 /* A client's write. Takes @r over. */
 void pipeline_write(struct core *c, struct client *cl, struct request *r);
 /* 0, or negative errno: not proposed. @reply is posted when it is applied (taken over

@@ -377,6 +377,17 @@ static void committed(struct core *c, u32 n)
 
 /* ------------------------------------------------------------ ZAB's driver */
 
+static void reset_changes(struct core *c)
+{
+	struct store_info info;
+
+	if (c->st->ops->info(c->st, &info)) {
+		log_error("cannot read the store's digest, stopping");
+		abort();
+	}
+	changes_reset(&c->ch, info.digest);
+}
+
 static void drop_outstanding(struct core *c)
 {
 	struct proposal *p;
@@ -390,9 +401,12 @@ static void drop_outstanding(struct core *c)
 		c->head = p->next;
 		if (p->kind == PROPOSAL_OPEN)
 			session_end(c->sessions, p->sess);
+		if (p->kind == PROPOSAL_CLOSE)
+			session_reopen(c->sessions, p->sess, c->now_ms);
 		proposal_free(c, p);
 	}
 	c->tail = NULL;
+	reset_changes(c);
 }
 
 static void set_state(struct core *c, enum zab_state state)
@@ -445,6 +459,13 @@ static void step(struct core *c, const struct zab_event *ev)
 		abort();
 	}
 	pipeline_run(c);
+}
+
+void pipeline_start(struct core *c)
+{
+	struct zab_event ev = { .type = ZAB_EV_START, .zxid = c->applied };
+
+	step(c, &ev);
 }
 
 void pipeline_durable(struct core *c)

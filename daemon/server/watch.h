@@ -67,6 +67,7 @@ bool watch_sweep(struct watches *w, u32 rows);
 
 struct watch_counts {
 	u64 watches;		/* both tables, of living watchers */
+	u64 watchers;		/* that have any */
 	u64 paths;		/* rows, those of the dead included until swept */
 };
 void watch_counts(const struct watches *w, struct watch_counts *c);
