@@ -177,6 +177,12 @@ void session_closing(struct sess *s)
 	list_del_init(&s->due);
 }
 
+void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms)
+{
+	__atomic_store_n(&s->pub.closing, false, __ATOMIC_RELAXED);
+	session_touch(ss, s, s->pub.timeout, now_ms);
+}
+
 void session_end(struct sessions *ss, struct sess *s)
 {
 	struct sess **slot = slot_of(ss, s->pub.id);
@@ -226,6 +232,11 @@ void sessions_expire(struct sessions *ss, u64 now_ms,
 u64 sessions_next_ms(const struct sessions *ss)
 {
 	return ss->next_tick * ss->tick_ms;
+}
+
+u32 sessions_total(const struct sessions *ss)
+{
+	return ss->n;
 }
 
 u32 sessions_count(const struct sessions *ss)

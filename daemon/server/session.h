@@ -47,6 +47,8 @@ struct sess *session_find(struct sessions *ss, u64 id);
 void session_touch(struct sessions *ss, struct sess *s, s32 timeout, u64 now_ms);
 /* It is being closed: does not expire any more, its requests are refused. */
 void session_closing(struct sess *s);
+/* It was not closed after all: has its whole timeout again. */
+void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms);
 /* Its closeSession is applied: out of the table. */
 void session_end(struct sessions *ss, struct sess *s);
 /* A user of @s is gone. */
@@ -57,6 +59,7 @@ void sessions_expire(struct sessions *ss, u64 now_ms,
 		     void (*fn)(void *arg, struct sess *s), void *arg);
 /* When sessions_expire() has something to look at next. */
 u64 sessions_next_ms(const struct sessions *ss);
+u32 sessions_total(const struct sessions *ss);
 /* Committed sessions are counted, and written to @out (room for all), for a snapshot. */
 u32 sessions_count(const struct sessions *ss);
 u32 sessions_list(const struct sessions *ss, struct disk_session *out);

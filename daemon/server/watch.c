@@ -47,6 +47,7 @@ struct watches {
 	u32 n_buckets;		/* power of two */
 	u32 n_rows;
 	u64 n_watches;
+	u32 n_watching;		/* watchers that have watches */
 	u64 n_recursive[N_TABLES];
 	u32 stamp;
 	struct watcher *watchers;
@@ -291,11 +292,26 @@ void watcher_gone(struct watches *w, u32 id)
 		return;
 	}
 	w->n_watches -= me->count;
+	w->n_watching--;
 	w->dying[id / 64] |= 1ULL << id % 64;
 	w->n_dying++;
 }
 
 /* ------------------------------------------------------------ setting */
+
+static void count_watch(struct watches *w, u32 id)
+{
+	w->n_watches++;
+	if (!w->watchers[id].count++)
+		w->n_watching++;
+}
+
+static void uncount_watch(struct watches *w, u32 id)
+{
+	w->n_watches--;
+	if (!--w->watchers[id].count)
+		w->n_watching--;
+}
 
 int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, u32 id,
 	      enum watch_mode mode)
@@ -327,8 +343,7 @@ int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, 
 	}
 	if (!rc || had)
 		return 0;
-	w->watchers[id].count++;
-	w->n_watches++;
+	count_watch(w, id);
 	return 1;
 }
 
@@ -350,8 +365,7 @@ bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 l
 	}
 	if (!had)
 		return false;
-	w->watchers[id].count--;
-	w->n_watches--;
+	uncount_watch(w, id);
 	if (row_empty(*slot))
 		row_unlink(w, slot);
 	return true;
@@ -417,10 +431,8 @@ static void spend(struct watches *w, struct wset *s)
 	u32 id;
 
 	wset_for_each(s, id) {
-		if (!w->watchers[id].owner)
-			continue;
-		w->watchers[id].count--;
-		w->n_watches--;
+		if (w->watchers[id].owner)
+			uncount_watch(w, id);
 	}
 	wset_clear(s);
 }
@@ -538,6 +550,7 @@ void watch_counts(const struct watches *w, struct watch_counts *c)
 {
 	c->watches = w->n_watches;
 	c->paths = w->n_rows;
+	c->watchers = w->n_watching;
 }
 
 /* What malloc makes of a request: header, and steps of 16. */

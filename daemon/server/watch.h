@@ -54,7 +54,7 @@ bool watch_any(const struct watches *w, enum watch_table t, const char *path, u3
  * that is to hear of it, once each, and removes the standard watches. Watchers that
  * had @stamp already are passed over, and those that are told now get it: one stamp
  * for two tables is DataTree.deleteNode's "processed". Take stamps with
- * watch_stamp(). @fn must not change watches.
+ * watch_stamp(). @fn may call watcher_gone(), and nothing else of this.
  */
 u32 watch_stamp(struct watches *w);
 void watch_fire(struct watches *w, enum watch_table t, int event, const char *path, u32 len,
@@ -67,6 +67,7 @@ bool watch_sweep(struct watches *w, u32 rows);
 
 struct watch_counts {
 	u64 watches;		/* both tables, of living watchers */
+	u64 watchers;		/* that have any */
 	u64 paths;		/* rows, those of the dead included until swept */
 };
 void watch_counts(const struct watches *w, struct watch_counts *c);

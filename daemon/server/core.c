@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The core thread: its life and its loop. What the loop drives is listed in
+ * core_impl.h.
+ *
+ * A round: take all that other threads have queued and handle it, in order; carry
+ * out what ZAB wants done; commit what has become durable; look at the timers;
+ * wake the I/O threads that sleep, once. Then sleep until there is more. So under
+ * load a round is a group: one append of the log, one apply, one wake-up.
+ *
+ * The log thread reports by one item that is its own: it is in the queue at most
+ * once, however many reports there were.
+ */
+#include <stddef.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/base/log.h"
+#include "daemon/server/access.h"
+#include "daemon/server/core_impl.h"
+
+#define SWEEP_ROWS	4096	/* per round */
+#define RETRY_DISK_MS	1000
+#define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
+
+static u64 clock_ms(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+u64 core_wall_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
+}
+
+static void set(u64 *counter, u64 v)
+{
+	__atomic_store_n(counter, v, __ATOMIC_RELAXED);
+}
+
+void core_count(struct core *c)
+{
+	struct watch_counts w;
+
+	watch_counts(c->watches, &w);
+	set(&c->stats.zxid, c->applied);
+	set(&c->stats.outstanding, zab_outstanding(c->zab));
+	set(&c->stats.sessions, sessions_total(c->sessions));
+	set(&c->stats.watches, w.watches);
+	set(&c->stats.watched_paths, w.paths);
+	set(&c->stats.watchers, w.watchers);
+}
+
+void core_stats(struct core *c, struct core_stats *s)
+{
+	u64 *from = (u64 *)&c->stats, *to = (u64 *)s;
+
+	for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+/* ------------------------------------------------------------ life */
+
+static struct zab *new_zab(void)
+{
+	struct zab_params p = { .myid = SERVER_ID, .voters = { SERVER_ID }, .n_voters = 1 };
+
+	return zab_new(&p);
+}
+
+/* Sessions that were there when the server last stopped have their whole timeout
+ * from now on. */
+static int restore_sessions(struct core *c, const struct disk_recovery *rec)
+{
+	for (u32 i = 0; i < rec->n_sessions; i++) {
+		const struct disk_session *d = &rec->sessions[i];
+		struct sess *s = session_restore(c->sessions, d->id, d->timeout, c->now_ms);
+
+		if (!s)
+			return -ENOMEM;
+		s->committed = true;
+	}
+	return 0;
+}
+
+struct core *core_new(const struct config *cfg, struct store *st, struct disk *disk,
+		      const struct disk_recovery *rec)
+{
+	struct core *c = calloc(1, sizeof(*c));
+	struct store_info info;
+
+	if (!c)
+		return NULL;
+	c->cfg = cfg;
+	c->st = st;
+	c->disk = disk;
+	c->queue.fd = -1;
+	c->durable_item.kind = REQ_TASK;
+	c->applied = rec->zxid;
+	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+	c->reap_ms = c->now_ms;
+	jw_init(&c->out, 0);
+	access_configure(cfg->skip_acl);
+	if (st->ops->info(st, &info) || queue_init(&c->queue))
+		goto fail;
+	if (changes_init(&c->ch, st, rec->zxid, info.digest, cfg->digest_enabled) ||
+	    prep_init(&c->prep, cfg, &c->ch))
+		goto fail;
+	c->zab = new_zab();
+	c->watches = watches_new();
+	c->sessions = sessions_new(cfg->tick_ms, SERVER_ID, core_wall_ms(), c->now_ms);
+	if (!c->zab || !c->watches || !c->sessions || restore_sessions(c, rec))
+		goto fail;
+	core_count(c);
+	return c;
+fail:
+	core_free(c);
+	return NULL;
+}
+
+void core_free(struct core *c)
+{
+	struct request *r, *next;
+
+	if (!c)
+		return;
+	for (r = c->queue.fd < 0 ? NULL : queue_take(&c->queue); r; r = next) {
+		next = r->next;
+		if (r != &c->durable_item)
+			request_free(r);
+	}
+	pipeline_free(c);
+	clients_free(c);
+	sessions_free(c->sessions);
+	watches_free(c->watches);
+	zab_free(c->zab);
+	if (c->ch.buckets)
+		changes_free(&c->ch);
+	prep_free(&c->prep);
+	jw_free(&c->out);
+	queue_destroy(&c->queue);
+	free(c);
+}
+
+void core_submit(struct core *c, struct request *r)
+{
+	queue_push(&c->queue, r);
+}
+
+/* ------------------------------------------------------------ the log thread's news */
+
+static void post_news(struct core *c)
+{
+	if (!__atomic_exchange_n(&c->durable_posted, 1, __ATOMIC_SEQ_CST))
+		queue_push(&c->queue, &c->durable_item);
+}
+
+static void on_durable(void *arg, u64 zxid)
+{
+	struct core *c = arg;
+
+	__atomic_store_n(&c->durable, zxid, __ATOMIC_RELEASE);
+	post_news(c);
+}
+
+static void on_failed(void *arg, int err, const char *text)
+{
+	struct core *c = arg;
+
+	log_error("disk: %s", text);
+	__atomic_store_n(&c->disk_errno, err ? err : -EIO, __ATOMIC_RELEASE);
+	post_news(c);
+}
+
+static void take_news(struct core *c)
+{
+	__atomic_store_n(&c->durable_posted, 0, __ATOMIC_SEQ_CST);
+	pipeline_durable(c);
+	if (__atomic_load_n(&c->disk_errno, __ATOMIC_ACQUIRE))
+		pipeline_disk_failed(c);
+}
+
+/* ------------------------------------------------------------ the loop */
+
+static void handle(struct core *c, struct request *r)
+{
+	switch (r->kind) {
+	case REQ_CONNECT:
+		if (__atomic_load_n(&c->stopping, __ATOMIC_RELAXED))
+			request_free(r);
+		else
+			connect_request(c, r);
+		break;
+	case REQ_OP:
+		if (__atomic_load_n(&c->stopping, __ATOMIC_RELAXED))
+			request_free(r);
+		else
+			op_request(c, r);
+		break;
+	case REQ_GONE:
+		connect_gone(c, r);
+		break;
+	case REQ_TASK:
+		if (r == &c->durable_item) {
+			take_news(c);
+			break;
+		}
+		r->task(r->arg);
+		request_free(r);
+		break;
+	}
+}
+
+static void handle_all(struct core *c)
+{
+	struct request *r = queue_take(&c->queue), *next;
+
+	for (; r; r = next) {
+		next = r->next;
+		handle(c, r);
+	}
+}
+
+static void snapshot(struct core *c)
+{
+	struct disk_session *list;
+	u32 n;
+	int rc;
+
+	if (!c->serving || !disk_snapshot_due(c->disk, c->cfg->snap_count, c->cfg->snap_bytes))
+		return;
+	n = sessions_count(c->sessions);
+	list = malloc((n + 1) * sizeof(*list));
+	if (!list) {
+		log_ratelimited(LOG_ERROR, "no memory for a snapshot's sessions");
+		return;
+	}
+	n = sessions_list(c->sessions, list);
+	rc = disk_snapshot(c->disk, c->st, list, n);
+	if (rc == -EBUSY)
+		log_ratelimited(LOG_WARN, "too busy to snapshot, skipping");
+	else if (rc)
+		log_ratelimited(LOG_ERROR, "no snapshot: %s", strerror(-rc));
+	free(list);
+}
+
+/* A full disk may have been given room. */
+static void retry_disk(struct core *c)
+{
+	int rc;
+
+	if (c->serving || c->now_ms < c->retry_ms || !c->disk_errno)
+		return;
+	c->retry_ms = c->now_ms + RETRY_DISK_MS;
+	__atomic_store_n(&c->disk_errno, 0, __ATOMIC_RELEASE);
+	rc = disk_retry(c->disk);
+	if (!rc) {
+		log_info("the disk takes writes again");
+		pipeline_start(c);
+		return;
+	}
+	__atomic_store_n(&c->disk_errno, rc, __ATOMIC_RELEASE);
+}
+
+static void timers(struct core *c)
+{
+	retry_disk(c);
+	if (c->serving)
+		sessions_expire(c->sessions, c->now_ms, connect_expired, c);
+	reap(c);
+	snapshot(c);
+	if (c->sweep)
+		c->sweep = watch_sweep(c->watches, SWEEP_ROWS);
+}
+
+static int sleep_ms(const struct core *c)
+{
+	u64 next = c->serving ? sessions_next_ms(c->sessions) : c->retry_ms;
+
+	if (c->sweep)
+		return 0;
+	if (c->reap_ms < next)
+		next = c->reap_ms;
+	/* the clock is coarse: not a moment too early */
+	return next > c->now_ms ? (int)(next - c->now_ms) + 4 : 0;
+}
+
+static void wait_for_work(struct core *c)
+{
+	struct pollfd fd = { .fd = queue_fd(&c->queue), .events = POLLIN };
+
+	if (!queue_may_sleep(&c->queue))
+		return;
+	poll(&fd, 1, sleep_ms(c));
+	queue_awake(&c->queue);
+}
+
+static bool done(const struct core *c)
+{
+	return __atomic_load_n(&c->stopping, __ATOMIC_RELAXED) &&
+	       (!c->serving || !zab_outstanding(c->zab));
+}
+
+static void round_once(struct core *c)
+{
+	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+	handle_all(c);
+	pipeline_run(c);
+	timers(c);
+	pipeline_run(c);
+	core_count(c);
+	if (c->posted && c->side)
+		client_flush(c->side);
+	c->posted = false;
+}
+
+static void *core_main(void *arg)
+{
+	struct core *c = arg;
+
+	store_thread_init();
+	pipeline_start(c);
+	for (;;) {
+		round_once(c);
+		if (done(c))
+			break;
+		wait_for_work(c);
+	}
+	store_thread_exit();
+	return NULL;
+}
+
+int core_start(struct core *c)
+{
+	sigset_t all, old;
+	int rc;
+
+	rc = disk_start(c->disk, c->applied, on_durable, on_failed, c);
+	if (rc)
+		return rc;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = -pthread_create(&c->thread, NULL, core_main, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	c->started = !rc;
+	if (!rc)
+		pthread_setname_np(c->thread, "core");
+	return rc;
+}
+
+void core_stop(struct core *c)
+{
+	if (!c->started)
+		return;
+	__atomic_store_n(&c->stopping, 1, __ATOMIC_SEQ_CST);
+	post_news(c);
+	pthread_join(c->thread, NULL);
+	c->started = false;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The core thread from inside: what its files share. All of it belongs to the core
+ * thread, but for what is marked otherwise.
+ *
+ *   core.c      life, the loop, timers, counters
+ *   pipeline.c  propose, log, commit, apply, answer
+ *   connect.c   connections and sessions come and go
+ *   op.c        requests of connected clients that are no writes
+ *   watchop.c   requests about watches
+ *   fire.c      events of committed transactions
+ *   reap.c      container and TTL nodes that have had their time
+ */
+#ifndef ZKD_SERVER_CORE_IMPL_H
+#define ZKD_SERVER_CORE_IMPL_H
+
+#include <pthread.h>
+
+#include "daemon/base/queue.h"
+#include "daemon/client/client.h"
+#include "daemon/server/prepare.h"
+#include "daemon/server/session.h"
+#include "daemon/server/watch.h"
+#include "daemon/zab/zab.h"
+
+/* A connection. Known from its connect request until REQ_GONE. */
+struct client {
+	struct client *next;	/* hash chain */
+	struct conn *conn;	/* reference */
+	struct sess *user_of;	/* its I/O thread may touch this one's pub */
+	struct sess *sess;	/* the session it serves; NULL: none yet, or no more:
+				 * its requests are dropped, it is being closed */
+	struct auth_set *auth;	/* reference; as of its last request */
+	u32 watcher;		/* WATCHER_NONE: has no watches */
+	/* Its last request that waits, waits for this proposal to be applied. */
+	u64 last_zxid;
+	struct proposal *last;
+};
+
+enum proposal_kind {
+	PROPOSAL_WRITE,
+	PROPOSAL_OPEN,		/* createSession */
+	PROPOSAL_CLOSE,		/* closeSession */
+};
+
+/* A transaction on its way and what happens when it is applied. */
+struct proposal {
+	struct proposal *next;
+	struct txn *txn;		/* reference */
+	enum proposal_kind kind;
+	bool read_after;		/* some of @after look at the tree */
+	struct sess *sess;		/* OPEN, CLOSE */
+	struct message *reply;		/* or NULL */
+	struct request *after;		/* requests that come next on their connections */
+	struct request **after_tail;
+};
+
+struct core {
+	const struct config *cfg;
+	struct store *st;
+	struct disk *disk;
+	struct client_side *side;	/* of all connections; NULL: none came yet */
+	pthread_t thread;
+	bool started;
+
+	/* from other threads */
+	struct queue queue;
+	struct request durable_item;	/* in the queue while durable_posted */
+	int durable_posted;		/* atomic */
+	u64 durable;			/* atomic: zxid, by the log thread */
+	int disk_errno;			/* atomic: the disk refused */
+	int stopping;			/* atomic */
+
+	struct zab *zab;
+	struct changes ch;
+	struct prep prep;
+	struct sessions *sessions;
+	struct watches *watches;
+	u64 applied;			/* zxid */
+	bool serving;			/* leading, the disk works */
+	bool posted;			/* messages since the last client_flush() */
+	bool sweep;			/* dead watchers to sweep out */
+	u64 now_ms;			/* monotonic, of this round */
+	u64 retry_ms;			/* when to try the disk again */
+	u64 reap_ms;			/* when to look at timed nodes next */
+
+	struct proposal *head;		/* outstanding, in order of zxid */
+	struct proposal *tail;
+	struct proposal *spare;		/* free list */
+	struct zk_txn *batch;		/* for store->apply */
+	u64 *digests;
+	u32 batch_room;
+
+	struct client **clients;	/* hash table by conn */
+	u32 clients_size, n_clients;
+
+	struct jw out;			/* scratch: an answer */
+	struct core_stats stats;	/* atomic, relaxed */
+};
+
+/* ---- core.c ---- */
+u64 core_wall_ms(void);
+void core_count(struct core *c);	/* brings c->stats up to date */
+
+/* ---- pipeline.c ---- */
+/* Begins to lead from c->applied on. */
+void pipeline_start(struct core *c);
+/* A client's write. Takes @r over. */
+void pipeline_write(struct core *c, struct client *cl, struct request *r);
+/* 0, or negative errno: not proposed. @reply is posted when it is applied (taken over
+ * on success only). */
+int pipeline_open(struct core *c, struct sess *s, struct message *reply);
+int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct message *reply);
+int pipeline_delete_container(struct core *c, const char *path, u32 len);
+/* Whether anything that @cl asked for is not answered yet. */
+bool pipeline_busy(const struct core *c, const struct client *cl);
+/* Runs @r after all that @cl asked for before (and, with @all, after all that anybody
+ * did); takes it over. Only if something is outstanding. */
+void pipeline_after(struct core *c, struct client *cl, struct request *r, bool all);
+/* What the log thread reported since. */
+void pipeline_durable(struct core *c);
+void pipeline_disk_failed(struct core *c);
+/* Carries out what ZAB wants done. */
+void pipeline_run(struct core *c);
+void pipeline_free(struct core *c);
+
+/* ---- connect.c ---- */
+struct client *client_find(struct core *c, const struct conn *conn);
+void connect_request(struct core *c, struct request *r);
+void connect_gone(struct core *c, struct request *r);
+/* Ends a client's part in its session and asks its I/O thread to close. */
+void client_close(struct core *c, struct client *cl);
+void connect_expired(void *core, struct sess *s);
+/* The proposal of a session's begin or end is applied. */
+void connect_opened(struct core *c, struct sess *s);
+void connect_ended(struct core *c, struct sess *s);
+/* The frame of a ConnectResponse; @s NULL: refused. NULL: memory. */
+struct message *connect_answer(struct conn *conn, struct sess *s, bool old_client);
+void clients_free(struct core *c);
+
+/* ---- op.c ---- */
+void op_request(struct core *c, struct request *r);
+/* One that waited: its turn has come. */
+void op_run_after(struct core *c, struct request *r);
+void request_free(struct request *r);
+/* A message to @conn with room for @len bytes. NULL: memory. */
+struct message *message_new(struct conn *conn, enum message_kind kind, u32 len);
+/* A reply frame. */
+struct message *reply_new(struct conn *conn, s32 xid, u64 zxid, s32 err,
+			  const void *body, u32 len);
+/* Posts; NULL (memory was short) closes the connection of @cl instead. */
+void post(struct core *c, struct client *cl, struct message *m);
+/* For a message without a client to blame. */
+void post_message(struct core *c, struct message *m);
+
+/* ---- watchop.c ---- */
+/* Sets the watch that a read asked for. 0 or -ENOMEM. */
+int watch_for(struct core *c, struct client *cl, enum watch_table t, const void *path,
+	      u32 len, enum watch_mode mode);
+/* Requests that only concern watches: the error for the reply (enum zk_error), its
+ * body into c->out. -ENOMEM in *@fail closes the connection. */
+bool watchop_is(s32 op);
+s32 watchop_run(struct core *c, struct client *cl, const struct request *r, int *fail);
+
+/* ---- fire.c ---- */
+/* Posts the events of a transaction that is about to be published. */
+void fire_txn(struct core *c, const struct txn *t);
+/* The frame of a notification; one reference. NULL: memory. */
+struct blob *fire_blob(int event, const char *path, u32 len);
+void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid);
+
+/* ---- reap.c ---- */
+void reap(struct core *c);
+
+#endif

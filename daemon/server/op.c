@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Requests of connected clients: writes go to the pipeline; what is no write is
+ * answered here, in its place among the same client's writes. Core thread only.
+ *
+ * A request whose session is being closed, or whose connection lost its session to
+ * another, is dropped without an answer, as 3.8 does: the connection is closed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/server/core_impl.h"
+#include "daemon/server/path.h"
+#include "daemon/server/read.h"
+
+#define FRAME_HEAD	20	/* int length, int xid, long zxid, int err */
+
+/* ------------------------------------------------------------ messages */
+
+void request_free(struct request *r)
+{
+	if (r->conn)
+		conn_put(r->conn);
+	auth_set_put(r->auth);
+	free(r);
+}
+
+struct message *message_new(struct conn *conn, enum message_kind kind, u32 len)
+{
+	struct message *m = malloc(sizeof(*m) + len);
+
+	if (!m)
+		return NULL;
+	m->next = NULL;
+	m->kind = kind;
+	m->conn = conn_get(conn);
+	m->zxid = 0;
+	m->session = NULL;
+	m->blob = NULL;
+	m->len = len;
+	return m;
+}
+
+struct message *reply_new(struct conn *conn, s32 xid, u64 zxid, s32 err,
+			  const void *body, u32 len)
+{
+	struct message *m = message_new(conn, MSG_REPLY, FRAME_HEAD + len);
+
+	if (!m)
+		return NULL;
+	jute_put32(m->bytes, 16 + len);
+	jute_put32(m->bytes + 4, xid);
+	jute_put64(m->bytes + 8, zxid);
+	jute_put32(m->bytes + 16, err);
+	if (len)
+		memcpy(m->bytes + FRAME_HEAD, body, len);
+	return m;
+}
+
+void post_message(struct core *c, struct message *m)
+{
+	c->posted = true;
+	conn_post(m);
+}
+
+void post(struct core *c, struct client *cl, struct message *m)
+{
+	if (m) {
+		post_message(c, m);
+		return;
+	}
+	log_ratelimited(LOG_ERROR, "closing %s: no memory for an answer", conn_name(cl->conn));
+	client_close(c, cl);
+}
+
+/* ------------------------------------------------------------ answers */
+
+static void close_for(struct core *c, struct client *cl, int err)
+{
+	log_ratelimited(LOG_WARN, "closing %s: cannot answer: %s", conn_name(cl->conn),
+			strerror(-err));
+	client_close(c, cl);
+}
+
+static enum watch_table table_of(s32 op)
+{
+	return op == OP_GETCHILDREN || op == OP_GETCHILDREN2 ? WATCH_CHILD : WATCH_DATA;
+}
+
+static void read_now(struct core *c, struct client *cl, const struct request *r)
+{
+	struct read_watch w = { 0 };
+	struct message *m;
+	int rc;
+
+	c->out.len = 0;
+	rc = read_answer(c->st, r->auth, cl->sess->pub.id, r->xid, r->op, r->body, r->len,
+			 &c->out, &w);
+	if (!rc)
+		rc = c->out.err;
+	/* A watch is set where the node was found, and by exists where it was not. */
+	if (!rc && w.wanted && (w.err == ZOK || (w.err == ZNONODE && r->op == OP_EXISTS)))
+		rc = watch_for(c, cl, table_of(r->op), w.path, w.path_len, WATCH_STANDARD);
+	if (rc) {
+		jw_free(&c->out);
+		jw_init(&c->out, 0);
+		close_for(c, cl, rc);
+		return;
+	}
+	m = message_new(cl->conn, MSG_REPLY, c->out.len);
+	if (m)
+		memcpy(m->bytes, c->out.buf, c->out.len);
+	post(c, cl, m);
+}
+
+static s32 sync_now(struct core *c, const struct request *r)
+{
+	struct jstr path;
+	struct jr in;
+	u8 *p;
+
+	jr_init(&in, r->body, r->len);
+	path = jr_str(&in);
+	if (in.err)
+		return ZMARSHALLINGERROR;
+	if (path.len < 0) {
+		jw_int(&c->out, -1);
+		return ZOK;
+	}
+	p = jw_room(&c->out, 4 + 3 * (size_t)path.len);
+	if (!p)
+		return ZOK;	/* c->out.err says it */
+	jute_put32(p, path_decode(path.p, path.len, p + 4));
+	c->out.len += 4 + jute_get32(p);
+	return ZOK;
+}
+
+/* 3.8 answers with the zxid that a request has before it is processed: -1; then it
+ * closes the connection. */
+static void unknown_now(struct core *c, struct client *cl, const struct request *r)
+{
+	log_ratelimited(LOG_WARN, "closing %s: unknown request type %d", conn_name(cl->conn),
+			r->op);
+	post(c, cl, reply_new(cl->conn, r->xid, ~0ULL, ZUNIMPLEMENTED, NULL, 0));
+	if (cl->sess)
+		client_close(c, cl);
+}
+
+/* What is no write, when its turn has come. */
+static void run(struct core *c, struct client *cl, struct request *r)
+{
+	s32 err, xid = r->xid;
+	int fail = 0;
+
+	if (read_is_read(r->op)) {
+		read_now(c, cl, r);
+		return;
+	}
+	c->out.len = 0;
+	if (watchop_is(r->op)) {
+		err = watchop_run(c, cl, r, &fail);
+	} else if (r->op == OP_SYNC) {
+		err = sync_now(c, r);
+	} else if (r->op == OP_PING) {
+		err = ZOK;
+		xid = XID_PING;
+	} else {
+		unknown_now(c, cl, r);
+		return;
+	}
+	if (!fail)
+		fail = c->out.err;
+	if (fail) {
+		jw_free(&c->out);
+		jw_init(&c->out, 0);
+		close_for(c, cl, fail);
+		return;
+	}
+	post(c, cl, reply_new(cl->conn, xid, c->applied, err, c->out.buf,
+			      err ? 0 : c->out.len));
+}
+
+/* ------------------------------------------------------------ requests */
+
+static void note_auth(struct client *cl, const struct request *r)
+{
+	if (cl->auth == r->auth)
+		return;
+	auth_set_put(cl->auth);
+	cl->auth = auth_set_get(r->auth);
+}
+
+static void close_session(struct core *c, struct client *cl, struct request *r)
+{
+	struct sess *s = cl->sess;
+	struct message *m = reply_new(r->conn, r->xid, 0, ZOK, NULL, 0);
+	int rc = m ? pipeline_close(c, s, r->xid, m) : -ENOMEM;
+
+	if (!rc) {
+		session_closing(s);
+		cl->last = c->tail;
+		cl->last_zxid = c->tail->txn->zxid;
+	} else {
+		if (m) {
+			conn_put(m->conn);
+			free(m);
+		}
+		close_for(c, cl, rc);
+	}
+	request_free(r);
+}
+
+void op_request(struct core *c, struct request *r)
+{
+	struct client *cl = client_find(c, r->conn);
+
+	if (!cl || !cl->sess || cl->sess->pub.closing) {
+		request_free(r);
+		return;
+	}
+	note_auth(cl, r);
+	if (prep_is_write(r->op)) {
+		pipeline_write(c, cl, r);
+	} else if (r->op == OP_CLOSESESSION) {
+		close_session(c, cl, r);
+	} else if (pipeline_busy(c, cl)) {
+		pipeline_after(c, cl, r, r->op == OP_SYNC);
+	} else if (r->op == OP_SYNC && c->tail) {
+		pipeline_after(c, cl, r, true);
+	} else {
+		run(c, cl, r);
+		request_free(r);
+	}
+}
+
+void op_run_after(struct core *c, struct request *r)
+{
+	struct client *cl = client_find(c, r->conn);
+
+	if (cl && cl->sess)
+		run(c, cl, r);
+	request_free(r);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which byte strings are paths, by ZooKeeper's rules (PathUtils.validatePath).
+ */
+#ifndef ZKD_SERVER_PATH_H
+#define ZKD_SERVER_PATH_H
+
+#include <linux/types.h>
+
+/* May be the path of a new node: everything that PathUtils.validatePath asks. */
+bool path_valid(const char *path, u32 len);
+/* Can be the path of a node at all (nodes of old may have names that are no longer
+ * allowed): absolute, no empty name, no NUL. What stores take. */
+bool path_possible(const char *path, u32 len);
+/* Length of the parent's path: up to the last slash, which must be there; the
+ * root's for a child of the root. */
+u32 path_parent(const char *path, u32 len);
+/* Copies @len bytes to @out (room for 3 * @len), what is not UTF-8 in them replaced
+ * by U+FFFD, as Java's decoder does it. Returns the length. */
+u32 path_decode(const u8 *in, u32 len, u8 *out);
+
+#endif

@@ -1,0 +1,624 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The single writes: what each checks, in which order, what it writes and what it
+ * answers (PrepRequestProcessor.pRequest2Txn at 3.8, FinalRequestProcessor).
+ *
+ * All checks come before the first change of a record.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/server/access.h"
+#include "daemon/server/path.h"
+#include "daemon/server/prepare.h"
+#include "daemon/server/read.h"
+
+#define TTL_MAX		0xffffffffffLL	/* EphemeralType.TTL.maxValue() */
+#define VERSION_ANY	(-1)
+
+static bool read_acl(struct jr *r, struct wish *w)
+{
+	s32 n;
+
+	w->acl = r->p;
+	n = jr_int(r);
+	while (!r->err && n-- > 0) {
+		jr_int(r);
+		jr_str(r);
+		jr_str(r);
+	}
+	w->acl_len = r->p - w->acl;
+	return !r->err;
+}
+
+bool wish_read(struct jr *r, s32 type, struct wish *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->type = type;
+	w->ttl = -1;
+	switch (type) {
+	case OP_CREATE:
+	case OP_CREATE2:
+	case OP_CREATECONTAINER:
+	case OP_CREATETTL:
+		w->path = jr_str(r);
+		w->data = jr_str(r);
+		read_acl(r, w);
+		w->flags = jr_int(r);
+		if (type == OP_CREATETTL)
+			w->ttl = jr_long(r);
+		break;
+	case OP_DELETE:
+	case OP_CHECK:
+		w->path = jr_str(r);
+		w->version = jr_int(r);
+		break;
+	case OP_SETDATA:
+		w->path = jr_str(r);
+		w->data = jr_str(r);
+		w->version = jr_int(r);
+		break;
+	case OP_SETACL:
+		w->path = jr_str(r);
+		read_acl(r, w);
+		w->version = jr_int(r);
+		break;
+	case OP_RECONFIG:
+		jr_str(r);
+		jr_str(r);
+		jr_str(r);
+		jr_long(r);
+		break;
+	case OP_DELETECONTAINER:
+		break;
+	default:
+		return false;
+	}
+	return !r->err;
+}
+
+/* ------------------------------------------------------------ checks */
+
+static const char *chars(struct jstr s)
+{
+	return (const char *)s.p;
+}
+
+static s32 get_node(struct prep *p, const char *path, u32 len, struct change **rec)
+{
+	int rc = change_get(p->ch, path, len, rec);
+
+	if (rc == -ENOENT)
+		return ZNONODE;
+	return rc ? prep_fail(p, rc) : ZOK;
+}
+
+static bool may(const struct prep *p, const struct change *rec, u32 perms)
+{
+	return zacl_allows(rec->acl, perms, p->auth);
+}
+
+/* The path's last slash and no NUL: else Java's code throws. */
+static s32 check_has_parent(struct jstr path)
+{
+	if (path.len < 0)
+		return ZMARSHALLINGERROR;
+	if (!memchr(path.p, '/', path.len) || memchr(path.p, 0, path.len))
+		return ZBADARGUMENTS;
+	return ZOK;
+}
+
+static s32 check_path(struct jstr path)
+{
+	return path.len > 0 && path_valid(chars(path), path.len) ? ZOK : ZBADARGUMENTS;
+}
+
+static s32 check_version(s32 now, s32 wanted)
+{
+	return wanted == VERSION_ANY || wanted == now ? ZOK : ZBADVERSION;
+}
+
+static s32 next_version(s32 v)
+{
+	return (u32)v + 1;
+}
+
+/* Whether a node with this owner is an ephemeral of a session (EphemeralType.get). */
+static bool is_ephemeral(const struct prep *p, u64 owner)
+{
+	if (!owner || owner == ZK_OWNER_CONTAINER)
+		return false;
+	return !(p->cfg->extended_types && (owner & ZK_OWNER_TTL_MASK) == ZK_OWNER_TTL_MASK);
+}
+
+/* The ACL to be stored, for a client's. The bytes are good until the next call. */
+static s32 fixup(struct prep *p, const struct wish *w, const u8 **acl, u32 *len)
+{
+	static const u8 open[] = {
+		0, 0, 0, 1, 0, 0, 0, PERM_ALL,
+		0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
+		0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e',
+	};
+	s32 err;
+
+	*acl = w->acl;
+	*len = w->acl_len;
+	if (w->acl_len == sizeof(open) && !memcmp(w->acl, open, sizeof(open)))
+		return ZOK;
+	p->acl.len = 0;
+	err = access_fixup(w->acl, w->acl_len, p->auth, &p->acl);
+	if (err == ZSYSTEMERROR)
+		return prep_fail(p, -ENOMEM);
+	*acl = p->acl.buf;
+	*len = p->acl.len;
+	return err;
+}
+
+/* ------------------------------------------------------------ results */
+
+static void put_stat(struct prep *p, const struct change *rec)
+{
+	u8 *b = jw_add(&p->out, ZK_STAT_LEN);
+
+	if (b)
+		stat_put(b, &rec->stat, rec->data_len);
+}
+
+/* ------------------------------------------------------------ create */
+
+struct creation {
+	const char *path;	/* in full, sequence number and all */
+	u32 len;
+	u32 parent_len;
+	const u8 *acl;
+	u32 acl_len;
+	bool ephemeral;
+	bool sequential;
+	u64 owner;
+	struct change *parent;
+};
+
+static s32 check_mode(const struct prep *p, const struct wish *w, struct creation *c)
+{
+	bool ttl = w->flags == CREATE_TTL || w->flags == CREATE_TTL_SEQ;
+
+	if (w->flags < CREATE_PERSISTENT || w->flags > CREATE_TTL_SEQ)
+		return ZBADARGUMENTS;
+	if (ttl && !p->cfg->extended_types)
+		return ZUNIMPLEMENTED;
+	if (ttl ? w->ttl <= 0 || w->ttl > TTL_MAX : w->ttl >= 0)
+		return ZBADARGUMENTS;
+	/* 3.8 takes this one and breaks when it applies it. */
+	if (w->type == OP_CREATETTL && !ttl)
+		return ZBADARGUMENTS;
+	c->ephemeral = w->flags == CREATE_EPHEMERAL || w->flags == CREATE_EPHEMERAL_SEQ;
+	c->sequential = w->flags == CREATE_PERSISTENT_SEQ ||
+			w->flags == CREATE_EPHEMERAL_SEQ || w->flags == CREATE_TTL_SEQ;
+	/* The owner that applying the record will give it: by the record's type, not
+	 * by the flags. */
+	if (w->type == OP_CREATECONTAINER)
+		c->owner = ZK_OWNER_CONTAINER;
+	else if (w->type == OP_CREATETTL)
+		c->owner = ZK_OWNER_TTL_MASK | (u64)w->ttl;
+	else
+		c->owner = c->ephemeral ? p->session : 0;
+	return ZOK;
+}
+
+static s32 full_name(struct prep *p, const struct wish *w, struct creation *c)
+{
+	char digits[16];
+	int n;
+
+	c->path = chars(w->path);
+	c->len = w->path.len;
+	if (!c->sequential)
+		return ZOK;
+	n = snprintf(digits, sizeof(digits), "%010d", c->parent->stat.cversion);
+	p->path.len = 0;
+	jw_bytes(&p->path, w->path.p, w->path.len);
+	jw_bytes(&p->path, digits, n);
+	if (p->path.err)
+		return prep_fail(p, p->path.err);
+	c->path = (const char *)p->path.buf;
+	c->len = p->path.len;
+	return ZOK;
+}
+
+static s32 check_create(struct prep *p, const struct wish *w, struct creation *c)
+{
+	struct change *rec;
+	s32 err = check_mode(p, w, c);
+
+	if (!err)
+		err = check_has_parent(w->path);
+	if (!err)
+		err = fixup(p, w, &c->acl, &c->acl_len);
+	if (err)
+		return err;
+	c->parent_len = path_parent(chars(w->path), w->path.len);
+	err = get_node(p, chars(w->path), c->parent_len, &c->parent);
+	if (err)
+		return err;
+	if (!may(p, c->parent, PERM_CREATE))
+		return ZNOAUTH;
+	err = full_name(p, w, c);
+	if (err)
+		return err;
+	if (!path_valid(c->path, c->len))
+		return ZBADARGUMENTS;
+	err = get_node(p, c->path, c->len, &rec);
+	if (err != ZNONODE)
+		return err ? err : ZNODEEXISTS;
+	if (is_ephemeral(p, c->parent->stat.owner))
+		return ZNOCHILDRENFOREPHEMERALS;
+	/* Quotas, when they are enforced, are checked here. */
+	return ZOK;
+}
+
+/* CreateTxn, CreateTTLTxn, CreateContainerTxn */
+static void record_create(struct prep *p, const struct wish *w, const struct creation *c,
+			  s32 pcversion, u32 crc)
+{
+	struct zk_op *op = prep_add_op(p, ZK_OP_CREATE);
+
+	if (!op)
+		return;
+	op->path = prep_put(p, c->path, c->len);
+	op->path_len = c->len;
+	op->data = prep_put(p, w->data.p, w->data.len);
+	op->data_len = w->data.len;
+	op->acl = (const u8 *)(uintptr_t)p->txn.len;
+	op->acl_len = c->acl_len;
+	op->owner = c->owner;
+	op->pcversion = pcversion;
+	op->crc = crc;
+	jw_bytes(&p->txn, c->acl, c->acl_len);
+	if (w->type == OP_CREATE || w->type == OP_CREATE2)
+		jw_bool(&p->txn, c->ephemeral);
+	jw_int(&p->txn, pcversion);
+	if (w->type == OP_CREATETTL)
+		jw_long(&p->txn, w->ttl);
+}
+
+static s32 do_create(struct prep *p, const struct wish *w)
+{
+	struct creation c = { 0 };
+	struct change *rec;
+	s32 err = check_create(p, w, &c);
+
+	if (err)
+		return err;
+	if (change_touch(p->ch, c.parent, p->zxid) ||
+	    change_add(p->ch, c.path, c.len, p->zxid, &rec))
+		return prep_fail(p, -ENOMEM);
+	zacl_put(rec->acl);
+	rec->acl = zacl_make(p->ch, c.acl, c.acl_len);
+	if (!rec->acl)
+		return prep_fail(p, -ENOMEM);
+	rec->exists = true;
+	rec->data_len = w->data.len;
+	rec->crc = change_crc(rec, w->data.p, w->data.len);
+	memset(&rec->stat, 0, sizeof(rec->stat));
+	rec->stat.czxid = p->zxid;
+	rec->stat.mzxid = p->zxid;
+	rec->stat.pzxid = p->zxid;
+	rec->stat.ctime = p->time;
+	rec->stat.mtime = p->time;
+	rec->stat.owner = c.owner;
+	change_digest(p->ch, rec);
+
+	c.parent->stat.cversion = next_version(c.parent->stat.cversion);
+	c.parent->stat.pzxid = p->zxid;
+	c.parent->stat.num_children++;
+	change_digest(p->ch, c.parent);
+
+	record_create(p, w, &c, c.parent->stat.cversion, rec->crc);
+	jw_str(&p->out, c.path, c.len);
+	if (w->type != OP_CREATE)
+		put_stat(p, rec);
+	return ZOK;
+}
+
+/* ------------------------------------------------------------ delete */
+
+/* DataTree.isSpecialPath */
+static bool is_special(struct jstr path)
+{
+	static const char *const special[] = {
+		"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config",
+	};
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (path.len == (s32)strlen(special[i]) &&
+		    !memcmp(path.p, special[i], path.len))
+			return true;
+	return false;
+}
+
+/* Takes a node out of the records of it and its parent. */
+static s32 forget(struct prep *p, struct change *parent, struct change *rec)
+{
+	if (change_touch(p->ch, parent, p->zxid) || change_touch(p->ch, rec, p->zxid))
+		return prep_fail(p, -ENOMEM);
+	parent->stat.num_children--;
+	parent->stat.pzxid = p->zxid;
+	change_digest(p->ch, parent);
+	rec->exists = false;
+	change_digest(p->ch, rec);
+	return ZOK;
+}
+
+static s32 check_delete(struct prep *p, const struct wish *w, struct change **parent,
+			struct change **rec)
+{
+	s32 err = check_has_parent(w->path);
+
+	if (!err && is_special(w->path))
+		err = ZBADARGUMENTS;
+	if (err)
+		return err;
+	err = get_node(p, chars(w->path), path_parent(chars(w->path), w->path.len), parent);
+	if (err)
+		return err;
+	if (!may(p, *parent, PERM_DELETE))
+		return ZNOAUTH;
+	err = get_node(p, chars(w->path), w->path.len, rec);
+	if (!err)
+		err = check_version((*rec)->stat.version, w->version);
+	if (!err && (*rec)->stat.num_children > 0)
+		err = ZNOTEMPTY;
+	return err;
+}
+
+/* By the reaper; a client's request of this type is refused in any case. */
+static s32 check_delete_container(struct prep *p, const struct wish *w,
+				  struct change **parent, struct change **rec)
+{
+	s32 err;
+
+	if (w->path.len <= 0 || is_special(w->path))
+		return ZBADARGUMENTS;
+	err = get_node(p, chars(w->path), w->path.len, rec);
+	if (err)
+		return err;
+	if ((*rec)->stat.num_children > 0)
+		return ZNOTEMPTY;
+	if (is_ephemeral(p, (*rec)->stat.owner))
+		return ZBADVERSION;
+	return get_node(p, chars(w->path), path_parent(chars(w->path), w->path.len), parent);
+}
+
+static s32 do_delete(struct prep *p, const struct wish *w)
+{
+	struct change *parent, *rec;
+	struct zk_op *op;
+	s32 err;
+
+	if (w->type == OP_DELETECONTAINER)
+		err = check_delete_container(p, w, &parent, &rec);
+	else
+		err = check_delete(p, w, &parent, &rec);
+	if (!err)
+		err = forget(p, parent, rec);
+	if (err)
+		return err;
+	op = prep_add_op(p, ZK_OP_DELETE);
+	if (!op)
+		return ZSYSTEMERROR;
+	op->path = prep_put(p, w->path.p, w->path.len);
+	op->path_len = w->path.len;
+	return ZOK;
+}
+
+/* ------------------------------------------------------------ setData, setACL, check */
+
+static s32 do_setdata(struct prep *p, const struct wish *w)
+{
+	struct change *rec;
+	struct zk_op *op;
+	s32 err = check_path(w->path);
+
+	if (!err)
+		err = get_node(p, chars(w->path), w->path.len, &rec);
+	if (err)
+		return err;
+	if (!may(p, rec, PERM_WRITE))
+		return ZNOAUTH;
+	/* Quotas, when they are enforced, are checked here. */
+	err = check_version(rec->stat.version, w->version);
+	if (err)
+		return err;
+	if (change_touch(p->ch, rec, p->zxid))
+		return prep_fail(p, -ENOMEM);
+	rec->stat.version = next_version(rec->stat.version);
+	rec->stat.mtime = p->time;
+	rec->stat.mzxid = p->zxid;
+	rec->data_len = w->data.len;
+	rec->crc = change_crc(rec, w->data.p, w->data.len);
+	change_digest(p->ch, rec);
+
+	op = prep_add_op(p, ZK_OP_SETDATA);
+	if (!op)
+		return ZSYSTEMERROR;
+	op->path = prep_put(p, w->path.p, w->path.len);
+	op->path_len = w->path.len;
+	op->data = prep_put(p, w->data.p, w->data.len);
+	op->data_len = w->data.len;
+	op->version = rec->stat.version;
+	op->crc = rec->crc;
+	jw_int(&p->txn, rec->stat.version);
+	put_stat(p, rec);
+	return ZOK;
+}
+
+static s32 do_setacl(struct prep *p, const struct wish *w)
+{
+	struct change *rec;
+	struct zk_op *op;
+	struct zacl *acl;
+	const u8 *bytes;
+	u32 len;
+	s32 err = check_path(w->path);
+
+	if (!err)
+		err = fixup(p, w, &bytes, &len);
+	if (!err)
+		err = get_node(p, chars(w->path), w->path.len, &rec);
+	if (err)
+		return err;
+	if (!may(p, rec, PERM_ADMIN))
+		return ZNOAUTH;
+	err = check_version(rec->stat.aversion, w->version);
+	if (err)
+		return err;
+	acl = zacl_make(p->ch, bytes, len);
+	if (!acl)
+		return prep_fail(p, -ENOMEM);
+	if (change_touch(p->ch, rec, p->zxid)) {
+		zacl_put(acl);
+		return prep_fail(p, -ENOMEM);
+	}
+	zacl_put(rec->acl);
+	rec->acl = acl;
+	rec->stat.aversion = next_version(rec->stat.aversion);
+	change_digest(p->ch, rec);
+
+	op = prep_add_op(p, ZK_OP_SETACL);
+	if (!op)
+		return ZSYSTEMERROR;
+	op->path = prep_put(p, w->path.p, w->path.len);
+	op->path_len = w->path.len;
+	op->acl = (const u8 *)(uintptr_t)p->txn.len;
+	op->acl_len = len;
+	op->version = rec->stat.aversion;
+	jw_bytes(&p->txn, bytes, len);
+	jw_int(&p->txn, rec->stat.aversion);
+	put_stat(p, rec);
+	return ZOK;
+}
+
+static s32 do_check(struct prep *p, const struct wish *w)
+{
+	struct change *rec;
+	s32 err = check_path(w->path);
+
+	if (!err)
+		err = get_node(p, chars(w->path), w->path.len, &rec);
+	if (err)
+		return err;
+	if (!may(p, rec, PERM_READ))
+		return ZNOAUTH;
+	err = check_version(rec->stat.version, w->version);
+	if (err)
+		return err;
+	prep_put(p, w->path.p, w->path.len);
+	jw_int(&p->txn, next_version(rec->stat.version));
+	return ZOK;
+}
+
+s32 prep_op(struct prep *p, const struct wish *w, bool in_multi)
+{
+	switch (w->type) {
+	case OP_CREATE:
+	case OP_CREATE2:
+	case OP_CREATETTL:
+	case OP_CREATECONTAINER:
+		return do_create(p, w);
+	case OP_DELETE:
+	case OP_DELETECONTAINER:
+		return do_delete(p, w);
+	case OP_SETDATA:
+		return do_setdata(p, w);
+	case OP_SETACL:
+		return in_multi ? ZMARSHALLINGERROR : do_setacl(p, w);
+	case OP_CHECK:
+		return do_check(p, w);
+	case OP_RECONFIG:
+		return ZRECONFIGDISABLED;	/* reconfigEnabled=false */
+	}
+	return ZUNIMPLEMENTED;
+}
+
+/* ------------------------------------------------------------ closeSession */
+
+struct closing {
+	struct prep *p;
+	u64 session;
+	u32 n;
+};
+
+static int close_one(struct closing *c, const char *path, u32 len)
+{
+	struct prep *p = c->p;
+	struct change *parent, *rec;
+	s32 err;
+
+	err = get_node(p, path, len, &rec);
+	/* Deleted, or another's by now. */
+	if (err == ZNONODE || (!err && rec->stat.owner != c->session))
+		return 0;
+	if (!err)
+		err = get_node(p, path, path_parent(path, len), &parent);
+	if (!err)
+		err = forget(p, parent, rec);
+	if (err) {
+		prep_fail(p, -EUCLEAN);	/* unless set: a node without a parent */
+		return -1;
+	}
+	prep_put(p, path, len);
+	c->n++;
+	return 0;
+}
+
+static int close_applied(void *arg, const char *path, u32 len)
+{
+	return close_one(arg, path, len);
+}
+
+/* Ephemerals that are proposed and not in the store yet. */
+static int close_outstanding(struct closing *c)
+{
+	struct changes *ch = c->p->ch;
+	struct change **list, *rec;
+	u32 n = 0, k = 0;
+	int rc = 0;
+
+	changes_for_each_outstanding(ch, rec)
+		n += rec->exists && rec->stat.owner == c->session;
+	if (!n)
+		return 0;
+	list = malloc(n * sizeof(*list));
+	if (!list)
+		return prep_fail(c->p, -ENOMEM);
+	changes_for_each_outstanding(ch, rec)
+		if (rec->exists && rec->stat.owner == c->session)
+			list[k++] = rec;
+	for (k = 0; k < n && !rc; k++)
+		rc = close_one(c, list[k]->path, list[k]->len);
+	free(list);
+	return rc;
+}
+
+int prep_close(struct prep *p, u64 session)
+{
+	struct closing c = { .p = p, .session = session };
+	struct store *st = p->ch->st;
+	size_t count_at = p->txn.len;
+	struct zk_op *op;
+	int rc;
+
+	jw_int(&p->txn, 0);
+	rc = st->ops->owned(st, session, close_applied, &c);
+	if (!rc)
+		rc = close_outstanding(&c);
+	if (rc)
+		return prep_fail(p, rc < -1 ? rc : -EIO);
+	op = prep_add_op(p, ZK_OP_CLOSE);
+	if (!op || p->txn.err)
+		return prep_fail(p, -ENOMEM);
+	op->owner = session;
+	jute_put32(p->txn.buf + count_at, c.n);
+	return 0;
+}
