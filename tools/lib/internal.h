@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files of libzkern share: the handle that each way to the tree embeds
+ * as its first member, the table of what a way can do, and how errors are told.
+ * No locks: one thread at a time per handle (zkern.h).
+ */
+#ifndef ZKERN_LIB_INTERNAL_H
+#define ZKERN_LIB_INTERNAL_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The names that daemon/proto/jute.h is written in. */
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+
+#include "daemon/proto/jute.h"
+#include "daemon/proto/zookeeper.h"
+#include "zkern.h"
+
+#define ZKERN_NS_PER_MS	1000000
+
+/*
+ * One way to the tree. A NULL entry is not offered that way: handle.c answers
+ * -EOPNOTSUPP. Paths were checked, results zeroed, before an entry is called; on
+ * error it has freed what it allocated.
+ */
+struct zkern_way {
+	enum zkern_via via;
+	const char *name;
+	void (*close)(struct zkern *zk);
+	int (*get)(struct zkern *zk, const char *path, const struct zkern_want *want,
+		   bool data, struct zkern_value *value);
+	int (*get_many)(struct zkern *zk, const char *const *paths, size_t n,
+			const struct zkern_want *want, struct zkern_value *values);
+	int (*children)(struct zkern *zk, const char *path, const struct zkern_want *want,
+			struct zkern_children *children);
+	int (*get_acl)(struct zkern *zk, const char *path, struct zkern_acls *acls);
+	int (*dump)(struct zkern *zk, const char *path,
+		    int (*fn)(void *arg, const struct zkern_record *rec), void *arg,
+		    struct zkern_seen *seen);
+	int (*info)(struct zkern *zk, struct zkern_info *info);
+	int (*create)(struct zkern *zk, const char *path, const void *data, size_t len,
+		      const struct zkern_create_params *params, char **created,
+		      struct zkern_value *value);
+	int (*set)(struct zkern *zk, const char *path, const void *data, size_t len,
+		   s32 version, struct zkern_value *value);
+	int (*delete)(struct zkern *zk, const char *path, s32 version);
+	int (*set_acl)(struct zkern *zk, const char *path, const struct zkern_acl *acl,
+		       size_t n, s32 aversion);
+	int (*sync)(struct zkern *zk, const char *path);
+	int (*multi)(struct zkern *zk, struct zkern_multi_op *ops, size_t n);
+	int (*add_auth)(struct zkern *zk, const char *scheme, const void *cred, size_t len);
+	int (*add_watch)(struct zkern *zk, const char *path, bool recursive);
+	int (*next_event)(struct zkern *zk, int timeout_ms, struct zkern_event *event);
+	u64 (*session_id)(const struct zkern *zk);
+	u32 (*session_timeout)(const struct zkern *zk);
+	int (*instance_new)(struct zkern *zk, u32 *id, u32 uid);
+	int (*instance_del)(struct zkern *zk, u32 id, bool force);
+	int (*instance_each)(struct zkern *zk,
+			     int (*fn)(void *arg, const struct zkern_info *info),
+			     void *arg);
+};
+
+struct zkern {
+	const struct zkern_way *way;
+	int zk_error;
+	char msg[512];
+};
+
+/* Notes the message and returns @err (negative errno). */
+int zkern_fail(struct zkern *zk, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* "PATH: what @err means"; returns @err. */
+int zkern_fail_path(struct zkern *zk, int err, const char *path);
+/* Hands a handle's message to a caller who gets no handle. */
+void zkern_why(const struct zkern *zk, char *why, size_t why_len);
+/* @code: KeeperException.Code of a reply; 0 gives 0. */
+int zkern_errno_of(int code);
+/* What a code means, in a few words; NULL for one that is not known. */
+const char *zkern_code_text(int code);
+
+/* A copy of @len bytes with a NUL behind; NULL when memory is short. */
+void *zkern_dup(const void *p, size_t len);
+/* Appends a name to a growing list; *@cap is its room. 0 or -ENOMEM. */
+int zkern_children_add(struct zkern_children *c, size_t *cap, const void *name, size_t len);
+/* ACLs from a jute vector<ACL>; 0, -EPROTO, -ENOMEM. */
+int zkern_acls_parse(struct jr *r, struct zkern_acls *acls);
+/* Milliseconds on a clock that only goes forward. */
+s64 zkern_now_ms(void);
+
+#endif
