@@ -24,6 +24,7 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _children = []
 _dirs = []
+_at_end = []
 _used_ports = set()
 _main_pid = os.getpid()
 
@@ -78,11 +79,16 @@ def run(args, timeout=120, **kwargs):
         err.decode(errors="replace")
 
 
-def temp_dir(prefix="zkern-test-"):
-    """A directory that is removed when the test ends."""
-    d = tempfile.mkdtemp(prefix=prefix)
-    _dirs.append(d)
-    return d
+def base_dir():
+    """The one directory that holds all that this test makes."""
+    if not _dirs:
+        _dirs.append(tempfile.mkdtemp(prefix="zkern-test-"))
+    return _dirs[0]
+
+
+def temp_dir(prefix="dir-"):
+    """A new directory below base_dir(), removed when the test ends."""
+    return tempfile.mkdtemp(prefix=prefix, dir=base_dir())
 
 
 def free_port():
@@ -116,10 +122,20 @@ def wait_for(cond, timeout, what, step=0.05):
         time.sleep(step)
 
 
+def at_end(func):
+    """Have func called when the test ends, before children are killed."""
+    _at_end.append(func)
+
+
 def cleanup():
     """Kill all children, remove all directories."""
     if os.getpid() != _main_pid:
         return
+    while _at_end:
+        try:
+            _at_end.pop()()
+        except Exception as e:
+            sys.stderr.write("cleaning up: %s\n" % e)
     for p in list(_children):
         kill_group(p)
         p.wait()

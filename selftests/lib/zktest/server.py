@@ -24,8 +24,6 @@ from . import proc
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 ZKERND = os.environ.get("ZKERND", os.path.join(TOP, "build", "zkernd"))
 ZKERN = os.environ.get("ZKERN", os.path.join(TOP, "build", "zkern"))
-VM = os.path.join(TOP, "tools", "vm", "vm")
-
 APACHE_CLASSPATH = "/usr/share/java/zookeeper.jar:" \
     "/usr/share/java/slf4j-simple.jar"
 APACHE_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
@@ -33,6 +31,14 @@ APACHE_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 TICK = 500
 MIN_TIMEOUT = 2 * TICK
 MAX_TIMEOUT = 40000
+
+
+def fresh(kind):
+    """Let nothing of what servers of this kind did be left in memory: the
+    next one starts on a directory that the last one never saw."""
+    if kind == "kernel":
+        from .vm import Vm
+        Vm.the().reset()
 
 
 class StartError(Exception):
@@ -56,12 +62,14 @@ class Server:
 
     kind = "?"
     start_timeout = 60
+    poll = 0.02                 # seconds between looks at whether it serves
+    client_ip = "127.0.0.1"     # where it sees our connections come from
 
     def __init__(self, data_dir=None, config=None):
         """config: further zoo.cfg keys, as a dict of text."""
         self.host = "127.0.0.1"
         self.port = proc.free_port()
-        self.work = proc.temp_dir("zkern-%s-" % self.kind)
+        self.work = proc.temp_dir(self.kind + "-")
         self.data_dir = data_dir or os.path.join(self.work, "data")
         os.makedirs(self.data_dir, exist_ok=True)
         self.extra = dict(config or {})
@@ -100,12 +108,17 @@ class Server:
         keys.update(self.extra)
         return keys
 
-    def spawn(self):
-        """Start the process, not waiting for anything."""
+    def write_config(self):
+        """Write zoo.cfg; gives its path."""
         cfg = os.path.join(self.work, "zoo.cfg")
         with open(cfg, "w") as f:
             for k, v in self.config().items():
                 f.write("%s=%s\n" % (k, v))
+        return cfg
+
+    def spawn(self):
+        """Start the process, not waiting for anything."""
+        cfg = self.write_config()
         env = dict(os.environ)
         env.update(self.environment())
         with open(self.log_path, "ab") as log:
@@ -122,15 +135,15 @@ class Server:
     def wait_ready(self):
         end = time.monotonic() + self.start_timeout
         while True:
-            if self.proc and self.proc.poll() is not None:
+            if not self.alive():
                 raise StartError("%s ended with status %s\n%s" % (
-                    self.kind, self.proc.returncode, self.log_text()))
+                    self.kind, self.exit_status(), self.log_text()))
             if self.serving():
                 return
             if time.monotonic() > end:
                 raise StartError("%s does not serve after %d s\n%s" % (
                     self.kind, self.start_timeout, self.log_text()))
-            time.sleep(0.1)
+            time.sleep(self.poll)
 
     def serving(self):
         """Does it answer as a server that serves clients?"""
@@ -144,6 +157,9 @@ class Server:
 
     def alive(self):
         return self.proc is not None and self.proc.poll() is None
+
+    def exit_status(self):
+        return self.proc.returncode if self.proc else None
 
     def _end(self, sig, timeout):
         if self.proc is None:
@@ -198,6 +214,7 @@ class Server:
     def remove(self):
         """Kill it and remove what it left."""
         self.kill()
+        fresh(self.kind)
         if not os.environ.get("ZKERN_TEST_KEEP"):
             shutil.rmtree(self.work, ignore_errors=True)
 
@@ -230,6 +247,9 @@ class ZkerndServer(Server):
 
 def make_server(kind, **kwargs):
     """A server of the kind: apache, memory or kernel."""
+    if kind == "kernel":
+        from .vm import VmServer
+        return VmServer(**kwargs)
     if kind == "apache":
         return ApacheServer(**kwargs)
     if kind == "memory":

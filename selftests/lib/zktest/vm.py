@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""zkernd with the kernel store: a VM (tools/vm/vm), one to a test program.
+
+The VM shares the test's own directory as /t, so that config, data and log are
+files here as there; port 2181 in it is forwarded to a loopback port here.  So
+there is one VmServer at a time.
+"""
+
+import os
+import shlex
+import time
+
+from . import proc
+from .server import TOP, ZKERN, ZKERND, Server, StartError
+
+VM = os.path.join(TOP, "tools", "vm", "vm")
+GUEST_PORT = 2181
+
+
+class Vm:
+    """The VM.  Vm.the() boots it when first asked for."""
+
+    _the = None
+    programs = []       # further programs to be put into it
+
+    def __init__(self):
+        self.base = proc.base_dir()
+        self.pidfile = os.path.join(self.base, "vm")
+        self.port = proc.free_port()
+        script = os.path.join(self.base, "vm-start")
+        with open(script, "w") as f:
+            f.write("#!/bin/sh\nexec insmod /zkern.ko\n")
+        os.chmod(script, 0o755)
+        args = [VM, "start", "--pidfile", self.pidfile,
+                "--share", "%s:t" % self.base,
+                "--forward", "%d:%d" % (self.port, GUEST_PORT),
+                "--mem", "1536"]
+        for p in [ZKERND, ZKERN] + self.programs:
+            args += ["--add", p]
+        proc.at_end(self.stop)
+        status, out, err = proc.run(args + ["--", script], timeout=300)
+        if status:
+            raise StartError("the VM does not start: %d\n%s%s" % (
+                status, out, err[-8000:]))
+
+    @classmethod
+    def the(cls):
+        if cls._the is None:
+            cls._the = Vm()
+        return cls._the
+
+    def stop(self):
+        """Take it down; what its kernel complained of is an error."""
+        Vm._the = None
+        if not os.path.exists(self.pidfile):
+            return
+        status, out, err = proc.run([VM, "stop", self.pidfile], timeout=90)
+        if status:
+            raise AssertionError("the VM's end: status %d\n%s%s" % (
+                status, out, err[-8000:]))
+
+    def run(self, command, timeout=60):
+        """A shell command in the VM: (status, stdout, stderr)."""
+        return proc.run([VM, "exec", "--timeout", str(timeout), self.pidfile,
+                         "/bin/sh", "-c", command], timeout=timeout + 30)
+
+    def must(self, command, timeout=60):
+        """The same, whose failure is one."""
+        status, out, err = self.run(command, timeout)
+        if status:
+            raise AssertionError("in the VM: %s: status %d\n%s%s" % (
+                command, status, out, err))
+        return out
+
+    def path(self, host_path):
+        """How the VM calls a file of ours."""
+        return "/t/" + os.path.relpath(host_path, self.base)
+
+    def reset(self):
+        """Remove the instances, and with them their trees."""
+        for d in self.must("cd /dev; ls -d zkern[0-9]* 2>/dev/null || true") \
+                .split():
+            self.must("zkern instance del %s --force" % d[len("zkern"):])
+
+    def console(self):
+        return proc.run([VM, "console", self.pidfile])[1]
+
+
+class VmServer(Server):
+    """zkernd in the VM, its tree in the VM's kernel."""
+
+    kind = "kernel"
+    client_ip = "10.0.2.2"
+    poll = 0.2
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.vm = Vm.the()
+        self.port = self.vm.port
+        self.pidfile = os.path.join(self.work, "pid")
+        self.statusfile = os.path.join(self.work, "status")
+
+    def config(self):
+        keys = super().config()
+        keys["dataDir"] = self.vm.path(self.data_dir)
+        keys["clientPort"] = str(GUEST_PORT)
+        del keys["clientPortAddress"]
+        return keys
+
+    def spawn(self):
+        cfg = self.write_config()
+        for f in (self.pidfile, self.statusfile):
+            if os.path.exists(f):
+                os.unlink(f)
+        g = self.vm.path
+        self.vm.must(
+            "( %s --store kernel %s >>%s 2>&1 </dev/null & "
+            "echo $! >%s; wait $!; echo $? >%s.new; mv %s.new %s ) "
+            ">/dev/null 2>&1 </dev/null &" % (
+                "/bin/" + os.path.basename(ZKERND), g(cfg),
+                g(self.log_path), g(self.pidfile), g(self.statusfile),
+                g(self.statusfile), g(self.statusfile)))
+        proc.wait_for(lambda: self._read(self.pidfile), 30, "zkernd's pid")
+
+    @staticmethod
+    def _read(path):
+        try:
+            with open(path) as f:
+                return f.read().strip()
+        except OSError:
+            return ""
+
+    @property
+    def pid(self):
+        """zkernd's process id in the VM."""
+        return int(self._read(self.pidfile))
+
+    def alive(self):
+        return bool(self._read(self.pidfile)) and \
+            not self._read(self.statusfile)
+
+    def exit_status(self):
+        return self._read(self.statusfile)
+
+    def _end(self, sig, timeout):
+        if not self.alive():
+            return True
+        self.vm.run("kill -%d %d" % (sig, self.pid))
+        end = time.monotonic() + timeout
+        while self.alive():
+            if time.monotonic() > end:
+                self.vm.run("kill -9 %d" % self.pid)
+                return False
+            time.sleep(0.02)
+        return True
+
+    def zkern(self, *args):
+        """The zkern command in the VM: (status, stdout, stderr)."""
+        return self.vm.run("zkern " + " ".join(shlex.quote(a) for a in args))
