@@ -48,7 +48,7 @@ LIBZKERN_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0)
 objs = $(patsubst %.c,$(B)/obj/%.o,$(sort $(1)))
 
 TREE_OBJS := $(call objs,$(wildcard kmod/tree/*.c))
-DAEMON_OBJS := $(call objs,$(wildcard daemon/*.c daemon/*/*.c))
+DAEMON_OBJS := $(call objs,$(wildcard daemon/*.c daemon/*/*.c daemon/*/*/*.c))
 CLI_OBJS := $(call objs,$(wildcard tools/zkern/*.c))
 LIBZKERN_OBJS := $(call objs,$(wildcard tools/lib/*.c))
 
