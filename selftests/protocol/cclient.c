@@ -380,7 +380,7 @@ static int test_rewatch(const char *host)
 	struct String_vector kids;
 	char buf[16], line[16];
 	int len = sizeof(buf);
-	int64_t id;
+	long long id;
 
 	ok(zh, "connect");
 	if (!zh)

@@ -6,17 +6,21 @@ holds absolute expectations (eq, assert); what it does and sees is written
 down besides, and compared with what the control saw.
 """
 
-from . import acl, admin, create, malformed, multi, order, paths, readwrite, \
-    rewatch, session, watch
+from . import acl, admin, create, extended, malformed, multi, order, paths, \
+    readwrite, rewatch, session, watch
 
-MODULES = (session, create, readwrite, acl, multi, watch, rewatch, paths,
-           order, malformed, admin)
+# Groups that share a server: its further configuration, and their modules.
+GROUPS = (
+    ({}, (session, create, readwrite, acl, multi, watch, rewatch, paths,
+          order, malformed, admin)),
+    (extended.CONFIG, (extended,)),
+)
 
 
-def all_scripts():
+def scripts_of(modules):
     """(name, function) of every script, in their order of running."""
     out = []
-    for m in MODULES:
+    for m in modules:
         short = m.__name__.rsplit(".", 1)[1]
         for name, func in vars(m).items():
             if name.startswith("t_"):
