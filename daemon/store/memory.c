@@ -31,6 +31,7 @@ struct memory {
 struct store_snap {
 	struct home home;		/* the pin holds the tree */
 	struct zk_pin pin;
+	bool used;
 };
 
 static struct memory *to_memory(struct store *st)
@@ -150,7 +151,9 @@ static int memory_children(struct store *st, const char *path, u32 len,
 			count++;
 		}
 		rc = out->err;
-		if (!rc)
+		if (rc)
+			out->len = at;
+		else
 			jute_put32(out->buf + at, count);
 	}
 	rcu_read_unlock();
@@ -305,6 +308,9 @@ static int memory_snap_each(struct store_snap *s, const char *top, u32 top_len,
 	struct jw path;
 	int rc;
 
+	if (s->used)
+		return -ESPIPE;
+	s->used = true;
 	jw_init(&path, 0);
 	rcu_read_lock();
 	first = zk_pin_valid(&s->pin) ? zk_lookup(s->home.tree, top, top_len, zxid) : NULL;
