@@ -131,7 +131,7 @@ static s32 sync_now(struct core *c, const struct request *r)
 	p = jw_room(&c->out, 4 + 3 * (size_t)path.len);
 	if (!p)
 		return ZOK;	/* c->out.err says it */
-	jute_put32(p, path_decode(path.p, path.len, p + 4));
+	jute_put32(p, path_recode(path.p, path.len, p + 4));
 	c->out.len += 4 + jute_get32(p);
 	return ZOK;
 }

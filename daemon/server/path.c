@@ -117,22 +117,32 @@ u32 path_parent(const char *path, u32 len)
 	return len > 1 ? len - 1 : len;
 }
 
-u32 path_decode(const u8 *in, u32 len, u8 *out)
+static u32 put_surrogate(u32 unit, u8 *out)
+{
+	out[0] = 0xe0 | unit >> 12;
+	out[1] = 0x80 | (unit >> 6 & 0x3f);
+	out[2] = 0x80 | (unit & 0x3f);
+	return 3;
+}
+
+u32 path_recode(const u8 *in, u32 len, u8 *out)
 {
 	u32 n = 0;
 
 	for (u32 i = 0; i < len;) {
 		u32 c, bad, k = utf8(in + i, len - i, &c, &bad);
 
-		if (k) {
+		if (k == 4) {
+			n += put_surrogate(0xd800 + ((c - 0x10000) >> 10), out + n);
+			n += put_surrogate(0xdc00 + (c & 0x3ff), out + n);
+		} else if (k) {
 			memcpy(out + n, in + i, k);
 			n += k;
-			i += k;
 		} else {
 			memcpy(out + n, "\xef\xbf\xbd", 3);
 			n += 3;
-			i += bad;
 		}
+		i += k ? k : bad;
 	}
 	return n;
 }

@@ -15,8 +15,9 @@ bool path_possible(const char *path, u32 len);
 /* Length of the parent's path: up to the last slash, which must be there; the
  * root's for a child of the root. */
 u32 path_parent(const char *path, u32 len);
-/* Copies @len bytes to @out (room for 3 * @len), what is not UTF-8 in them replaced
- * by U+FFFD, as Java's decoder does it. Returns the length. */
-u32 path_decode(const u8 *in, u32 len, u8 *out);
+/* Copies a string to @out (room for 3 * @len) as Java's jute gives it back: what is
+ * not UTF-8 is replaced by U+FFFD, and characters beyond U+FFFF become two surrogates
+ * of three bytes each (BinaryOutputArchive.stringToByteBuffer). Returns the length. */
+u32 path_recode(const u8 *in, u32 len, u8 *out);
 
 #endif

@@ -180,7 +180,12 @@ s32 watchop_run(struct core *c, struct client *cl, const struct request *r, int 
 	jr_init(&in, r->body, r->len);
 	path = jr_str(&in);
 	arg = jr_int(&in);
-	if (in.err || path.len < 0)
+	if (in.err)
+		return ZMARSHALLINGERROR;
+	if (path.len < 0 && r->op == OP_REMOVEWATCHES &&
+	    arg >= WATCHER_CHILDREN && arg <= WATCHER_ANY)
+		return ZNOWATCHER;	/* a set of Java's that has no null in it */
+	if (path.len < 0)
 		return ZMARSHALLINGERROR;
 	if (r->op == OP_ADDWATCH)
 		return add_watch(c, cl, path, arg, fail);
