@@ -25,6 +25,9 @@ typedef __s64 s64;
 
 #define ZKERN_NS_PER_MS	1000000
 
+/* Nothing here is part of the library's interface. */
+#pragma GCC visibility push(hidden)
+
 /*
  * One way to the tree. A NULL entry is not offered that way: handle.c answers
  * -EOPNOTSUPP. Paths were checked, results zeroed, before an entry is called; on
@@ -93,5 +96,7 @@ int zkern_children_add(struct zkern_children *c, size_t *cap, const void *name, 
 int zkern_acls_parse(struct jr *r, struct zkern_acls *acls);
 /* Milliseconds on a clock that only goes forward. */
 s64 zkern_now_ms(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -12,6 +12,9 @@
 
 #include "internal.h"
 
+/* Nothing here is part of the library's interface. */
+#pragma GCC visibility push(hidden)
+
 /* Events kept while nobody asks for them; beyond, the connection is given up. */
 #define TCP_EVENTS_MAX	65536
 #define TCP_WATCHES_MAX	65536
@@ -159,5 +162,7 @@ int tcp_set_acl(struct zkern *zk, const char *path, const struct zkern_acl *acl,
 		s32 aversion);
 int tcp_sync(struct zkern *zk, const char *path);
 int tcp_multi(struct zkern *zk, struct zkern_multi_op *ops, size_t n);
+
+#pragma GCC visibility pop
 
 #endif
