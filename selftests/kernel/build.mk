@@ -5,8 +5,8 @@
 
 KT := selftests/kernel
 KT_LIB := $(KT)/zk
-KT_NAMES := device
-KT_32 := device
+KT_NAMES := device list owner snapshot access
+KT_32 := device list snapshot
 KT_PROGS := $(KT_NAMES:%=$(B)/$(KT)/%)
 KT_PROGS32 := $(KT_32:%=$(B)/$(KT)/%32)
 TEST_PROGS += $(KT_PROGS) $(KT_PROGS32)

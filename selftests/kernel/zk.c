@@ -330,11 +330,14 @@ int zk_get(int fd, const char *path, void *buf, uint32_t len, struct zkern_get *
 int zk_exists(int fd, const char *path, struct zkern_get *get)
 {
 	struct zkern_get mine = {};
+	int err;
 
 	if (!get)
 		get = &mine;
 	get->flags = ZKERN_GET_NODATA;
-	return zk_get(fd, path, NULL, 0, get);
+	err = zk_get(fd, path, NULL, 0, get);
+	get->flags = 0;
+	return err;
 }
 
 int zk_children(int fd, const char *path, const char *after, void *buf, uint32_t len,
