@@ -56,19 +56,9 @@ LIBZKERN_OBJS := $(call objs,$(wildcard tools/lib/*.c))
 ZKERND_LIB := $(B)/libzkernd.a
 ZKERND_MAIN := $(B)/obj/daemon/main.o
 
-PROGS := $(B)/vm-agent $(B)/vm-exec
-ifneq ($(wildcard daemon/main.c),)
-PROGS += $(B)/zkernd
-endif
-ifneq ($(LIBZKERN_OBJS),)
-PROGS += $(B)/libzkern.a $(B)/libzkern.so.0
-endif
-ifneq ($(CLI_OBJS),)
-PROGS += $(B)/zkern
-endif
-ifneq ($(wildcard kmod/*.c),)
+PROGS := $(B)/zkernd $(B)/zkern $(B)/libzkern.a $(B)/libzkern.so.0 \
+	$(B)/vm-agent $(B)/vm-exec
 MODULE := zkern.ko
-endif
 
 TEST_PROGS :=
 

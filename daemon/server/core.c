@@ -274,6 +274,7 @@ static void timers(struct core *c)
 	retry_disk(c);
 	if (c->serving)
 		sessions_expire(c->sessions, c->now_ms, connect_expired, c);
+	pipeline_fresh(c);
 	reap(c);
 	snapshot(c);
 	if (c->sweep)
@@ -288,6 +289,8 @@ static int sleep_ms(const struct core *c)
 		return 0;
 	if (c->reap_ms < next)
 		next = c->reap_ms;
+	if (c->serving && c->fresh_ms < next)
+		next = c->fresh_ms;
 	/* the clock is coarse: not a moment too early */
 	return next > c->now_ms ? (int)(next - c->now_ms) + 4 : 0;
 }

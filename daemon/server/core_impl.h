@@ -83,6 +83,7 @@ struct core {
 	u64 now_ms;			/* monotonic, of this round */
 	u64 retry_ms;			/* when to try the disk again */
 	u64 reap_ms;			/* when to look at timed nodes next */
+	u64 fresh_ms;			/* when to tell the store again that it is fresh */
 
 	struct proposal *head;		/* outstanding, in order of zxid */
 	struct proposal *tail;
@@ -122,6 +123,9 @@ void pipeline_durable(struct core *c);
 void pipeline_disk_failed(struct core *c);
 /* Carries out what ZAB wants done. */
 void pipeline_run(struct core *c);
+/* While serving, twice a tick: tells the store that a quorum, which a single server
+ * is by itself, is there. Local readers judge by it how old the tree may be. */
+void pipeline_fresh(struct core *c);
 void pipeline_free(struct core *c);
 
 /* ---- connect.c ---- */

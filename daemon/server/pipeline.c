@@ -414,8 +414,15 @@ static void set_state(struct core *c, enum zab_state state)
 	enum store_state st = state == ZAB_LEADING ? STORE_STANDALONE : STORE_DISCONNECTED;
 
 	c->serving = state == ZAB_LEADING;
-	if (c->st->ops->set_state(c->st, st, c->now_ms))
-		log_warn("cannot tell the store about our state");
+	c->fresh_ms = c->now_ms + c->cfg->tick_ms / 2;
+	if (c->st->ops->set_state(c->st, st, 0))
+		log_ratelimited(LOG_WARN, "cannot tell the store about our state");
+}
+
+void pipeline_fresh(struct core *c)
+{
+	if (c->serving && c->now_ms >= c->fresh_ms)
+		set_state(c, ZAB_LEADING);
 }
 
 void pipeline_run(struct core *c)
