@@ -61,6 +61,7 @@ PROGS := $(B)/zkernd $(B)/zkern $(B)/libzkern.a $(B)/libzkern.so.0 \
 MODULE := zkern.ko
 
 TEST_PROGS :=
+BENCH_PROGS :=
 
 .PHONY: all progs module tests FORCE
 all: progs module tests
@@ -68,11 +69,11 @@ all: progs module tests
 # Suites append their programs to TEST_PROGS, and say how those are linked.
 # A program $(B)/selftests/X from the single source selftests/X.c needs only
 # T_CPPFLAGS and T_LIBS set for it (target-specific).
--include $(sort $(wildcard selftests/*/build.mk))
+-include $(sort $(wildcard selftests/*/build.mk)) tools/bench/build.mk
 
 progs: $(PROGS)
 module: $(MODULE)
-tests: $(TEST_PROGS)
+tests: $(TEST_PROGS) $(BENCH_PROGS)
 
 $(B)/zkernd: $(ZKERND_MAIN) $(ZKERND_LIB)
 	@echo "  LD      $@"

@@ -24,6 +24,7 @@ static const char usage[] =
 	"  --conns N     connections (16)\n"
 	"  --depth M     outstanding on each (16)\n"
 	"  --nodes N     among so many nodes below /bench, made first (1000)\n"
+	"  --parents P   which are spread over so many parents below it (1: none)\n"
 	"  --size B      bytes of data (100)\n"
 	"  --warm S      seconds before measuring (1)\n"
 	"  --seconds S   of measuring (3)\n"
@@ -71,7 +72,7 @@ static int parse(int argc, char **argv, struct load *l, struct options *o)
 		{ "op", 1, NULL, 'o' }, { "conns", 1, NULL, 'c' }, { "depth", 1, NULL, 'd' },
 		{ "nodes", 1, NULL, 'n' }, { "size", 1, NULL, 's' }, { "warm", 1, NULL, 'w' },
 		{ "seconds", 1, NULL, 't' }, { "pid", 1, NULL, 'p' },
-		{ "prepare", 0, NULL, 'P' }, { NULL, 0, NULL, 0 }
+		{ "prepare", 0, NULL, 'P' }, { "parents", 1, NULL, 'm' }, { NULL, 0, NULL, 0 }
 	};
 	int c;
 
@@ -102,6 +103,9 @@ static int parse(int argc, char **argv, struct load *l, struct options *o)
 		case 'p':
 			o->pid = atoi(optarg);
 			break;
+		case 'm':
+			l->parents = atoi(optarg);
+			break;
 		case 'P':
 			o->prepare = true;
 			break;
@@ -110,7 +114,7 @@ static int parse(int argc, char **argv, struct load *l, struct options *o)
 		}
 	}
 	if (optind != argc - 1 || !l->conns || l->conns > 10000 || !l->depth ||
-	    l->depth > MAX_DEPTH || !l->nodes || l->size > 1000000)
+	    l->depth > MAX_DEPTH || !l->nodes || !l->parents || l->parents > 1000 || l->size > 1000000)
 		return -EINVAL;
 	return parse_addr(argv[optind], &l->addr);
 }
@@ -186,7 +190,8 @@ static int measure(struct load *l, struct conn *conns, const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct load l = { .conns = 16, .depth = 16, .nodes = 1000, .size = 100 };
+	struct load l = { .conns = 16, .depth = 16, .nodes = 1000, .parents = 1,
+			  .size = 100 };
 	struct options o = { .warm = 1, .seconds = 3 };
 	struct conn *conns;
 	unsigned int i;

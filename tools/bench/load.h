@@ -26,6 +26,7 @@ struct load {
 	unsigned int conns;
 	unsigned int depth;
 	unsigned int nodes;	/* get, set: among so many */
+	unsigned int parents;	/* below so many */
 	unsigned int size;	/* bytes of data */
 	u32 run;		/* makes the names of this run's creates */
 	u8 *data;
@@ -60,7 +61,7 @@ void conn_close(struct conn *c);
 int conn_push(struct conn *c);
 /* Reads what is there; counts replies; -EPROTO or the errno of a refused request. */
 int conn_pull(struct conn *c);
-/* While blocking: makes /bench and @nodes nodes below it with data. */
+/* Blocking: makes /bench, the parents and the nodes. */
 int conn_prepare(struct conn *c, unsigned int depth);
 
 /* ------------------------------------------------------------ measure.c */

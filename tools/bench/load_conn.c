@@ -116,6 +116,15 @@ static void put_create(struct jw *w, const char *path, const u8 *data, u32 size)
 	jw_int(w, CREATE_PERSISTENT);
 }
 
+/* The same names as tools/bench/reads.c uses. */
+static void node_path(const struct load *l, unsigned int i, char *path, size_t len)
+{
+	if (l->parents == 1)
+		snprintf(path, len, "/bench/n%08u", i);
+	else
+		snprintf(path, len, "/bench/p%03u/n%08u", i % l->parents, i);
+}
+
 static void put_request(struct conn *c)
 {
 	struct load *l = c->load;
@@ -123,8 +132,7 @@ static void put_request(struct conn *c)
 	char path[64];
 	size_t at;
 
-	snprintf(path, sizeof(path), "/bench/n%08u",
-		 (unsigned int)(next_random(l) % l->nodes));
+	node_path(l, next_random(l) % l->nodes, path, sizeof(path));
 	frame_begin(w, &at);
 	jw_int(w, ++c->xid);
 	switch (l->op) {
@@ -238,18 +246,22 @@ int conn_pull(struct conn *c)
 	return err;
 }
 
-/* Node @i - 1, or /bench itself for 0. */
+/* First /bench, then the parents, then the nodes. */
 static void put_node(struct conn *c, unsigned int i)
 {
+	unsigned int parents = c->load->parents == 1 ? 0 : c->load->parents;
+	bool leaf = i > parents;
 	char path[64] = "/bench";
 	size_t at;
 
-	if (i)
-		snprintf(path, sizeof(path), "/bench/n%08u", i - 1);
+	if (leaf)
+		node_path(c->load, i - 1 - parents, path, sizeof(path));
+	else if (i)
+		snprintf(path, sizeof(path), "/bench/p%03u", i - 1);
 	frame_begin(&c->tx, &at);
 	jw_int(&c->tx, 1000000 + i);
 	jw_int(&c->tx, OP_CREATE);
-	put_create(&c->tx, path, c->load->data, i ? c->load->size : 0);
+	put_create(&c->tx, path, c->load->data, leaf ? c->load->size : 0);
 	frame_end(&c->tx, at);
 }
 
@@ -270,6 +282,8 @@ int conn_prepare(struct conn *c, unsigned int depth)
 	u8 head[4], *body;
 	int err;
 
+	if (c->load->parents > 1)
+		all += c->load->parents;
 	fcntl(c->fd, F_SETFL, 0);
 	while (got < all) {
 		/* /bench first, alone. */

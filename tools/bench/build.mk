@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The benchmark's programs: build/bench/NAME. What measures the tree is compiled
+# as the daemon is, what measures the device as the tools are.
+
+BENCH_PROGS += $(addprefix $(B)/bench/,load canned tree reads)
+
+$(B)/obj/tools/bench/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
+$(B)/obj/tools/bench/tree.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
+$(B)/obj/tools/bench/reads.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
+
+$(B)/bench/load: $(call objs,tools/bench/load.c tools/bench/load_conn.c \
+	tools/bench/measure.c)
+$(B)/bench/canned: $(call objs,tools/bench/canned.c)
+$(B)/bench/tree: $(call objs,tools/bench/tree.c) $(TREE_OBJS) \
+	$(call objs,$(wildcard daemon/store/compat/*.c))
+$(B)/bench/tree: BENCH_LIBS = -lurcu-cds $(URCU_LIBS) -lsodium -lz
+$(B)/bench/reads: $(call objs,tools/bench/reads.c) $(B)/libzkern.a
+$(B)/bench/reads: BENCH_LIBS = $(LIBZKERN_LIBS)
+
+$(B)/bench/%:
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(CC) $(ZK_LDFLAGS) -o $@ $^ $(BENCH_LIBS)
