@@ -58,24 +58,34 @@ void compat_check(bool ok, const char *what, const char *file, int line)
 	abort();
 }
 
+/* ------------------------------------------------------------ memory */
+
+#ifdef ZK_COMPAT_DEBUG
+bool (*compat_may_alloc)(size_t size);
+
+static bool may_alloc(size_t size)
+{
+	might_sleep();
+	return !compat_may_alloc || compat_may_alloc(size);
+}
+#else
+static bool may_alloc(size_t size)
+{
+	(void)size;
+	return true;
+}
+#endif
+
+void *kvmalloc(size_t size, gfp_t gfp)
+{
+	if (!may_alloc(size))
+		return NULL;
+	return gfp & __GFP_ZERO ? calloc(1, size) : malloc(size);
+}
+
 struct kmem_cache {
 	unsigned int size;
 };
-
-struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
-				     unsigned int align, unsigned int flags,
-				     void (*ctor)(void *obj))
-{
-	struct kmem_cache *cache = malloc(sizeof(*cache));
-
-	(void)name;
-	(void)align;
-	(void)flags;
-	(void)ctor;
-	if (cache)
-		cache->size = size;
-	return cache;
-}
 
 struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int size,
 					      unsigned int align, unsigned int flags,
@@ -83,9 +93,17 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int siz
 					      unsigned int usersize,
 					      void (*ctor)(void *obj))
 {
+	struct kmem_cache *cache = kvmalloc(sizeof(*cache), GFP_KERNEL);
+
+	(void)name;
+	(void)align;
+	(void)flags;
 	(void)useroffset;
 	(void)usersize;
-	return kmem_cache_create(name, size, align, flags, ctor);
+	(void)ctor;
+	if (cache)
+		cache->size = size;
+	return cache;
 }
 
 void kmem_cache_destroy(struct kmem_cache *cache)
@@ -95,10 +113,7 @@ void kmem_cache_destroy(struct kmem_cache *cache)
 
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
-	might_sleep();
-	if (gfp & __GFP_ZERO)
-		return calloc(1, cache->size);
-	return malloc(cache->size);
+	return kvmalloc(cache->size, gfp);
 }
 
 void kmem_cache_free(struct kmem_cache *cache, void *obj)
@@ -107,18 +122,12 @@ void kmem_cache_free(struct kmem_cache *cache, void *obj)
 	free(obj);
 }
 
-void *kvmalloc(size_t size, gfp_t gfp)
-{
-	might_sleep();
-	if (gfp & __GFP_ZERO)
-		return calloc(1, size);
-	return malloc(size);
-}
-
 void kvfree(const void *p)
 {
 	free((void *)p);
 }
+
+/* ------------------------------------------------------------ hashes, random */
 
 u64 siphash(const void *data, size_t len, const siphash_key_t *key)
 {

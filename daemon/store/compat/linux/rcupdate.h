@@ -32,7 +32,7 @@ void compat_check(bool ok, const char *what, const char *file, int line);
 #ifdef ZK_COMPAT_DEBUG
 #define compat_rcu_check(c)	compat_check((c), #c, __FILE__, __LINE__)
 #else
-#define compat_rcu_check(c)	((void)0)
+#define compat_rcu_check(c)	((void)sizeof(!!(c)))
 #endif
 
 /*

@@ -11,6 +11,12 @@
 #define __GFP_ZERO		1u
 #define SLAB_ACCOUNT		0u
 
+/*
+ * With ZK_COMPAT_DEBUG: asked before every allocation that goes through here; false
+ * makes it fail. NULL: none fails.
+ */
+extern bool (*compat_may_alloc)(size_t size);
+
 struct kmem_cache;
 
 struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int size,
@@ -18,9 +24,6 @@ struct kmem_cache *kmem_cache_create_usercopy(const char *name, unsigned int siz
 					      unsigned int useroffset,
 					      unsigned int usersize,
 					      void (*ctor)(void *obj));
-struct kmem_cache *kmem_cache_create(const char *name, unsigned int size,
-				     unsigned int align, unsigned int flags,
-				     void (*ctor)(void *obj));
 void kmem_cache_destroy(struct kmem_cache *cache);
 void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
 void kmem_cache_free(struct kmem_cache *cache, void *obj);

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Sharing of ACLs; replay over a fuzzy snapshot; loading. */
+#include "zt.h"
+
+static bool view_of(struct zk_tree *tree, const char *path, struct zk_view *view)
+{
+	u64 zxid = zk_tree_zxid(tree);
+	struct zk_node *node;
+	bool there;
+
+	rcu_read_lock();
+	node = zk_lookup(tree, path, strlen(path), zxid);
+	there = node && zk_view(node, zxid, view);
+	rcu_read_unlock();
+	return there;
+}
+
+/* ------------------------------------------------------------ ACLs */
+
+static u64 acl_id(struct zk_tree *tree, const char *path)
+{
+	struct zk_view view = { };
+
+	if (!zt_check(view_of(tree, path, &view)))
+		return 0;
+	return view.acl->id;
+}
+
+static bool acl_there(struct zk_tree *tree, u64 id)
+{
+	bool there;
+
+	rcu_read_lock();
+	there = zk_acl_by_id(tree, id);
+	rcu_read_unlock();
+	return there;
+}
+
+void zt_acls_shared(void)
+{
+	struct zk_tree *tree = zt_tree(0);
+	struct zk_op op;
+	u64 open, mine;
+	char path[16];
+	u32 i;
+
+	for (i = 0; i < 300; i++) {
+		sprintf(path, "/n%u", i);
+		op = zt_create(path, NULL, 0, 0);
+		op.acl = zt_acls[i % 2 * 2].jute;
+		op.acl_len = zt_acls[i % 2 * 2].len;
+		zt_equal(zt_apply(tree, &op, 1), 0);
+	}
+	open = acl_id(tree, "/");
+	mine = acl_id(tree, "/n1");
+	zt_check(open != mine);
+	zt_equal(acl_id(tree, "/n0"), open);
+	zt_equal(acl_id(tree, "/n298"), open);
+	zt_equal(acl_id(tree, "/n299"), mine);
+
+	/* The last user gone, it goes; should it come back, it is another one. */
+	for (i = 1; i < 300; i += 2) {
+		zk_tree_reclaim(tree, true);
+		zt_check(acl_there(tree, mine));
+		sprintf(path, "/n%u", i);
+		op = i % 4 == 1 ? zt_delete(path) : zt_create(path, NULL, 0, 0);
+		if (op.type == ZK_OP_CREATE)
+			op.type = ZK_OP_SETACL;
+		zt_equal(zt_apply(tree, &op, 1), 0);
+	}
+	zk_tree_reclaim(tree, true);
+	zt_check(!acl_there(tree, mine));
+	zt_check(acl_there(tree, open));
+	op = zt_create("/new", NULL, 0, 0);
+	op.acl = zt_acls[2].jute;
+	op.acl_len = zt_acls[2].len;
+	zt_equal(zt_apply(tree, &op, 1), 0);
+	zt_check(acl_id(tree, "/new") != mine);
+	zt_tree_done(tree);
+}
+
+/* ------------------------------------------------------------ replay, load */
+
+static void load(struct zk_tree *tree, const char *path, const char *data,
+		 const struct zk_stat *stat)
+{
+	struct zk_view view = { .data = data, .data_len = strlen(data), .stat = *stat };
+
+	view.crc = zt_crc(path, strlen(path), data, view.data_len);
+	zt_equal(zk_tree_load(tree, path, strlen(path), &view, zt_acls[0].jute,
+			      zt_acls[0].len), 0);
+}
+
+static void replay(struct zk_tree *tree, u64 zxid, struct zk_op op)
+{
+	struct zk_txn txn = {
+		.zxid = zxid, .time = (s64)zxid * 10, .flags = ZK_TXN_REPLAY, .n_ops = 1,
+		.ops = &op,
+	};
+	struct zk_link_result res;
+
+	zt_equal(zk_tree_apply(tree, &txn, &res), 0);
+}
+
+static struct zk_op with_pcversion(struct zk_op op, s32 pcversion)
+{
+	op.pcversion = pcversion;
+	return op;
+}
+
+/*
+ * A snapshot begun at zxid 10 that ended at 20, so that it has some of what 11 to 20
+ * did, and the log of 11 to 20: the outcome is what a server that saw them in order has.
+ */
+void zt_replay_rules(void)
+{
+	struct zk_tree *tree = zt_tree(0), *straight = zt_tree(0);
+	struct zk_stat root = { .pzxid = 5, .cversion = 1 };
+	struct zk_stat a = {
+		.czxid = 5, .mzxid = 5, .pzxid = 8, .ctime = 50, .mtime = 50, .cversion = 3,
+	};
+	struct zk_stat b = {
+		.czxid = 8, .mzxid = 8, .pzxid = 8, .ctime = 80, .mtime = 80,
+	};
+	struct zk_stat a_late = a, b_late = b, new_late;
+	struct zk_op log[10];
+	struct zk_tree_stats st, want;
+	struct zk_view view = { };
+	u32 i;
+
+	log[0] = zt_set("/a/b", "set11", 5, 1);
+	log[1] = with_pcversion(zt_create("/a/e", "e", 1, 9), 4);
+	log[2] = zt_set("/a/b", "set13", 5, 2);
+	log[3] = zt_delete("/a/e");
+	log[4] = with_pcversion(zt_create("/a/new", "new", 3, 0), 5);
+	log[5] = with_pcversion(zt_create("/a/new/kid", "kid", 3, 0), 1);
+	log[6] = zt_delete("/a/new/kid");
+	log[7] = zt_delete("/a/new");
+	log[8] = with_pcversion(zt_create("/a/new", "again", 5, 0), 6);
+	log[9] = with_pcversion(zt_create("/a/new/other", "o", 1, 0), 1);
+
+	load(straight, "/", "", &root);
+	load(straight, "/a", "a", &a);
+	load(straight, "/a/b", "b", &b);
+	zk_tree_load_done(straight, 10);
+	for (i = 0; i < 10; i++)
+		replay(straight, 11 + i, log[i]);
+
+	/* The fuzzy one: all is there already that 20 left. */
+	a_late.pzxid = 19;
+	a_late.cversion = 6;
+	b_late.mzxid = 13;
+	b_late.mtime = 130;
+	b_late.version = 2;
+	new_late = (struct zk_stat){
+		.czxid = 19, .mzxid = 19, .pzxid = 20, .ctime = 190, .mtime = 190,
+		.cversion = 1,
+	};
+	load(tree, "/", "", &root);
+	load(tree, "/a", "a", &a_late);
+	load(tree, "/a/b", "set13", &b_late);
+	load(tree, "/a/new", "again", &new_late);
+	new_late = (struct zk_stat){
+		.czxid = 20, .mzxid = 20, .pzxid = 20, .ctime = 200, .mtime = 200,
+	};
+	load(tree, "/a/new/other", "o", &new_late);
+	for (i = 0; i < 10; i++)
+		replay(tree, 11 + i, log[i]);
+	zk_tree_load_done(tree, 20);
+
+	zt_verify(tree);
+	zt_verify(straight);
+	zk_tree_stats(tree, &st);
+	zk_tree_stats(straight, &want);
+	zt_equal(st.digest, want.digest);
+	zt_equal(st.nodes, want.nodes);
+	zt_equal(st.data_bytes, want.data_bytes);
+	zt_check(view_of(tree, "/a", &view));
+	zt_equal(view.stat.cversion, 6);
+	zt_equal(view.stat.pzxid, 19);
+	zt_equal(view.stat.num_children, 2);
+	zt_tree_done(tree);
+	zt_tree_done(straight);
+}
+
+static void make_varied(struct zk_tree *tree)
+{
+	struct zk_op op[3];
+	char path[32];
+	u32 i;
+
+	op[0] = zt_create("/d", "dir", 3, 0);
+	op[1] = zt_create("/d/null", NULL, -1, 0);
+	op[2] = zt_set("/", "root", 4, 1);
+	zt_equal(zt_apply(tree, op, 3), 0);
+	for (i = 0; i < 50; i++) {
+		sprintf(path, "/d/n%u", i);
+		op[0] = zt_create(path, path, i % 8, i % 4 == 1 ? i % 3 + 1 :
+				  i % 4 == 2 ? ZK_OWNER_CONTAINER : 0);
+		op[1] = zt_set(path, path, i % 5, i);
+		op[2] = zt_create(path, NULL, 0, 0);
+		op[2].type = ZK_OP_SETACL;
+		op[2].version = i;
+		op[2].acl = zt_acls[i % ZT_ACLS].jute;
+		op[2].acl_len = zt_acls[i % ZT_ACLS].len;
+		zt_equal(zt_apply(tree, op, 1 + i % 3), 0);
+	}
+	op[0] = zt_delete("/d/n3");
+	zt_equal(zt_apply(tree, op, 1), 0);
+	op[0] = zt_create("/d/n2/kid", "k", 1, 0);
+	op[1] = zt_delete("/d/n2/kid");
+	zt_equal(zt_apply(tree, op, 2), 0);
+}
+
+/* Every node with its stat, parents first, from one tree into another. */
+static void copy(struct zk_tree *from, struct zk_tree *to)
+{
+	u64 zxid = zk_tree_zxid(from);
+	struct zk_pin pin = { .revocable = false };
+	struct zk_node *root, *node;
+	struct zk_view view;
+	char path[64];
+	size_t len;
+
+	zk_pin_take(from, &pin);
+	rcu_read_lock();
+	root = zk_lookup(from, "/", 1, zxid);
+	for (node = root; node; node = zk_next_preorder(root, node, zxid)) {
+		len = zk_path(node, path, sizeof(path));
+		zt_check(zk_view(node, zxid, &view));
+		rcu_read_unlock();
+		/* The pin keeps what the view points to. */
+		zt_equal(zk_tree_load(to, path, len, &view, view.acl->jute, view.acl->len), 0);
+		zt_equal(zk_tree_load(to, path, len, &view, view.acl->jute, view.acl->len),
+			 -EEXIST);
+		rcu_read_lock();
+	}
+	rcu_read_unlock();
+	zk_pin_drop(from, &pin);
+	zk_tree_load_done(to, zxid);
+}
+
+void zt_load(void)
+{
+	struct zk_tree *from = zt_tree(0), *to = zt_tree(0);
+	struct zk_tree_stats a, b;
+	struct zk_view orphan = { };
+	struct zk_op op;
+
+	make_varied(from);
+	zt_equal(zk_tree_load(to, "/no/parent", 10, &orphan, zt_acls[0].jute,
+			      zt_acls[0].len), -ENOENT);
+	zt_equal(zk_tree_load(to, "/bad/", 5, &orphan, zt_acls[0].jute, zt_acls[0].len),
+		 -EINVAL);
+	zt_equal(zk_tree_load(to, "/acl", 4, &orphan, zt_acls[0].jute, 7), -EINVAL);
+	copy(from, to);
+	zt_equal(zt_verify(from).order, zt_verify(to).order);
+	zk_tree_stats(from, &a);
+	zk_tree_stats(to, &b);
+	zt_equal(b.zxid, a.zxid);
+	zt_equal(b.digest, a.digest);
+	zt_equal(b.nodes, a.nodes);
+	zt_equal(b.ephemerals, a.ephemerals);
+	zt_equal(b.owners, a.owners);
+	zt_equal(b.data_bytes, a.data_bytes);
+	zt_equal(b.retained, 0);
+
+	/* From here on both go the same way. */
+	op = (struct zk_op){ .type = ZK_OP_CLOSE, .owner = 2 };
+	zt_equal(zt_apply(from, &op, 1), 0);
+	zt_equal(zt_apply(to, &op, 1), 0);
+	op = zt_create("/d/more", "x", 1, 0);
+	zt_equal(zt_apply(from, &op, 1), 0);
+	zt_equal(zt_apply(to, &op, 1), 0);
+	zt_equal(zt_verify(from).order, zt_verify(to).order);
+	zk_tree_stats(from, &a);
+	zk_tree_stats(to, &b);
+	zt_equal(b.digest, a.digest);
+	zt_equal(zk_tree_load(to, "/late", 5, &orphan, zt_acls[0].jute, zt_acls[0].len),
+		 -EINVAL);
+	zt_tree_done(from);
+	zt_tree_done(to);
+}
