@@ -14,6 +14,13 @@
 
 static struct session session = { .id = 0x1122334455667788, .timeout = 6000 };
 
+/* A sanitizer's allocator keeps what was freed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const bool measures_memory;
+#else
+static const bool measures_memory = true;
+#endif
+
 static void begin(void)
 {
 	server_defaults();
@@ -275,6 +282,40 @@ static bool test_watch_before_data(void)
 	return true;
 }
 
+/* An event is not sent before its transaction is published, whoever else is served
+ * meanwhile; nor is what was posted after it. */
+static bool test_event_waits(void)
+{
+	struct conn *c;
+	u64 zxid;
+	s32 xid;
+	int fd;
+
+	begin();
+	fd = login(&c, &session);
+	for (u64 z = 11; z < 60; z++) {
+		post_event(c, z, 30, false);
+		for (int i = 0; i < 5; i++) {
+			CHECK(put_read(fd, i, OP_GETDATA, "/a", false));
+			CHECK(get_frame(fd, &xid, &zxid, NULL) && xid == i && zxid == z - 1);
+		}
+		test_set(st, "/a", "hello", 5, z);
+		client_flush(side);
+		CHECK(get_frame(fd, &xid, NULL, NULL) && xid == -1);
+	}
+	post_event(c, 60, 30, false);
+	post_close(c);
+	CHECK(put_read(fd, 7, OP_GETDATA, "/a", false));
+	CHECK(get_frame(fd, &xid, NULL, NULL) && xid == 7);
+	test_set(st, "/a", "hello", 5, 60);
+	client_flush(side);
+	CHECK(get_frame(fd, &xid, NULL, NULL) && xid == -1);
+	CHECK(closed(fd));
+	hang_up(fd, c);
+	server_stop();
+	return true;
+}
+
 static bool test_auth(void)
 {
 	static const u8 good[] = "\0\0\0\0\0\0\0\6digest\0\0\0\6joe:pw";
@@ -349,7 +390,7 @@ static bool test_slow_reader(void)
 	pthread_join(t, NULL);
 	CHECK(f.ok);
 	getrusage(RUSAGE_SELF, &after);
-	CHECK(after.ru_maxrss - before.ru_maxrss < 64 * 1024);
+	CHECK(!measures_memory || after.ru_maxrss - before.ru_maxrss < 64 * 1024);
 	hang_up(f.fd, c);
 	server_stop();
 	return true;
@@ -382,7 +423,7 @@ static bool test_never_reads(void)
 		while (send(fd, req, sizeof(req), MSG_NOSIGNAL) > 0)
 			;
 	getrusage(RUSAGE_SELF, &after);
-	CHECK(after.ru_maxrss - before.ru_maxrss < 64 * 1024);
+	CHECK(!measures_memory || after.ru_maxrss - before.ru_maxrss < 64 * 1024);
 	hang_up(fd, c);
 	server_stop();
 	return true;
@@ -396,7 +437,7 @@ static bool test_unread_events(void)
 	begin();
 	fd = login(&c, &session);
 	for (int i = 0; i < 40000; i++)
-		post_event(c, 11, 1000, false);
+		post_event(c, 10, 1000, false);
 	CHECK(core_gone(c));
 	conn_put(c);
 	close(fd);
@@ -764,6 +805,7 @@ const struct test conn_tests[] = {
 	{ "frames in pieces", test_pieces },
 	{ "replies in the order of requests", test_order },
 	{ "watch events before the data that fired them", test_watch_before_data },
+	{ "no watch event before its data is there", test_event_waits },
 	{ "authentication", test_auth },
 	{ "a slow reader gets everything and costs little", test_slow_reader },
 	{ "who never reads is not read from", test_never_reads },
