@@ -54,6 +54,7 @@ static int io_init(struct io *io, struct client_side *cs)
 	INIT_LIST_HEAD(&io->fresh);
 	INIT_LIST_HEAD(&io->draining);
 	INIT_LIST_HEAD(&io->work);
+	INIT_LIST_HEAD(&io->held);
 	INIT_LIST_HEAD(&io->dead);
 	jw_init(&io->out, 0);
 	io->epfd = epoll_create1(EPOLL_CLOEXEC);

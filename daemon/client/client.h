@@ -24,8 +24,9 @@ void client_free(struct client_side *cs);
 u16 client_port(const struct client_side *cs);
 
 /* Core thread: hands a message (malloc'ed, taken over, with its own reference to
- * the conn) to the connection's I/O thread. Wakes it only if it sleeps; the core
- * calls client_flush() once per round of its loop to do the waking. */
+ * the conn) to the connection's I/O thread. client_flush() wakes the threads that
+ * sleep; the core calls it once per round of its loop, when what the round's events
+ * tell of is published. */
 void conn_post(struct message *m);
 void client_flush(struct client_side *cs);
 

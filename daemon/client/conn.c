@@ -511,6 +511,17 @@ static int deliver(struct conn *c, const struct message *m)
 	return 0;
 }
 
+/*
+ * An event waits until its transaction is published: who is told of a change and
+ * then reads must find it (the core posts events first, then publishes, then wakes
+ * us again). What was posted after it waits too.
+ */
+static bool must_wait(const struct conn *c, const struct message *m)
+{
+	return m->kind == MSG_EVENT && c->state == CONN_OPEN &&
+	       m->zxid > store_zxid(c->cs->st);
+}
+
 void conn_work(struct conn *c)
 {
 	struct message *m;
@@ -518,6 +529,10 @@ void conn_work(struct conn *c)
 
 	list_del_init(&c->work);
 	while (!err && (m = c->msgs)) {
+		if (must_wait(c, m)) {
+			list_add_tail(&c->work, &c->io->held);
+			break;
+		}
 		c->msgs = m->next;
 		err = deliver(c, m);
 		if (!err && conn_out(c)->len > OUT_HIGH)

@@ -81,7 +81,7 @@ struct conn {
 	struct list_head all;		/* client_side.conns, its lock */
 	struct list_head in_io;		/* io.conns */
 	struct list_head timed;		/* io.fresh or io.draining */
-	struct list_head work;		/* io.work: has messages; or io.dead */
+	struct list_head work;		/* io.work: has messages; io.held; or io.dead */
 	u64 deadline_ms;		/* while on timed */
 
 	int fd;				/* -1: closed */
@@ -134,6 +134,7 @@ struct io {
 	pthread_t thread;
 	int epfd;
 	bool running;			/* pthread_join() is due */
+	bool stop_asked;		/* MSG_STOP came in this round */
 	bool stopping;
 	u64 now_ms;			/* monotonic, of this round */
 	u64 now_ns;			/* the same, fine; 0: not asked for yet */
@@ -143,6 +144,7 @@ struct io {
 	struct list_head fresh;		/* by deadline, as all wait equally long */
 	struct list_head draining;	/* the same */
 	struct list_head work;
+	struct list_head held;		/* their next event is not published yet */
 	struct list_head dead;
 	struct io_stats stats;
 	bool no_accept;			/* listener taken out for a while (no memory) */

@@ -15,6 +15,7 @@
 #include "daemon/client/internal.h"
 
 #define EVENTS	256
+#define HELD_MS	50	/* at most, to look again whether held events are published */
 
 u64 coarse_ms(void)
 {
@@ -67,8 +68,8 @@ static void stop_conns(struct io *io)
 			c->deadline_ms = io->now_ms + STOP_MS;
 		else
 			conn_drain(c, STOP_MS);
-		if (list_empty(&c->work))
-			list_add_tail(&c->work, &io->work);
+		list_del_init(&c->work);
+		list_add_tail(&c->work, &io->work);
 	}
 }
 
@@ -84,7 +85,7 @@ static void take_message(struct io *io, struct message *m)
 		message_free(m);
 		return;
 	case MSG_STOP:
-		stop_conns(io);
+		io->stop_asked = true;
 		message_free(m);
 		return;
 	}
@@ -131,6 +132,8 @@ static int timeout_ms(const struct io *io)
 
 	if (io->no_accept && io->accept_at_ms < at)
 		at = io->accept_at_ms;
+	if (!list_empty(&io->held) && now + HELD_MS < at)
+		at = now + HELD_MS;
 	if (at == ~0ULL)
 		return -1;
 	return at <= now ? 0 : (int)(at - now) + 5;	/* the clock is coarse */
@@ -172,6 +175,27 @@ static void shrink(struct io *io)
 	}
 }
 
+/* Events that waited for their transaction: have another look. */
+static void take_held(struct io *io)
+{
+	while (!list_empty(&io->held)) {
+		struct conn *c = list_first_entry(&io->held, struct conn, work);
+
+		list_del_init(&c->work);
+		list_add_tail(&c->work, &io->work);
+	}
+}
+
+static bool held_is_due(const struct io *io)
+{
+	const struct conn *c;
+
+	list_for_each_entry(c, &io->held, work)
+		if (!c->msgs || c->msgs->zxid <= store_zxid(io->cs->st))
+			return true;
+	return false;
+}
+
 static void one_round(struct io *io, struct epoll_event *ev, int n)
 {
 	io->now_ms = coarse_ms();
@@ -183,8 +207,14 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 		else if (ev[i].data.ptr != io)
 			conn_event(ev[i].data.ptr, ev[i].events);
 	}
+	take_held(io);
 	while (!list_empty(&io->work))
 		conn_work(list_first_entry(&io->work, struct conn, work));
+	if (io->stop_asked && !io->stopping) {
+		stop_conns(io);
+		while (!list_empty(&io->work))
+			conn_work(list_first_entry(&io->work, struct conn, work));
+	}
 	expire(io);
 	bury(io);
 	shrink(io);
@@ -200,7 +230,9 @@ void *io_main(void *arg)
 	store_thread_init();
 	while (!io->stopping || !list_empty(&io->conns)) {
 		if (queue_may_sleep(&io->inbox)) {
-			n = epoll_wait(io->epfd, ev, EVENTS, timeout_ms(io));
+			/* What is published from here on comes with a wake-up. */
+			n = epoll_wait(io->epfd, ev, EVENTS,
+				       held_is_due(io) ? 0 : timeout_ms(io));
 			queue_awake(&io->inbox);
 		} else {
 			n = epoll_wait(io->epfd, ev, EVENTS, 0);

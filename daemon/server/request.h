@@ -15,11 +15,13 @@
  * the tree as of its place in that order. So replies leave in request order, and
  * writes are pipelined.
  *
- * Watch before data. The core posts the events of transaction Z before it
- * publishes Z in the store. An I/O thread that answered a read at zxid Z drains
- * its queue and sends the connection's events with zxid <= Z before that reply,
- * later ones after it (daemon/client/dispatch.c proves it). A read that sets a watch
- * runs on the core thread, where no transaction can come between.
+ * Watch before data, data with the watch. The core posts the events of transaction
+ * Z before it publishes Z in the store, and calls client_flush() after that. An I/O
+ * thread sends an event only when its transaction is published, so that who is told
+ * of a change finds it. When it answered a read at zxid Z it drains its queue and
+ * sends the connection's events with zxid <= Z before that reply, later ones after
+ * it (daemon/client/dispatch.c proves it). A read that sets a watch runs on the core
+ * thread, where no transaction can come between.
  *
  * A session's end. A struct session that MSG_CONNECTED gave to an I/O thread stays
  * until the core has handled that connection's REQ_GONE.

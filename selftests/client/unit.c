@@ -28,6 +28,7 @@ int main(int argc, char **argv)
 	const char *only = argc > 1 ? argv[1] : NULL;
 	int n = 0, failed = 0;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	log_set_level(LOG_ERROR);
 	store_thread_init();
 	failed += run(access_tests, only, &n);
