@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
+#include "daemon/base/crc32.h"
 #include "daemon/base/hash.h"
 #include "daemon/server/access.h"
 #include "daemon/server/change.h"
@@ -217,9 +217,9 @@ static struct change *insert(struct changes *ch, struct change **slot, const cha
 	rec->len = len;
 	memcpy(rec->path, path, len);
 	/* "/" counts as "" in digests */
-	rec->path_crc = crc32(0, NULL, 0);
+	rec->path_crc = 0;
 	if (len > 1)
-		rec->path_crc = crc32_z(rec->path_crc, (const u8 *)path, len);
+		rec->path_crc = crc32_fast(rec->path_crc, (const u8 *)path, len);
 	INIT_LIST_HEAD(&rec->link);
 	*slot = rec;
 	if (++ch->n > ch->n_buckets)
@@ -264,7 +264,7 @@ static u32 node_digest(const struct changes *ch, const struct change *rec)
 	jute_put32(b + 44, s->cversion);
 	jute_put32(b + 48, s->aversion);
 	jute_put64(b + 52, s->owner);
-	return crc32_z(rec->crc, b, sizeof(b));
+	return crc32_fast(rec->crc, b, sizeof(b));
 }
 
 void change_digest(struct changes *ch, struct change *rec)
@@ -277,7 +277,7 @@ void change_digest(struct changes *ch, struct change *rec)
 
 u32 change_crc(const struct change *rec, const void *data, s32 data_len)
 {
-	return data_len > 0 ? crc32_z(rec->path_crc, data, data_len) : rec->path_crc;
+	return data_len > 0 ? crc32_fast(rec->path_crc, data, data_len) : rec->path_crc;
 }
 
 /* ------------------------------------------------------------ records */
