@@ -7,8 +7,8 @@
  * count in the bytes claims is believed only as far as there are bytes for it.
  */
 #include <linux/types.h>
-#include <zlib.h>
 
+#include "daemon/base/crc32.h"
 #include "daemon/disk/txn.h"
 #include "daemon/proto/zookeeper.h"
 
@@ -34,12 +34,12 @@ struct op_sink {
 
 u32 txn_crc(const char *path, size_t path_len, const void *data, s32 data_len)
 {
-	uLong crc = crc32(0, NULL, 0);
+	u32 crc = 0;
 
 	if (path_len > 1 || (path_len == 1 && path[0] != '/'))
-		crc = crc32_z(crc, (const u8 *)path, path_len);
+		crc = crc32_fast(crc, path, path_len);
 	if (data_len > 0)
-		crc = crc32_z(crc, data, data_len);
+		crc = crc32_fast(crc, data, data_len);
 	return crc;
 }
 

@@ -152,6 +152,8 @@ struct message *message_new(struct conn *conn, enum message_kind kind, u32 len);
 /* A reply frame. */
 struct message *reply_new(struct conn *conn, s32 xid, u64 zxid, s32 err,
 			  const void *body, u32 len);
+/* The same in answer to @r, which it takes over unless memory is short (NULL). */
+struct message *reply_for(struct request *r, u64 zxid, s32 err, const void *body, u32 len);
 /* Posts; NULL (memory was short) closes the connection of @cl instead. */
 void post(struct core *c, struct client *cl, struct message *m);
 /* For a message without a client to blame. */

@@ -26,20 +26,36 @@ void request_free(struct request *r)
 	free(r);
 }
 
-struct message *message_new(struct conn *conn, enum message_kind kind, u32 len)
+static void message_init(struct message *m, struct conn *conn, enum message_kind kind,
+			 u32 len)
 {
-	struct message *m = malloc(sizeof(*m) + len);
-
-	if (!m)
-		return NULL;
 	m->next = NULL;
 	m->kind = kind;
-	m->conn = conn_get(conn);
+	m->conn = conn;
 	m->zxid = 0;
 	m->session = NULL;
 	m->blob = NULL;
 	m->len = len;
+}
+
+struct message *message_new(struct conn *conn, enum message_kind kind, u32 len)
+{
+	struct message *m = malloc(sizeof(*m) + len);
+
+	if (m)
+		message_init(m, conn_get(conn), kind, len);
 	return m;
+}
+
+static void reply_fill(struct message *m, s32 xid, u64 zxid, s32 err, const void *body,
+		       u32 len)
+{
+	jute_put32(m->bytes, 16 + len);
+	jute_put32(m->bytes + 4, xid);
+	jute_put64(m->bytes + 8, zxid);
+	jute_put32(m->bytes + 16, err);
+	if (len)
+		memcpy(m->bytes + FRAME_HEAD, body, len);
 }
 
 struct message *reply_new(struct conn *conn, s32 xid, u64 zxid, s32 err,
@@ -47,14 +63,30 @@ struct message *reply_new(struct conn *conn, s32 xid, u64 zxid, s32 err,
 {
 	struct message *m = message_new(conn, MSG_REPLY, FRAME_HEAD + len);
 
-	if (!m)
-		return NULL;
-	jute_put32(m->bytes, 16 + len);
-	jute_put32(m->bytes + 4, xid);
-	jute_put64(m->bytes + 8, zxid);
-	jute_put32(m->bytes + 16, err);
-	if (len)
-		memcpy(m->bytes + FRAME_HEAD, body, len);
+	if (m)
+		reply_fill(m, xid, zxid, err, body, len);
+	return m;
+}
+
+/* Most answers to writes are shorter than the requests: the block that came from the
+ * I/O thread goes back to it, with its reference to the connection. */
+struct message *reply_for(struct request *r, u64 zxid, s32 err, const void *body, u32 len)
+{
+	size_t room = sizeof(*r) + r->len;
+	struct conn *conn = r->conn;
+	s32 xid = r->xid;
+	struct message *m;
+
+	if (sizeof(*m) + FRAME_HEAD + len > room) {
+		m = reply_new(conn, xid, zxid, err, body, len);
+		if (m)
+			request_free(r);
+		return m;
+	}
+	auth_set_put(r->auth);
+	m = (struct message *)(void *)r;
+	message_init(m, conn, MSG_REPLY, FRAME_HEAD + len);
+	reply_fill(m, xid, zxid, err, body, len);
 	return m;
 }
 

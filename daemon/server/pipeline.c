@@ -119,49 +119,49 @@ static void unanswerable(struct core *c, struct client *cl, struct request *r)
 	request_free(r);
 }
 
+/* A prepared write becomes a proposal. Takes @t and @r over in any case. */
+static int propose_write(struct core *c, struct request *r, struct txn *t, s32 err)
+{
+	struct proposal *p = proposal_new(c);
+
+	if (p)
+		p->reply = reply_for(r, t->zxid, err, c->prep.out.buf,
+				     err ? 0 : c->prep.out.len);
+	if (p && p->reply)
+		return propose(c, p, t);
+	changes_undo(&c->ch);
+	txn_put(t);
+	if (p)
+		proposal_free(c, p);
+	request_free(r);
+	return -ENOMEM;
+}
+
 void pipeline_write(struct core *c, struct client *cl, struct request *r)
 {
 	struct prep_ask a = ask(c, cl->sess->pub.id, r->xid, r->auth);
-	struct proposal *p = NULL;
+	int rc = -EROFS;
 	struct txn *t;
 	s32 err;
-	int rc;
 
-	if (!c->serving) {
-		rc = -EROFS;
-		goto fail;
-	}
-	rc = prep_request(&c->prep, &a, r->op, r->body, r->len, &t, &err);
+	if (c->serving)
+		rc = prep_request(&c->prep, &a, r->op, r->body, r->len, &t, &err);
 	if (rc == -EOPNOTSUPP) {
 		unanswerable(c, cl, r);
 		return;
 	}
 	if (rc)
-		goto fail;
-	p = proposal_new(c);
-	if (p)
-		p->reply = reply_new(r->conn, r->xid, a.zxid, err, c->prep.out.buf,
-				     err ? 0 : c->prep.out.len);
-	if (!p || !p->reply) {
-		changes_undo(&c->ch);
-		txn_put(t);
-		if (p)
-			proposal_free(c, p);
-		rc = -ENOMEM;
-		goto fail;
+		request_free(r);
+	else
+		rc = propose_write(c, r, t, err);
+	if (rc) {
+		log_ratelimited(LOG_ERROR, "closing %s: cannot take a write: %s",
+				conn_name(cl->conn), strerror(-rc));
+		client_close(c, cl);
+		return;
 	}
-	rc = propose(c, p, t);
-	if (rc)
-		goto fail;
-	cl->last = p;
+	cl->last = c->tail;
 	cl->last_zxid = a.zxid;
-	request_free(r);
-	return;
-fail:
-	log_ratelimited(LOG_ERROR, "closing %s: cannot take a write: %s", conn_name(r->conn),
-			strerror(-rc));
-	client_close(c, cl);
-	request_free(r);
 }
 
 /* A session's begin or end, or what the server itself wants. @sess may be NULL. */

@@ -150,7 +150,7 @@ static struct txn *to_txn(struct prep *p, const struct prep_ask *ask, s32 type, 
 		struct zk_op *op = &t->ops[i];
 
 		*op = p->ops[i];
-		op->path = at(t->bytes, op->path);
+		op->path = op->path_len ? at(t->bytes, op->path) : NULL;
 		op->data = op->data_len > 0 ? at(t->bytes, op->data) : NULL;
 		op->acl = op->acl_len ? at(t->bytes, op->acl) : NULL;
 	}

@@ -4,7 +4,6 @@
  * hashes, random bytes.
  */
 #include <linux/bug.h>
-#include <linux/crc32.h>
 #include <linux/kernel.h>
 #include <linux/lockdep.h>
 #include <linux/random.h>
@@ -17,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 __thread char compat_thread;
 
@@ -138,11 +136,6 @@ u64 siphash(const void *data, size_t len, const siphash_key_t *key)
 	crypto_shorthash_siphash24(out, data, len, (const u8 *)key);
 	memcpy(&v, out, sizeof(v));
 	return le64toh(v);
-}
-
-u32 crc32_le(u32 crc, unsigned char const *p, size_t len)
-{
-	return ~(u32)crc32_z(~crc, p, len);
 }
 
 void get_random_bytes(void *buf, size_t len)

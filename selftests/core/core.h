@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the tests of the core thread's parts share. A test is a function; what it
+ * finds wrong it reports with check(), and goes on.
+ */
+#ifndef SELFTESTS_CORE_H
+#define SELFTESTS_CORE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <linux/types.h>
+
+extern unsigned int wrong;	/* of the test that runs */
+
+#define check(cond) do {							\
+	if (!(cond) && wrong++ < 10)						\
+		printf("# %s:%d: not so: %s\n", __FILE__, __LINE__, #cond);	\
+} while (0)
+
+/* The same for numbers, with what they were. */
+#define check_eq(a, b) do {							\
+	unsigned long long a_ = (a), b_ = (b);					\
+	if (a_ != b_ && wrong++ < 10)						\
+		printf("# %s:%d: %s is %llu, %s is %llu\n", __FILE__, __LINE__,	\
+		       #a, a_, #b, b_);						\
+} while (0)
+
+/* Random numbers that are the same in each run. */
+void rnd_seed(u64 seed);
+u32 rnd(u32 below);
+
+/* The @n-th allocation from now on fails (0: none does), and those after it. */
+void fail_allocation(unsigned int n);
+
+void test_queue(void);
+void test_crc32(void);
+void test_paths(void);
+void test_zab_states(void);
+void test_zab_order(void);
+void test_zab_memory(void);
+void test_passwords(void);
+void test_session_ids(void);
+void test_expiry(void);
+void test_expiry_far(void);
+void test_wset(void);
+void test_watch_model(void);
+void test_watch_dense(void);
+void test_watch_sparse(void);
+void test_watch_sweep(void);
+void test_prepare_random(void);
+void test_prepare_multi(void);
+void test_prepare_close(void);
+void test_prepare_memory(void);
+
+#endif
