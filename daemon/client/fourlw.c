@@ -154,6 +154,7 @@ static void say_isro(struct conn *c, struct jw *out)
 	put(out, "rw");
 }
 
+/* The Java server counts the root twice, as "" and "/". */
 static void put_server(struct conn *c, struct jw *out)
 {
 	struct io_stats s = stats_sum(c->cs);
@@ -167,7 +168,7 @@ static void put_server(struct conn *c, struct jw *out)
 	put(out, "Connections: %u\n", count_conns(c->cs));
 	put(out, "Outstanding: %u\n", __atomic_load_n(&c->cs->outstanding, __ATOMIC_RELAXED));
 	put(out, "Zxid: 0x%llx\nMode: standalone\n", info.zxid);
-	put(out, "Node count: %llu\n", info.stats.nodes);
+	put(out, "Node count: %llu\n", info.stats.nodes + 1);
 }
 
 static void say_srvr(struct conn *c, struct jw *out)
@@ -300,7 +301,7 @@ static void say_mntr(struct conn *c, struct jw *out)
 	put(out, "zk_num_alive_connections\t%u\n", count_conns(cs));
 	put(out, "zk_outstanding_requests\t%u\n",
 	    __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
-	put(out, "zk_znode_count\t%llu\n", info.stats.nodes);
+	put(out, "zk_znode_count\t%llu\n", info.stats.nodes + 1);
 	put(out, "zk_watch_count\t%llu\n", core.watches);
 	put(out, "zk_ephemerals_count\t%llu\n", info.stats.ephemerals);
 	put(out, "zk_approximate_data_size\t%llu\n", info.stats.data_bytes);

@@ -674,7 +674,7 @@ static bool test_words(void)
 	CHECK(!strncmp(s, "Zookeeper version: 3.8.0-", 25));
 	CHECK(strstr(s, "\nLatency min/avg/max: 0/0.0/0\nReceived: "));
 	CHECK(strstr(s, "\nConnections: 2\nOutstanding: 0\nZxid: 0xa\nMode: standalone\n"
-		     "Node count: 9\n"));
+		     "Node count: 10\n"));
 	s = ask_word("stat", true);
 	CHECK(strstr(s, "\nClients:\n /127.0.0.1:"));
 	CHECK(strstr(s, "[1](queued=0,recved=1,sent=1)\n"));
@@ -682,7 +682,7 @@ static bool test_words(void)
 	s = ask_word("cons", true);
 	CHECK(strstr(s, ",sid=0x1122334455667788,lop=NA,est=") && strstr(s, ",to=6000,"));
 	s = ask_word("mntr", true);
-	CHECK(strstr(s, "zk_server_state\tstandalone\n") && strstr(s, "\nzk_znode_count\t9\n"));
+	CHECK(strstr(s, "zk_server_state\tstandalone\n") && strstr(s, "\nzk_znode_count\t10\n"));
 	CHECK(strstr(s, "\nzk_ephemerals_count\t1\n") && strstr(s, "\nzk_watch_count\t3\n"));
 	CHECK(!strcmp(ask_word("wchs", true),
 		      "1 connections watching 2 paths\nTotal watches:3\n"));
