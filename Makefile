@@ -41,7 +41,7 @@ TOOLS_CPPFLAGS := $(INCLUDES) -Itools/lib \
 	$(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-genl-3.0 jansson)
 
 URCU_LIBS := -lurcu -lurcu-common
-DAEMON_LIBS := $(URCU_LIBS) -lz -lsodium -lcrypto
+DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsodium -lcrypto
 TOOLS_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0 jansson)
 LIBZKERN_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0)
 

@@ -15,7 +15,7 @@ zk_die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 # To build everything, and to boot the VM with the first session.
 ZK_PKGS_RUN="
 	gcc make libc6-dev pkg-config linux-headers-amd64 pahole xz-utils
-	liburcu-dev zlib1g-dev libsodium-dev libssl-dev
+	liburcu-dev zlib1g-dev libdeflate-dev libsodium-dev libssl-dev
 	libnl-3-dev libnl-genl-3-dev libjansson-dev
 	kmod qemu-system-x86 busybox-static python3 python3-kazoo"
 

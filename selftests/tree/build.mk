@@ -11,7 +11,7 @@ TT_TREE := $(sort $(wildcard kmod/tree/*.c daemon/store/compat/*.c))
 TT_HDR := $(sort $(wildcard kmod/tree/*.h daemon/store/compat/*/*.h $(TT)/*.h \
 	$(TT)/user/*.h $(TT)/user/linux/*.h))
 TT_CPPFLAGS := -I$(TT)/user -Idaemon/store/compat -Ikmod/tree -I$(TT)
-TT_LIBS := -lurcu -lurcu-common -lsodium -lz
+TT_LIBS := -lurcu -lurcu-common -lsodium -ldeflate
 TT_CC = $(CC) $(filter-out $(SANFLAGS),$(ZK_CFLAGS)) -Wno-unused-parameter $(TT_CPPFLAGS)
 
 TEST_PROGS += $(TT_B)/test_tree $(TT_B)/test_tree_fast $(TT_B)/bench \

@@ -13,7 +13,7 @@ $(B)/bench/load: $(call objs,tools/bench/load.c tools/bench/load_conn.c \
 $(B)/bench/canned: $(call objs,tools/bench/canned.c)
 $(B)/bench/tree: $(call objs,tools/bench/tree.c) $(TREE_OBJS) \
 	$(call objs,$(wildcard daemon/store/compat/*.c))
-$(B)/bench/tree: BENCH_LIBS = -lurcu-cds $(URCU_LIBS) -lsodium -lz
+$(B)/bench/tree: BENCH_LIBS = -lurcu-cds $(URCU_LIBS) -lsodium -ldeflate -lz
 $(B)/bench/reads: $(call objs,tools/bench/reads.c) $(B)/libzkern.a
 $(B)/bench/reads: BENCH_LIBS = $(LIBZKERN_LIBS)
 
