@@ -153,7 +153,7 @@ zkern.ko: $(MODULE_SRC)
 	@echo "  BTF     $@"
 	@v=$(KDIR)/vmlinux; test -f "$$v" || \
 		v=$$(. tools/lib.sh; zk_vmlinux $(KVER)) && \
-		$(PAHOLE) -J --btf_gen_floats --btf_base "$$v" $@ && touch $@
+		LLVM_OBJCOPY=objcopy $(PAHOLE) -J --btf_gen_floats --btf_base "$$v" $@ && touch $@
 
 # --- checks, tests, running -------------------------------------------------
 
