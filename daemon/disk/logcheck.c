@@ -243,9 +243,8 @@ int log_check_end(struct window *w, u64 pos, u64 last, u64 max_txn, const char *
 		*why = "record without a length";
 		if (end <= pos + RECORD_HEAD)
 			return LOG_END_TORN;
-		rec_end = pos + SECTOR - pos % SECTOR;
-		if (rec_end - pos <= 4)
-			rec_end += SECTOR;
+		/* the sectors that the head is in, to their ends */
+		rec_end = (pos + RECORD_HEAD + SECTOR - 1) / SECTOR * SECTOR;
 		return torn_or(lost_sectors(w, pos, rec_end, end), LOG_END_DAMAGED);
 	}
 	if ((u64)len > w->size - pos - RECORD_HEAD - 1 || w->size - pos == RECORD_HEAD) {

@@ -8,6 +8,7 @@
  */
 #include <linux/types.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -431,6 +432,31 @@ static int memory_set_state(struct store *st, enum store_state state, u64 heard_
 
 /* ---------------------------------------------------------------- open, close */
 
+/* The trees' common part is there as long as any store of this process is. */
+static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
+static int users;
+
+static int trees_get(void)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&users_lock);
+	if (!users)
+		rc = zk_tree_init();
+	if (!rc)
+		users++;
+	pthread_mutex_unlock(&users_lock);
+	return rc;
+}
+
+static void trees_put(void)
+{
+	pthread_mutex_lock(&users_lock);
+	if (!--users)
+		zk_tree_exit();
+	pthread_mutex_unlock(&users_lock);
+}
+
 static void memory_close(struct store *st)
 {
 	struct memory *m = to_memory(st);
@@ -438,7 +464,7 @@ static void memory_close(struct store *st)
 	memory_load_abort(st);
 	home_free(m->home);
 	free(m);
-	zk_tree_exit();
+	trees_put();
 }
 
 static const struct store_ops memory_ops = {
@@ -468,7 +494,7 @@ int memory_store_open(struct store **st, const char **why)
 	int rc;
 
 	*why = "out of memory";
-	rc = zk_tree_init();
+	rc = trees_get();
 	if (rc)
 		return rc;
 	m = calloc(1, sizeof(*m));
@@ -476,7 +502,7 @@ int memory_store_open(struct store **st, const char **why)
 		m->home = home_new(m);
 	if (!m || !m->home) {
 		free(m);
-		zk_tree_exit();
+		trees_put();
 		return -ENOMEM;
 	}
 	m->st.ops = &memory_ops;

@@ -4,8 +4,60 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* ------------------------------------------------------------ TAP */
+
+int tap_count, tap_failed;
+const char *tap_prefix = "";
+
+static void tap_line(bool good, const char *fmt, va_list ap)
+{
+	printf("%s%sok %d - ", tap_prefix, good ? "" : "not ", ++tap_count);
+	vprintf(fmt, ap);
+	putchar('\n');
+	tap_failed += !good;
+	fflush(stdout);
+}
+
+bool tap_say(bool good, const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	tap_line(good, fmt, ap);
+	va_end(ap);
+	if (!good)
+		printf("# %s:%d\n", file, line);
+	return good;
+}
+
+bool tap_is(s64 got, s64 want, const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	tap_line(got == want, fmt, ap);
+	va_end(ap);
+	if (got != want)
+		printf("# %s:%d: got %lld (%s), wanted %lld\n", file, line, got,
+		       got < 0 ? strerror(-got) : "", want);
+	return got == want;
+}
+
+void tap_bail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("Bail out! %s:%d: ", file, line);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	exit(1);
+}
 
 /* ------------------------------------------------------------ transactions */
 
@@ -544,7 +596,22 @@ void feed(struct try *t, struct world *w, int n)
 	}
 }
 
+pid_t spawn(const char *what, const char *dir)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		execl("/proc/self/exe", "disk", "--child", what, dir, NULL);
+		_exit(101);
+	}
+	return pid;
+}
+
 /* ------------------------------------------------------------ comparing */
+
+#define COMPARE_MAX	(8 << 20)
 
 struct compare {
 	struct store *other;
@@ -559,7 +626,7 @@ static int compare_one(void *arg, const struct store_rec *rec)
 	struct jw acl;
 	bool same;
 
-	if (c->other->ops->get(c->other, rec->path, rec->path_len, &n, c->buf, 1 << 20))
+	if (c->other->ops->get(c->other, rec->path, rec->path_len, &n, c->buf, COMPARE_MAX))
 		return 1;
 	jw_init(&acl, 0);
 	same = !c->other->ops->acl(c->other, rec->path, rec->path_len, &n, &acl) &&
@@ -576,7 +643,7 @@ static int compare_one(void *arg, const struct store_rec *rec)
 
 int compare_stores(struct store *a, struct store *b)
 {
-	struct compare c = { .other = b, .buf = malloc(1 << 20) };
+	struct compare c = { .other = b, .buf = malloc(COMPARE_MAX) };
 	u64 zxid, digest, nodes, zxid2, digest2, nodes2;
 	struct store_snap *s, *s2;
 	int rc;

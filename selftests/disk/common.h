@@ -7,11 +7,34 @@
 #define DISK_COMMON_H
 
 #include <linux/types.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "daemon/disk/disk.h"
 #include "daemon/proto/jute.h"
 #include "daemon/proto/zookeeper.h"
-#include "selftests/kernel/tap.h"
+
+/* ------------------------------------------------------------ TAP */
+
+/* One test; what follows a failure is said in a comment line. */
+extern int tap_count, tap_failed;
+extern const char *tap_prefix;	/* "# ": of a child, whose tests are its parent's one */
+bool tap_say(bool good, const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+bool tap_is(s64 got, s64 want, const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+/* What a test cannot go on without. */
+void tap_bail(const char *file, int line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), noreturn));
+
+#define ok(cond, ...)		tap_say(cond, __FILE__, __LINE__, __VA_ARGS__)
+#define is(got, want, ...)	tap_is(got, want, __FILE__, __LINE__, __VA_ARGS__)
+#define need(cond, ...) do {						\
+	if (!(cond))							\
+		tap_bail(__FILE__, __LINE__, __VA_ARGS__);		\
+} while (0)
 
 /* ------------------------------------------------------------ transactions */
 
@@ -83,6 +106,11 @@ void feed(struct try *t, struct world *w, int n);
 
 /* 0 if both trees are alike in every node, ACL and the digest. */
 int compare_stores(struct store *a, struct store *b);
+
+/* This program anew, as "--child WHAT DIR": threads do not survive a fork(). */
+pid_t spawn(const char *what, const char *dir);
+void child_write(const char *dir) __attribute__((noreturn));
+int child_room(const char *dir);
 
 void test_txn(void);
 void test_log(void);

@@ -196,34 +196,37 @@ static void test_pass_over(void)
 	world_free(&w);
 }
 
+/* Writes, with a snapshot every so often, until it is killed. */
+void child_write(const char *dir)
+{
+	struct world w;
+	struct try t;
+
+	world_init(&w, 5);
+	if (try_open(&t, dir))
+		_exit(9);
+	while (w.zxid < t.r.zxid)
+		txn_put(world_next(&w));
+	try_start(&t);
+	for (;;) {
+		feed(&t, &w, 40);
+		disk_flush(t.d);
+		disk_snapshot(t.d, t.st, NULL, 0);
+	}
+}
+
 /* kill -9 while snapshots are written: whatever is there afterwards is whole. */
 static void test_killed(void)
 {
 	const char *dir = temp_dir();
-	int round, status, bad = 0, interrupted = 0, leftovers = 0;
+	int round, status, rounds = 0, bad = 0, interrupted = 0, leftovers = 0;
 	u64 seen = 0;
 	struct try t;
 
 	for (round = 0; round < 25; round++) {
-		pid_t pid = fork();
+		pid_t pid = spawn("write", dir);
 
-		if (!pid) {
-			struct world w;
-
-			world_init(&w, 5);
-			/* the child's own log says nothing to anybody */
-			if (try_open(&t, dir))
-				_exit(9);
-			while (w.zxid < t.r.zxid)
-				txn_put(world_next(&w));
-			try_start(&t);
-			for (;;) {
-				feed(&t, &w, 40);
-				disk_flush(t.d);
-				disk_snapshot(t.d, t.st, NULL, 0);
-			}
-		}
-		usleep(30000 + round * 2500);
+		usleep(60000 + round * 5000);
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		bad += !WIFSIGNALED(status);
@@ -233,10 +236,12 @@ static void test_killed(void)
 			bad++;
 		}
 		seen = t.r.zxid;
+		rounds += seen > 0;
 		leftovers += count_files(dir, ".snapshot.");
 		disk_purge(t.d, 3);
 		try_close(&t);
 	}
+	ok(rounds > 10, "it had begun in %d of 25 rounds", rounds);
 	is(bad, 0, "killed 25 times at work, %llu transactions: all of it recovers", seen);
 	is(leftovers, 0, "what was left of %d snapshots is removed", interrupted);
 }
