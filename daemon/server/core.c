@@ -24,7 +24,6 @@
 #include "daemon/server/core_impl.h"
 
 #define SWEEP_ROWS	4096	/* per round */
-#define RETRY_DISK_MS	1000
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
 
 static u64 clock_ms(clockid_t id)
@@ -174,7 +173,7 @@ static void on_failed(void *arg, int err, const char *text)
 {
 	struct core *c = arg;
 
-	log_error("disk: %s", text);
+	(void)text;	/* the disk has logged it */
 	__atomic_store_n(&c->disk_errno, err ? err : -EIO, __ATOMIC_RELEASE);
 	post_news(c);
 }

@@ -23,6 +23,8 @@
 #include "daemon/server/watch.h"
 #include "daemon/zab/zab.h"
 
+#define RETRY_DISK_MS	1000	/* after it refused */
+
 /* A connection. Known from its connect request until REQ_GONE. */
 struct client {
 	struct client *next;	/* hash chain */
