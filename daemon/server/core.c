@@ -104,7 +104,7 @@ struct core *core_new(const struct config *cfg, struct store *st, struct disk *d
 	c->durable_item.kind = REQ_TASK;
 	c->applied = rec->zxid;
 	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-	c->reap_ms = c->now_ms;
+	c->reap_ms = c->now_ms + REAP_EVERY_MS;
 	jw_init(&c->out, 0);
 	access_configure(cfg->skip_acl);
 	if (st->ops->info(st, &info) || queue_init(&c->queue))
