@@ -83,11 +83,10 @@ static inline void queue_kick(struct queue *q)
 {
 	uint64_t one = 1;
 
-	/* Pairs with queue_may_sleep(): either it sees the item or we see it sleep.
-	 * The exchange in queue_add() is sequentially consistent too, but another
-	 * producer may have added what we answer for. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&q->sleeping, __ATOMIC_RELAXED))
+	/* Pairs with queue_may_sleep(): either it sees what we did before, an item or
+	 * anything else, or we see it sleep. Reading by writing is the full barrier
+	 * that a load is not. */
+	if (!__atomic_fetch_or(&q->sleeping, 0, __ATOMIC_SEQ_CST))
 		return;
 	if (!__atomic_exchange_n(&q->sleeping, 0, __ATOMIC_SEQ_CST))
 		return;
@@ -128,9 +127,8 @@ static inline void *queue_take(struct queue *q)
  * waits for) and then call queue_awake(). */
 static inline bool queue_may_sleep(struct queue *q)
 {
-	__atomic_store_n(&q->sleeping, 1, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (queue_empty(q))
+	__atomic_exchange_n(&q->sleeping, 1, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&q->newest, __ATOMIC_SEQ_CST))
 		return true;
 	__atomic_store_n(&q->sleeping, 0, __ATOMIC_RELAXED);
 	return false;

@@ -12,7 +12,8 @@
 #include "daemon/server/path.h"
 
 #define BUCKETS_MIN	1024
-#define MAX_CACHED	8192	/* some 2 MiB */
+#define MAX_CACHED	(2 * 1024 * 1024)	/* bytes of cached records */
+#define MAX_ACL		4096	/* bytes of an ACL that is remembered */
 #define UNDO_MIN	64
 
 /* A record as it was before the transaction that is being made. */
@@ -82,12 +83,14 @@ struct zacl *zacl_make(struct changes *ch, const u8 *bytes, u32 len)
 	a = malloc(sizeof(*a) + len);
 	if (!a)
 		return NULL;
-	a->refs = 2;		/* the caller's and the slot's */
+	a->refs = 1;
 	a->len = len;
 	memcpy(a->bytes, bytes, len);
 	a->world = world_bits(bytes, len);
-	zacl_put(*slot);
-	*slot = a;
+	if (len <= MAX_ACL) {
+		zacl_put(*slot);
+		*slot = zacl_get(a);
+	}
 	return a;
 }
 
@@ -119,9 +122,11 @@ static int load_acl(struct changes *ch, const char *path, u32 len, u64 id, struc
 	*out = zacl_make(ch, ch->scratch.buf, ch->scratch.len);
 	if (!*out)
 		return -ENOMEM;
-	zacl_put(slot->acl);
-	slot->acl = zacl_get(*out);
-	slot->id = id;
+	if ((*out)->len <= MAX_ACL) {
+		zacl_put(slot->acl);
+		slot->acl = zacl_get(*out);
+		slot->id = id;
+	}
 	return 0;
 }
 
@@ -227,6 +232,11 @@ static struct change *insert(struct changes *ch, struct change **slot, const cha
 	return rec;
 }
 
+static size_t bytes_of(const struct change *rec)
+{
+	return sizeof(*rec) + rec->len;
+}
+
 static bool is_outstanding(const struct changes *ch, const struct change *rec)
 {
 	return rec->zxid > ch->applied;
@@ -309,7 +319,7 @@ static int load(struct changes *ch, struct change **slot, const char *path, u32 
 	rec->crc = node.crc;
 	rec->digest = node_digest(ch, rec);
 	list_add_tail(&rec->link, &ch->cached);
-	ch->n_cached++;
+	ch->cached_bytes += bytes_of(rec);
 	*out = rec;
 	return 0;
 }
@@ -363,7 +373,7 @@ int change_touch(struct changes *ch, struct change *rec, u64 zxid)
 	if (remember(ch, rec, false))
 		return -ENOMEM;
 	if (!is_outstanding(ch, rec))
-		ch->n_cached--;
+		ch->cached_bytes -= bytes_of(rec);
 	rec->zxid = zxid;
 	to_tail(&ch->outstanding, rec);
 	return 0;
@@ -434,7 +444,7 @@ static void take_back(struct changes *ch, const struct undo *u)
 		back_in_order(ch, rec);
 	} else {
 		list_add_tail(&rec->link, &ch->cached);
-		ch->n_cached++;
+		ch->cached_bytes += bytes_of(rec);
 	}
 }
 
@@ -458,7 +468,7 @@ void changes_applied(struct changes *ch, u64 zxid)
 			continue;
 		}
 		to_tail(&ch->cached, rec);
-		ch->n_cached++;
+		ch->cached_bytes += bytes_of(rec);
 	}
 	changes_trim(ch, false);
 }
@@ -473,10 +483,12 @@ void changes_reset(struct changes *ch, u64 digest)
 
 void changes_trim(struct changes *ch, bool all)
 {
-	u32 keep = all ? 0 : ch->max_cached;
+	u64 keep = all ? 0 : ch->max_cached;
 
-	while (ch->n_cached > keep) {
-		drop(ch, list_first_entry(&ch->cached, struct change, link));
-		ch->n_cached--;
+	while (ch->cached_bytes > keep) {
+		struct change *rec = list_first_entry(&ch->cached, struct change, link);
+
+		ch->cached_bytes -= bytes_of(rec);
+		drop(ch, rec);
 	}
 }

@@ -63,8 +63,8 @@ struct changes {
 	struct change **buckets;
 	u32 n_buckets;
 	u32 n;
-	u32 n_cached;
-	u32 max_cached;
+	u64 cached_bytes;
+	u64 max_cached;		/* bytes */
 	struct list_head outstanding;
 	struct list_head cached;
 	bool digests;		/* keep digests */
@@ -105,7 +105,7 @@ struct change *change_peek(struct changes *ch, const char *path, u32 len);
 void changes_applied(struct changes *ch, u64 zxid);
 /* What is outstanding will not be applied: forgets it, and all that is cached. */
 void changes_reset(struct changes *ch, u64 digest);
-/* Drops the cached records beyond the bound, or all of them. */
+/* Drops the least recently used cached records beyond the bound, or all of them. */
 void changes_trim(struct changes *ch, bool all);
 
 #define changes_for_each_outstanding(ch, rec) \

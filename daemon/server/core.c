@@ -24,7 +24,6 @@
 #include "daemon/server/core_impl.h"
 
 #define SWEEP_ROWS	4096	/* per round */
-#define RETRY_DISK_MS	1000
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
 
 static u64 clock_ms(clockid_t id)
@@ -105,7 +104,7 @@ struct core *core_new(const struct config *cfg, struct store *st, struct disk *d
 	c->durable_item.kind = REQ_TASK;
 	c->applied = rec->zxid;
 	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-	c->reap_ms = c->now_ms;
+	c->reap_ms = c->now_ms + REAP_EVERY_MS;
 	jw_init(&c->out, 0);
 	access_configure(cfg->skip_acl);
 	if (st->ops->info(st, &info) || queue_init(&c->queue))
@@ -174,7 +173,7 @@ static void on_failed(void *arg, int err, const char *text)
 {
 	struct core *c = arg;
 
-	log_error("disk: %s", text);
+	(void)text;	/* the disk has logged it */
 	__atomic_store_n(&c->disk_errno, err ? err : -EIO, __ATOMIC_RELEASE);
 	post_news(c);
 }

@@ -23,6 +23,9 @@
 #include "daemon/server/watch.h"
 #include "daemon/zab/zab.h"
 
+#define RETRY_DISK_MS	1000	/* after it refused */
+#define REAP_EVERY_MS	60000	/* ContainerManager's checkIntervalMs */
+
 /* A connection. Known from its connect request until REQ_GONE. */
 struct client {
 	struct client *next;	/* hash chain */

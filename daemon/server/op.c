@@ -15,6 +15,7 @@
 #include "daemon/server/read.h"
 
 #define FRAME_HEAD	20	/* int length, int xid, long zxid, int err */
+#define OUT_KEEP	(256 * 1024)
 
 /* ------------------------------------------------------------ messages */
 
@@ -120,13 +121,23 @@ static enum watch_table table_of(s32 op)
 	return op == OP_GETCHILDREN || op == OP_GETCHILDREN2 ? WATCH_CHILD : WATCH_DATA;
 }
 
+/* The scratch buffer, empty; what one long answer has blown up is given back. */
+static void clear_out(struct core *c)
+{
+	if (c->out.err || c->out.cap > OUT_KEEP) {
+		jw_free(&c->out);
+		jw_init(&c->out, 0);
+	}
+	c->out.len = 0;
+}
+
 static void read_now(struct core *c, struct client *cl, const struct request *r)
 {
 	struct read_watch w = { 0 };
 	struct message *m;
 	int rc;
 
-	c->out.len = 0;
+	clear_out(c);
 	rc = read_answer(c->st, r->auth, cl->sess->pub.id, r->xid, r->op, r->body, r->len,
 			 &c->out, &w);
 	if (!rc)
@@ -135,8 +146,6 @@ static void read_now(struct core *c, struct client *cl, const struct request *r)
 	if (!rc && w.wanted && (w.err == ZOK || (w.err == ZNONODE && r->op == OP_EXISTS)))
 		rc = watch_for(c, cl, table_of(r->op), w.path, w.path_len, WATCH_STANDARD);
 	if (rc) {
-		jw_free(&c->out);
-		jw_init(&c->out, 0);
 		close_for(c, cl, rc);
 		return;
 	}
@@ -189,7 +198,7 @@ static void run(struct core *c, struct client *cl, struct request *r)
 		read_now(c, cl, r);
 		return;
 	}
-	c->out.len = 0;
+	clear_out(c);
 	if (watchop_is(r->op)) {
 		err = watchop_run(c, cl, r, &fail);
 	} else if (r->op == OP_SYNC) {
@@ -204,8 +213,6 @@ static void run(struct core *c, struct client *cl, struct request *r)
 	if (!fail)
 		fail = c->out.err;
 	if (fail) {
-		jw_free(&c->out);
-		jw_init(&c->out, 0);
 		close_for(c, cl, fail);
 		return;
 	}

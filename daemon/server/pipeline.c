@@ -492,6 +492,7 @@ void pipeline_disk_failed(struct core *c)
 
 	if (!c->serving)
 		return;
-	log_error("the disk failed: no more writes are taken, reads go on");
+	log_error("the disk failed: no writes are taken, reads go on");
+	c->retry_ms = c->now_ms + RETRY_DISK_MS;
 	step(c, &ev);
 }

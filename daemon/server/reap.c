@@ -8,7 +8,6 @@
 #include "daemon/base/log.h"
 #include "daemon/server/core_impl.h"
 
-#define REAP_EVERY_MS	60000
 #define REAP_MAX	10000	/* at a time: ContainerManager's maxPerMinute */
 #define TTL_BITS	0xffffffffffULL
 

@@ -347,7 +347,7 @@ void test_prepare_random(void)
 	struct store_info info;
 
 	begin();
-	ch.max_cached = 50;	/* records come and go */
+	ch.max_cached = 8192;	/* records come and go */
 	for (int i = 0; i < 60000; i++)
 		random_step(0x100 + rnd(SESSIONS));
 	for (int i = 0; i < SESSIONS; i++)
