@@ -385,6 +385,7 @@ bool fourlw_run(struct conn *c, u32 word)
 		else
 			put(out, "%s is not executed because it is not in the whitelist.\n",
 			    w->name);
+		stats_sent(c, 1);
 		return true;
 	}
 	return false;
