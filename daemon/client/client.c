@@ -157,8 +157,8 @@ int client_start(const struct config *cfg, struct core *core, struct store *st,
 		client_free(cs);
 		return err;
 	}
-	log_info("serving clients on %s port %u, %u I/O threads",
-		 cfg->client_addr ? cfg->client_addr : "*", cs->port, cs->n_io);
+	log_debug("serving clients on %s port %u, %u I/O threads",
+		  cfg->client_addr ? cfg->client_addr : "*", cs->port, cs->n_io);
 	*out = cs;
 	return 0;
 }
