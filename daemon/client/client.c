@@ -67,14 +67,16 @@ static int io_init(struct io *io, struct client_side *cs)
 	return epoll_ctl(io->epfd, EPOLL_CTL_ADD, queue_fd(&io->inbox), &ev) ? -errno : 0;
 }
 
+/* Half the cores, as the core thread and the log thread need some too; and few
+ * threads find more to do in each round than many. */
 static u32 default_threads(void)
 {
 	cpu_set_t set;
 	u32 n = 1;
 
 	if (!sched_getaffinity(0, sizeof(set), &set))
-		n = CPU_COUNT(&set);
-	return n > 4 ? 4 : n;
+		n = CPU_COUNT(&set) / 2;
+	return n < 1 ? 1 : n > 4 ? 4 : n;
 }
 
 static struct client_side *side_new(const struct config *cfg, struct core *core,
@@ -155,8 +157,8 @@ int client_start(const struct config *cfg, struct core *core, struct store *st,
 		client_free(cs);
 		return err;
 	}
-	log_info("serving clients on %s port %u, %u I/O threads",
-		 cfg->client_addr ? cfg->client_addr : "*", cs->port, cs->n_io);
+	log_debug("serving clients on %s port %u, %u I/O threads",
+		  cfg->client_addr ? cfg->client_addr : "*", cs->port, cs->n_io);
 	*out = cs;
 	return 0;
 }

@@ -180,6 +180,7 @@ void conn_close(struct conn *c)
 	shutdown(c->fd, SHUT_RDWR);
 	close(c->fd);
 	c->fd = -1;
+	leave_count(c);
 	conn_forget(c);
 	jw_free(&c->out);
 	free(c->in);
@@ -189,7 +190,6 @@ void conn_close(struct conn *c)
 	list_del_init(&c->timed);
 	list_del_init(&c->in_io);
 	list_del_init(&c->work);
-	leave_count(c);
 	list_add_tail(&c->work, &c->io->dead);
 }
 

@@ -20,9 +20,9 @@
 #include "daemon/base/log.h"
 #include "daemon/client/internal.h"
 
-/* As Java's Version.getFullVersion(): the ZooKeeper that we answer like, whose
- * server it is, when it was built. */
-#define FULL_VERSION	"3.8.0-zkern-0.1.0, built on " __DATE__
+/* As Java's Version.getFullVersion(): the ZooKeeper that we answer like, and whose
+ * server it is; no date, so that builds are reproducible. */
+#define FULL_VERSION	"3.8.0-zkern-0.1.0"
 
 #define DIR_DEPTH	8
 
@@ -385,6 +385,7 @@ bool fourlw_run(struct conn *c, u32 word)
 		else
 			put(out, "%s is not executed because it is not in the whitelist.\n",
 			    w->name);
+		stats_sent(c, 1);
 		return true;
 	}
 	return false;

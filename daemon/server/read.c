@@ -345,6 +345,7 @@ static int count_below(struct rd *r, struct jstr path, u32 *n)
 
 static int rd_count(struct rd *r)
 {
+	bool unnamed = jr_left(&r->in) >= 4 && !jute_get32(r->in.p);
 	struct jstr path = rd_path(r);
 	struct store_node node;
 	u32 n;
@@ -359,8 +360,9 @@ static int rd_count(struct rd *r)
 	if (err || r->err)
 		return err;
 	err = count_below(r, path, &n);
+	/* In Java's map of paths "/" begins with "" and a slash, too. */
 	if (!err)
-		jw_int(r->out, n);
+		jw_int(r->out, n + unnamed);
 	return err;
 }
 

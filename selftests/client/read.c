@@ -462,6 +462,9 @@ static bool test_count(void)
 	put_path(&ask, "/");
 	jw_int(&want, 8);
 	CHECK(answers(OP_GETALLCHILDRENNUMBER, ZOK, 10));
+	put_path(&ask, "");	/* so Apache ZooKeeper */
+	jw_int(&want, 9);
+	CHECK(answers(OP_GETALLCHILDRENNUMBER, ZOK, 10));
 	put_path(&ask, "/closed");
 	CHECK(answers(OP_GETALLCHILDRENNUMBER, ZNOAUTH, 10));
 	put_path(&ask, "/none");
