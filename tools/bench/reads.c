@@ -237,8 +237,6 @@ static int open_all(struct bench *b, char **argv, char *why, size_t len)
 	err = zkern_open_device(argv[1], &b->dev, why, len);
 	if (!err)
 		err = zkern_open_netlink(id, &b->nl, why, len);
-	if (!err)
-		err = zkern_connect(argv[2], NULL, &b->tcp, why, len);
 	return err;
 }
 
@@ -265,6 +263,10 @@ int main(int argc, char **argv)
 	bench_get(&b, "get_random", MAX_SAMPLES, false);
 	bench_read(&b, MAX_SAMPLES / BATCH);
 	bench_lib(&b, "netlink", b.nl, MAX_SAMPLES / 8);
+	/* Only now: a session must not be left alone for long. */
+	err = zkern_connect(argv[2], NULL, &b.tcp, why, sizeof(why));
+	if (err)
+		die(why, err);
 	bench_lib(&b, "tcp", b.tcp, MAX_SAMPLES / 8);
 	bench_whole(&b);
 	if (zkern_info(b.dev, &info))

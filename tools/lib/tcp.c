@@ -81,6 +81,10 @@ static int connect_response(struct tcp *t, s64 deadline)
 		return zkern_fail(&t->zk, -EPROTO, "the server does not speak ZooKeeper's "
 				  "protocol");
 	}
+	if ((!timeout || !session) && !t->session) {
+		tcp_hangup(t);
+		return zkern_fail(&t->zk, -ECONNREFUSED, "the server gives no session");
+	}
 	if (!timeout || !session)
 		return expire(t);
 	t->session = session;
