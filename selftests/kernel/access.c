@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Who sees what: ACLs against uid, gid and groups, from inside user namespaces,
- * through files that somebody else opened, in lists, dumps and ACLs. */
+/*
+ * Who sees what: ACLs against uid, gid and groups, from inside user namespaces,
+ * through files that somebody else opened, in lists, dumps and ACLs.
+ */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -100,6 +102,7 @@ static void test_matrix(void)
 		"/case", "/some",
 	};
 	unsigned int i;
+	char buf[64];
 
 	is(as(USER, 1, 1, "/user"), 0, "the user reads what is his");
 	is(as(USER + 1, 1, 1, "/user"), EACCES, "  another does not");
@@ -120,7 +123,7 @@ static void test_matrix(void)
 		ok(as(USER, 1, 1, never[i]) == EACCES && as(0, 0, 0, never[i]) == EACCES,
 		   "nobody here reads %s", never[i]);
 	is(zk_exists(owner, "/digest", NULL), 0, "the owner");
-	is(zk_get(owner, "/digest", (char [8]){}, 8, NULL), 0, "  reads all");
+	is(zk_get(owner, "/digest", buf, sizeof(buf), NULL), 0, "  reads all");
 }
 
 /* Root in a user namespace of one's own. */
@@ -199,7 +202,8 @@ static void test_namespaces(void)
 	is(ns(USER, "/user"), 0, "  but the user he is");
 	is(ns(USER + 1, "/user"), EACCES, "  and no other");
 	is(ns(USER, "/group"), 0, "  and in the group he is in");
-	is(as_user(USER, USER, USER, privileges_in_ns, NULL), 0, "  and owns, makes, removes nothing");
+	is(as_user(USER, USER, USER, privileges_in_ns, NULL), 0,
+	   "  and owns, makes, removes nothing");
 	f = open("/dev/zkern", O_RDWR);
 	is(as_user(USER, USER, USER, control_handed_on, &f), 0,
 	   "the control node, handed on, gives nothing");

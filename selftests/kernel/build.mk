@@ -5,7 +5,7 @@
 
 KT := selftests/kernel
 KT_LIB := $(KT)/zk
-KT_NAMES := device list owner snapshot access
+KT_NAMES := device list owner snapshot access wait multi netlink trace reload
 KT_32 := device list snapshot
 KT_PROGS := $(KT_NAMES:%=$(B)/$(KT)/%)
 KT_PROGS32 := $(KT_32:%=$(B)/$(KT)/%32)
@@ -13,7 +13,7 @@ TEST_PROGS += $(KT_PROGS) $(KT_PROGS32)
 
 $(KT_PROGS): $(B)/obj/$(KT_LIB).o
 $(KT_PROGS): T_LIBS = -lnl-genl-3 -lnl-3
-$(B)/obj/$(KT)/netlink.o: T_CPPFLAGS = $(TOOLS_CPPFLAGS)
+$(B)/obj/$(KT)/netlink.o $(B)/obj/$(KT)/reload.o: T_CPPFLAGS = $(TOOLS_CPPFLAGS)
 
 $(KT_PROGS32): $(B)/$(KT)/%32: $(KT)/%.c $(KT_LIB).c $(KT)/zk.h $(KT)/tap.h \
 		include/uapi/linux/zkern.h $(B)/.flags

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The device's reads, one by one, and what they say to bad requests. Built for 32
- * bits as well: the same structs must mean the same. */
+/*
+ * The device's reads, one by one, and what they say to bad requests. Built for 32
+ * bits as well: the same structs must mean the same.
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>

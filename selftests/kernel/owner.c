@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Owning: who may, what applies, what is refused and leaves no trace, orphans,
- * and swapping trees. */
+/*
+ * Owning: who may, what applies, what is refused and leaves no trace, orphans,
+ * and swapping trees.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Snapshots: dumps of all sizes, what they outlive, how many there may be, and
- * that one which holds back too much is revoked. */
+/*
+ * Snapshots: dumps of all sizes, what they outlive, how many there may be, and
+ * that one which holds back too much is revoked.
+ */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>

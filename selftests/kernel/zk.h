@@ -96,8 +96,10 @@ const char *entry(const struct zkern_list *list, uint32_t n, char *name, size_t 
 
 /* ------------------------------------------------------------ processes */
 
-/* Runs @fn in a child with these ids (groups: @gid2 alone); returns what it returns
- * (0 to 127), or a negative number if it did not. */
+/*
+ * Runs @fn in a child with these ids (groups: @gid2 alone); returns what it returns
+ * (0 to 127), or a negative number if it did not.
+ */
 int as_user(uid_t uid, gid_t gid, gid_t gid2, int (*fn)(void *arg), void *arg);
 
 /* Seconds that anything may take before a test calls it hanging. */

@@ -411,8 +411,9 @@ struct zkern_instance {
  * ZKERN_CMD_EVENT   multicast to group "state": INSTANCE, STATE, ZXID, INFO:
  *                   an instance was made, removed (REMOVED flag), or changed its
  *                   state or tree
- * Errors as of the device, with an extended ack that names the attribute. A dump
- * of nodes counts as a snapshot of its user, and may be revoked like one.
+ * Errors as of the device, with an extended ack that names the attribute (for
+ * dumps in kernels newer than 6.1 only: those have none before a dump's first
+ * message). A dump of nodes counts as a snapshot of its user, and may be revoked like one.
  *
  * Netlink gives no more than the device nodes do: reading takes a sender in the
  * initial network namespace and nodes that others may read (module parameter
