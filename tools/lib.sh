@@ -17,7 +17,7 @@ ZK_PKGS_RUN="
 	gcc make libc6-dev pkg-config linux-headers-amd64 pahole xz-utils
 	liburcu-dev zlib1g-dev libdeflate-dev libsodium-dev libssl-dev
 	libnl-3-dev libnl-genl-3-dev libjansson-dev
-	kmod qemu-system-x86 busybox-static python3 python3-kazoo"
+	kmod perl qemu-system-x86 busybox-static python3 python3-kazoo"
 
 # What the tests need besides: the control (Apache ZooKeeper with its clients),
 # checkers, and the 32-bit compiler for the 32-bit callers of the device.
