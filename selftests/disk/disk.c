@@ -22,6 +22,10 @@ static int child(const char *what, const char *dir)
 	store_thread_init();
 	if (!strcmp(what, "write"))
 		child_write(dir);
+	else if (!strcmp(what, "make"))
+		return child_make(dir);
+	else if (!strcmp(what, "show"))
+		return child_show(dir);
 	else if (!strcmp(what, "room"))
 		return child_room(dir);
 	return 1;
