@@ -121,5 +121,6 @@ void test_snapshot(void);
 void test_recover(void);
 void test_room(void);
 void test_config(void);
+void test_keep(void);
 
 #endif
