@@ -111,6 +111,8 @@ int compare_stores(struct store *a, struct store *b);
 pid_t spawn(const char *what, const char *dir);
 void child_write(const char *dir) __attribute__((noreturn));
 int child_room(const char *dir);
+int child_make(const char *dir);
+int child_show(const char *dir);
 
 void test_txn(void);
 void test_log(void);
@@ -119,5 +121,6 @@ void test_snapshot(void);
 void test_recover(void);
 void test_room(void);
 void test_config(void);
+void test_keep(void);
 
 #endif

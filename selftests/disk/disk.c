@@ -5,14 +5,16 @@
 static const struct {
 	const char *name;
 	void (*run)(void);
+	bool module;	/* only when asked for: wants the module */
 } parts[] = {
-	{ "txn", test_txn },
-	{ "log", test_log },
-	{ "damage", test_damage },
-	{ "snapshot", test_snapshot },
-	{ "recover", test_recover },
-	{ "room", test_room },
-	{ "config", test_config },
+	{ "txn", test_txn, false },
+	{ "log", test_log, false },
+	{ "damage", test_damage, false },
+	{ "snapshot", test_snapshot, false },
+	{ "recover", test_recover, false },
+	{ "room", test_room, false },
+	{ "config", test_config, false },
+	{ "keep", test_keep, true },
 };
 
 /* What test programs of several processes do in the other one: see spawn(). */
@@ -22,6 +24,10 @@ static int child(const char *what, const char *dir)
 	store_thread_init();
 	if (!strcmp(what, "write"))
 		child_write(dir);
+	else if (!strcmp(what, "make"))
+		return child_make(dir);
+	else if (!strcmp(what, "show"))
+		return child_show(dir);
 	else if (!strcmp(what, "room"))
 		return child_room(dir);
 	return 1;
@@ -43,7 +49,7 @@ int main(int argc, char **argv)
 	/* while one is open, others are opened and closed without waiting */
 	need(!store_open(&sp, &st, &why), "store: %s", why);
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		bool wanted = argc < 2;
+		bool wanted = argc < 2 && !parts[i].module;
 
 		for (k = 1; k < argc; k++)
 			wanted |= !strcmp(argv[k], parts[i].name);

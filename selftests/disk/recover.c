@@ -267,6 +267,26 @@ static void test_claims(void)
 	setrlimit(RLIMIT_AS, &old);
 }
 
+/* What recovery finds in a directory, for a script to compare. */
+int child_show(const char *dir)
+{
+	struct store_info info;
+	struct try t;
+	int rc = try_open(&t, dir);
+
+	if (rc) {
+		printf("error=%s\n", t.why);
+		return 1;
+	}
+	t.st->ops->info(t.st, &info);
+	printf("zxid=%llu\nnodes=%llu\nsessions=%u\nmismatches=%llu\nephemerals=%llu\n"
+	       "data=%llu\nsnapshot=%llu\n",
+	       t.r.zxid, info.stats.nodes, t.r.n_sessions, t.r.digest_mismatches,
+	       info.stats.ephemerals, info.stats.data_bytes, t.r.snapshot_zxid);
+	try_close(&t);
+	return 0;
+}
+
 void test_recover(void)
 {
 	test_sessions();

@@ -215,6 +215,29 @@ void child_write(const char *dir)
 	}
 }
 
+/* A directory for others to read: three logs, two snapshots, 500 transactions. */
+int child_make(const char *dir)
+{
+	static const struct disk_session some = { 0x1234, 30000 };
+	struct world w;
+	struct try t;
+	int i;
+
+	world_init(&w, 40);
+	need(!try_open(&t, dir), "%s", t.why);
+	try_start(&t);
+	for (i = 0; i < 3; i++) {
+		feed(&t, &w, i < 2 ? 200 : 100);
+		disk_flush(t.d);
+		if (i < 2)
+			need(!disk_snapshot(t.d, t.st, &some, 1), "snapshot");
+		disk_flush(t.d);
+	}
+	try_close(&t);
+	world_free(&w);
+	return tap_failed != 0;
+}
+
 /* kill -9 while snapshots are written: whatever is there afterwards is whole. */
 static void test_killed(void)
 {
