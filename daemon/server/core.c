@@ -329,6 +329,7 @@ static void *core_main(void *arg)
 
 	store_thread_init();
 	pipeline_start(c);
+	orphans_close(c);
 	for (;;) {
 		round_once(c);
 		if (done(c))

@@ -9,6 +9,7 @@
  *   op.c        requests of connected clients that are no writes
  *   watchop.c   requests about watches
  *   fire.c      events of committed transactions
+ *   orphan.c    ephemerals that were found without a session
  *   reap.c      container and TTL nodes that have had their time
  */
 #ifndef ZKD_SERVER_CORE_IMPL_H
@@ -177,6 +178,10 @@ void fire_txn(struct core *c, const struct txn *t);
 /* The frame of a notification; one reference. NULL: memory. */
 struct blob *fire_blob(int event, const char *path, u32 len);
 void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid);
+
+/* ---- orphan.c ---- */
+/* At start, before clients come. */
+void orphans_close(struct core *c);
 
 /* ---- reap.c ---- */
 void reap(struct core *c);

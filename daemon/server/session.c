@@ -234,6 +234,13 @@ u64 sessions_next_ms(const struct sessions *ss)
 	return ss->next_tick * ss->tick_ms;
 }
 
+void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg)
+{
+	for (u32 i = 0; i < ss->n_buckets; i++)
+		for (struct sess *s = ss->buckets[i]; s; s = s->next)
+			fn(arg, s);
+}
+
 u32 sessions_total(const struct sessions *ss)
 {
 	return ss->n;

@@ -59,6 +59,7 @@ void sessions_expire(struct sessions *ss, u64 now_ms,
 		     void (*fn)(void *arg, struct sess *s), void *arg);
 /* When sessions_expire() has something to look at next. */
 u64 sessions_next_ms(const struct sessions *ss);
+void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg);
 u32 sessions_total(const struct sessions *ss);
 /* Committed sessions are counted, and written to @out (room for all), for a snapshot. */
 u32 sessions_count(const struct sessions *ss);
