@@ -244,6 +244,9 @@ static void answer_ping(struct conn *c)
 	size_t start = out->len;
 	u64 zxid = store_zxid(c->cs->st);
 
+	/* A read may have seen a transaction that store_zxid() does not tell of yet. */
+	if (zxid < c->seen_zxid)
+		zxid = c->seen_zxid;
 	put_head(out, 0, XID_PING, zxid, ZOK);
 	put_events(c, out, start, zxid);
 	stats_answered(c, OP_PING, XID_PING, zxid, 0);
@@ -264,6 +267,8 @@ static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 				strerror(-err));
 		return err;
 	}
+	if (w.zxid > c->seen_zxid)
+		c->seen_zxid = w.zxid;
 	put_events(c, out, start, w.zxid);
 	stats_answered(c, op, xid, w.zxid, coarse_ms() - c->io->now_ms);
 	return 0;

@@ -93,6 +93,7 @@ struct conn {
 	struct session *session;	/* see request.h, "A session's end" */
 	u64 session_id;			/* also read by others, relaxed */
 	s32 session_timeout;
+	u64 seen_zxid;			/* the newest in an answer made here */
 	struct auth_set *auth;
 	struct request *gone;		/* made ahead, so that closing cannot fail */
 
