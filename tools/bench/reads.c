@@ -21,6 +21,8 @@
 #define DATA	100
 #define BATCH	64
 #define MAX_SAMPLES 200000
+#define MIN_SAMPLES 2000
+#define MAX_NS	5000000000ULL	/* of one kind of read, if it is slow */
 
 struct bench {
 	int fd;
@@ -31,6 +33,7 @@ struct bench {
 	unsigned int parents;
 	uint64_t seed;
 	uint64_t clock_ns;
+	uint64_t until;
 	uint32_t *ns;
 };
 
@@ -79,6 +82,17 @@ static void report(struct bench *b, const char *name, unsigned int n, unsigned i
 	fflush(stdout);
 }
 
+static void begin(struct bench *b)
+{
+	b->until = now_ns() + MAX_NS;
+}
+
+/* Is sample @i of @n to be taken? */
+static bool more(struct bench *b, unsigned int i, unsigned int n)
+{
+	return i < n && (i < MIN_SAMPLES || i % 64 || now_ns() < b->until);
+}
+
 static void sample(struct bench *b, unsigned int i, uint64_t t)
 {
 	uint64_t ns = now_ns() - t;
@@ -102,13 +116,14 @@ static void bench_getppid(struct bench *b, unsigned int n)
 {
 	unsigned int i;
 
-	for (i = 0; i < n; i++) {
+	begin(b);
+	for (i = 0; more(b, i, n); i++) {
 		uint64_t t = now_ns();
 
 		syscall(SYS_getppid);
 		sample(b, i, t);
 	}
-	report(b, "getppid", n, 1);
+	report(b, "getppid", i, 1);
 }
 
 static void fill(struct zkern_get *g, const char *path, unsigned int len, char *buf)
@@ -128,7 +143,8 @@ static void bench_get(struct bench *b, const char *name, unsigned int n, bool ho
 	struct zkern_get g;
 	uint64_t t;
 
-	for (i = 0; i < n; i++) {
+	begin(b);
+	for (i = 0; more(b, i, n); i++) {
 		if (!hot)
 			len = node_path(b, random_node(b), path);
 		t = now_ns();
@@ -139,7 +155,7 @@ static void bench_get(struct bench *b, const char *name, unsigned int n, bool ho
 		if (g.len != DATA)
 			die(path, -EPROTO);
 	}
-	report(b, name, n, 1);
+	report(b, name, i, 1);
 }
 
 static void bench_read(struct bench *b, unsigned int n)
@@ -148,7 +164,8 @@ static void bench_read(struct bench *b, unsigned int n)
 	static struct zkern_get gets[BATCH];
 	unsigned int len[BATCH], i, j;
 
-	for (i = 0; i < n; i++) {
+	begin(b);
+	for (i = 0; more(b, i, n); i++) {
 		struct zkern_read r = { .size = sizeof(r), .count = BATCH };
 		uint64_t t;
 
@@ -165,7 +182,7 @@ static void bench_read(struct bench *b, unsigned int n)
 			if (gets[j].err || gets[j].len != DATA)
 				die(path[j], -(int)gets[j].err);
 	}
-	report(b, "read64", n, BATCH);
+	report(b, "read64", i, BATCH);
 }
 
 static void bench_lib(struct bench *b, const char *name, struct zkern *zk, unsigned int n)
@@ -175,7 +192,8 @@ static void bench_lib(struct bench *b, const char *name, struct zkern *zk, unsig
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < n; i++) {
+	begin(b);
+	for (i = 0; more(b, i, n); i++) {
 		uint64_t t;
 
 		node_path(b, random_node(b), path);
@@ -188,7 +206,7 @@ static void bench_lib(struct bench *b, const char *name, struct zkern *zk, unsig
 			die(path, -EPROTO);
 		zkern_value_free(&v);
 	}
-	report(b, name, n, 1);
+	report(b, name, i, 1);
 }
 
 static int count(void *arg, const struct zkern_record *rec)

@@ -107,7 +107,8 @@ static void make_keys(struct bench *b)
 }
 
 /* Before filling, and again before looking up: the keys are read one after the
- * other, what they lead to lies in memory in another order. */
+ * other, what they lead to lies in memory in another order.
+ */
 static void shuffle_keys(struct bench *b, u64 seed)
 {
 	u32 i;

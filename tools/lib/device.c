@@ -143,7 +143,8 @@ static int dev_get(struct zkern *zk, const char *path, const struct zkern_want *
 }
 
 /* One ZKERN_READ of all the entries that have no buffer of the right size yet is
- * not one moment with the others: so all are read again, with the sizes learnt. */
+ * not one moment with the others: so all are read again, with the sizes learnt.
+ */
 static int read_once(struct zkern *zk, struct zkern_get *gets, size_t n,
 		     const struct zkern_want *want, struct zkern_read *r)
 {

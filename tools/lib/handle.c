@@ -74,7 +74,8 @@ int zkern_acls_parse(struct jr *r, struct zkern_acls *acls)
 }
 
 /* What PathUtils.validatePath refuses, less what only UTF-8 decoding would find:
- * the server sees to that. @seq: a name is to be added, "/a/" will do. */
+ * the server sees to that. @seq: a name is to be added, "/a/" will do.
+ */
 static int check_path(struct zkern *zk, const char *path, bool seq)
 {
 	const char *p, *end;

@@ -97,18 +97,21 @@ struct tcp_reply {
 /* ------------------------------------------------------------ tcp_net.c */
 
 /* All deadlines are in zkern_now_ms(). Errors: -ECONNREFUSED, -ETIMEDOUT, -EINTR,
- * -ECONNRESET, -ENOMEM, ...; the message is set. */
+ * -ECONNRESET, -ENOMEM, ...; the message is set.
+ */
 
 /* Connects t->fd to the next host of the list. */
 int tcp_dial(struct tcp *t, s64 deadline);
 /* Drops the connection, what was half received with it. */
 void tcp_hangup(struct tcp *t);
 /* Sends a payload with its length before it; hangs up on error. @w begins with
- * four bytes of room for that length. */
+ * four bytes of room for that length.
+ */
 int tcp_send(struct tcp *t, struct jw *w, s64 deadline);
 /* The next frame's payload; @p points into t->rx until the next call. Pings when
  * it is time. -ETIMEDOUT at @deadline leaves the connection up; other errors but
- * -EINTR hang up. */
+ * -EINTR hang up.
+ */
 int tcp_recv(struct tcp *t, const u8 **p, size_t *len, s64 deadline);
 
 /* ------------------------------------------------------------ tcp.c */
@@ -127,7 +130,8 @@ int tcp_call_xid(struct tcp *t, struct jw *w, s32 xid, struct tcp_reply *r, s64 
 /* Makes sure that there is a connection with the session. */
 int tcp_ensure(struct tcp *t, s64 deadline);
 /* Takes what comes until a frame that is no ping and no notification; with @event,
- * a notification that was queued ends it too (r->xid XID_NOTIFICATION). */
+ * a notification that was queued ends it too (r->xid XID_NOTIFICATION).
+ */
 int tcp_take(struct tcp *t, struct tcp_reply *r, bool event, s64 deadline);
 /* The deadline of a call that begins now. */
 s64 tcp_deadline(const struct tcp *t);

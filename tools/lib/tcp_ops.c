@@ -44,7 +44,8 @@ static void put_data(struct jw *w, const void *data, size_t len)
 }
 
 /* Freshness is the server's affair here: it refuses to serve a client that has
- * seen more than it has. */
+ * seen more than it has.
+ */
 static int check_want(struct zkern *zk, const struct zkern_want *want)
 {
 	if (want->min_zxid || want->max_age_ms)

@@ -82,14 +82,16 @@ struct zkern_tcp_params {
 
 /* All of them: *@zk is set on success only, and then belongs to the caller. Where
  * there is no handle there is no zkern_message(): @why (may be NULL) gets the
- * line, cut to @why_len bytes with its NUL. */
+ * line, cut to @why_len bytes with its NUL.
+ */
 
 /* @path: "/dev/zkern0". Errors: ENOENT, ENODEV, EACCES, ... of open(2). */
 int zkern_open_device(const char *path, struct zkern **zk, char *why, size_t why_len);
 /* @instance: the N of /dev/zkernN. ENODEV: the module is not loaded. */
 int zkern_open_netlink(uint32_t instance, struct zkern **zk, char *why, size_t why_len);
 /* @hosts: "host:port,host:port", tried in turn; port 2181 if left out; an IPv6
- * address in brackets. Connects and makes a session before it returns. */
+ * address in brackets. Connects and makes a session before it returns.
+ */
 int zkern_connect(const char *hosts, const struct zkern_tcp_params *params,
 		  struct zkern **zk, char *why, size_t why_len);
 /* Ends the session (its ephemerals go) and frees the handle; NULL is fine. */
@@ -101,7 +103,8 @@ const char *zkern_message(const struct zkern *zk);
 /* The last failed call's code as in KeeperException.Code, 0 if no server sent one. */
 int zkern_zk_error(const struct zkern *zk);
 /* "no such znode" for -ENOENT, and so on; falls back to strerror(3). @err: negative
- * errno. Static text or, for strerror's, valid until the thread's next call. */
+ * errno. Static text or, for strerror's, valid until the thread's next call.
+ */
 const char *zkern_strerror(int err);
 /* "leading" for ZKERN_STATE_LEADING, and so on; "unknown". Static. */
 const char *zkern_state_name(uint32_t state);
@@ -158,14 +161,16 @@ struct zkern_value {
 void zkern_value_free(struct zkern_value *value);
 
 /* Data and stat. With an error, @value holds nothing to free; its seen is set if
- * the tree was reached. cversion_stored and owner_stored are 0 over tcp. */
+ * the tree was reached. cversion_stored and owner_stored are 0 over tcp.
+ */
 int zkern_get(struct zkern *zk, const char *path, const struct zkern_want *want,
 	      struct zkern_value *value);
 /* Stat only; -ENOENT if the node is not there. */
 int zkern_exists(struct zkern *zk, const char *path, const struct zkern_want *want,
 		 struct zkern_value *value);
 /* @n paths at one zxid (device). Each values[i] is set as by zkern_get(), with err;
- * free each. Fails as a whole only if none could be read. @n <= ZKERN_READ_MAX. */
+ * free each. Fails as a whole only if none could be read. @n <= ZKERN_READ_MAX.
+ */
 int zkern_get_many(struct zkern *zk, const char *const *paths, size_t n,
 		   const struct zkern_want *want, struct zkern_value *values);
 
@@ -226,7 +231,8 @@ struct zkern_record {
 
 /* The subtree at @path in pre-order, exact at one zxid, however long @fn takes
  * (device, netlink). @fn returns non-zero to end it; that is returned. @seen: may
- * be NULL. -ESTALE: the snapshot was revoked meanwhile. */
+ * be NULL. -ESTALE: the snapshot was revoked meanwhile.
+ */
 int zkern_dump(struct zkern *zk, const char *path,
 	       int (*fn)(void *arg, const struct zkern_record *rec), void *arg,
 	       struct zkern_seen *seen);
@@ -255,7 +261,8 @@ struct zkern_create_params {
 };
 
 /* @data NULL with @len 0: null data. @created (may be NULL): the path made, free(3)
- * it. @value (may be NULL): stat and seen; no data. */
+ * it. @value (may be NULL): stat and seen; no data.
+ */
 int zkern_create(struct zkern *zk, const char *path, const void *data, size_t len,
 		 const struct zkern_create_params *params, char **created,
 		 struct zkern_value *value);
@@ -341,7 +348,8 @@ uint32_t zkern_session_timeout(const struct zkern *zk);
 /* ------------------------------------------------------------ instances (netlink) */
 
 /* Any netlink handle will do. @id: in the number wanted or ~0U for any, out the
- * number. @uid: who may own it besides root, ~0U: nobody. */
+ * number. @uid: who may own it besides root, ~0U: nobody.
+ */
 int zkern_instance_new(struct zkern *zk, uint32_t *id, uint32_t uid);
 int zkern_instance_del(struct zkern *zk, uint32_t id, bool force);
 /* Calls @fn for each instance until it returns non-zero, and returns that. */
