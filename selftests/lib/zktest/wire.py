@@ -98,7 +98,12 @@ class Conn:
         self.sock.sendall(data)
 
     def send_frame(self, payload):
-        self.send_raw(struct.pack(">i", len(payload)) + payload)
+        """A server may close in the middle of it, e.g. for its length; that
+        is for who receives next to tell."""
+        try:
+            self.send_raw(struct.pack(">i", len(payload)) + payload)
+        except (ConnectionResetError, BrokenPipeError):
+            pass
 
     def _fill(self, n):
         while len(self.buf) < n:
