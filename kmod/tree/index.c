@@ -4,6 +4,7 @@
 
 #include <linux/bitops.h>
 #include <linux/kernel.h>
+#include <linux/prefetch.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 
@@ -100,6 +101,8 @@ static struct zk_hnode *seek(void *p, u32 hash)
 			continue;
 		}
 		node = p;
+		/* Most are longer than a cache line; the rest is wanted next. */
+		prefetch((const char *)p + 64);
 		if (node->hash >= hash)
 			return node->hash == hash ? node : NULL;
 		p = rcu_dereference(node->word.next);
