@@ -260,7 +260,7 @@ static int read_acl(struct snap_in *in, struct acl_entry *e)
 			n = jute_get32(in->buf + in->pos + at);
 			if (n < -1)
 				return in_bad(in);
-			at += 4 + (n > 0 ? n : 0);
+			at += 4 + (n > 0 ? (size_t)n : 0);
 		}
 	}
 	if (!in_have(in, at))
