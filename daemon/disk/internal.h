@@ -25,6 +25,7 @@
 #define RECORD_HEAD	12		/* checksum, length */
 #define RECORD_EOR	'B'
 #define DIGEST_VERSION	2
+#define ADLER_INIT	1	/* of no bytes */
 
 /* What one fdatasync covers at most, a single record apart: a group cut by a power
  * failure spans no more than this. */

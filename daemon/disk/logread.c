@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
@@ -293,7 +293,7 @@ static const u8 *record(struct logr *lr, u32 *len)
 		return NULL;
 	p = window_at(&lr->w, lr->pos, RECORD_HEAD + (size_t)*len + 1);
 	if (!p || p[RECORD_HEAD + *len] != RECORD_EOR ||
-	    adler32_z(1, p + RECORD_HEAD, *len) != sum)
+	    libdeflate_adler32(ADLER_INIT, p + RECORD_HEAD, *len) != sum)
 		return NULL;
 	return p + RECORD_HEAD;
 }

@@ -25,7 +25,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
@@ -216,7 +216,7 @@ static int put_record(struct logw *lw, const struct txn *t)
 	u8 h[RECORD_HEAD];
 	int rc;
 
-	jute_put64(h, adler32_z(1, t->bytes, t->len));
+	jute_put64(h, libdeflate_adler32(ADLER_INIT, t->bytes, t->len));
 	jute_put32(h + 8, t->len);
 	rc = put(lw, h, sizeof(h));
 	if (!rc)

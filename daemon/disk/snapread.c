@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "daemon/base/log.h"
@@ -57,7 +58,7 @@ struct snap_acls {
 static int in_open(struct snap_in *in, struct disk *d, const struct disk_file *f)
 {
 	memset(in, 0, sizeof(*in));
-	in->sum = adler32(0, NULL, 0);
+	in->sum = ADLER_INIT;
 	in->fd = openat(d->snap_dfd, f->name, O_RDONLY | O_CLOEXEC);
 	if (in->fd < 0)
 		return -errno;
@@ -91,7 +92,7 @@ static void in_close(struct snap_in *in)
 
 static void sum_up(struct snap_in *in, size_t to)
 {
-	in->sum = adler32_z(in->sum, in->buf + in->summed, to - in->summed);
+	in->sum = libdeflate_adler32(in->sum, in->buf + in->summed, to - in->summed);
 	in->summed = to;
 }
 
