@@ -487,8 +487,10 @@ static int remove_below(int dfd, const char *dir, const struct disk_file *f, u32
 	return rc;
 }
 
-/* PurgeTxnLog.purge: the oldest snapshot kept is the bound; of the logs, the last
- * one that begins at or before it is still needed. */
+/*
+ * PurgeTxnLog.purge: the oldest snapshot kept is the bound; of the logs, the last
+ * one that begins at or before it is still needed.
+ */
 int disk_purge(struct disk *d, int keep)
 {
 	struct disk_file *snaps = NULL, *logs = NULL;

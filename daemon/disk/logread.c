@@ -182,8 +182,10 @@ static int io_error(struct logr *lr, int rc, char *why, size_t why_len)
 			cur_name(lr), strerror(-rc));
 }
 
-/* Takes what is behind the last record off the newest file; one that has none goes
- * altogether, since its name is the next transaction's. */
+/*
+ * Takes what is behind the last record off the newest file; one that has none goes
+ * altogether, since its name is the next transaction's.
+ */
 static int cut(struct logr *lr, char *why, size_t why_len)
 {
 	const char *name = cur_name(lr);
