@@ -232,6 +232,8 @@ static int set_key(struct load *l, int line, const struct key *k, const char *va
 	case YES:
 		return get_bool(l, line, k->name, value, "yes", "no", (bool *)field);
 	case LATER:
+		if (!strcasecmp(value, "false"))
+			return 0;
 		log_warn("%s:%d: %s: has no effect in this version", l->file, line, k->name);
 		return 0;
 	case REFUSE:

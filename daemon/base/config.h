@@ -39,11 +39,15 @@ struct config {
 	u32 io_threads;			/* zkern.ioThreads; 0: by the cores */
 };
 
-/* Sensible defaults with no file at all: data in /var/lib/zkern when it can be
- * written, else in $XDG_STATE_HOME/zkern or ~/.local/state/zkern. */
+/*
+ * Sensible defaults with no file at all: data in /var/lib/zkern when it can be
+ * written, else in $XDG_STATE_HOME/zkern or ~/.local/state/zkern.
+ */
 int config_default(struct config *cfg);
-/* Reads @file over the defaults. @why: "zoo.cfg:12: tickTime: ...". Keys may also be
- * given with the system property's prefix "zookeeper.". */
+/*
+ * Reads @file over the defaults. @why: "zoo.cfg:12: tickTime: ...". Keys may also be
+ * given with the system property's prefix "zookeeper.".
+ */
 int config_load(struct config *cfg, const char *file, char *why, size_t why_len);
 void config_free(struct config *cfg);
 

@@ -36,8 +36,10 @@ static void skip_eol(struct text *t)
 	t->line++;
 }
 
-/* Copies the next logical line, escapes still in it, to @out; comments too, which
- * never go on. False at the end. */
+/*
+ * Copies the next logical line, escapes still in it, to @out; comments too, which
+ * never go on. False at the end.
+ */
 static bool logical_line(struct text *t, char *out, int *line)
 {
 	bool comment = false, first = true, more = true;

@@ -179,6 +179,26 @@ bool disk_snapshot_plausible(int dfd, const struct disk_file *f)
 
 /* ---------------------------------------------------------------- open, close */
 
+/* mkdir(), durable: its parent's entry is on the disk. */
+static int make_dir(char *path)
+{
+	char *slash = strrchr(path, '/');
+	int fd, rc = 0;
+
+	if (mkdir(path, 0755))
+		return errno == EEXIST ? 0 : -errno;
+	if (slash && slash > path)
+		*slash = '\0';
+	fd = open(!slash ? "." : slash > path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (slash && slash > path)
+		*slash = '/';
+	if (fd < 0 || fsync(fd))
+		rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 /* mkdir -p. */
 static int make_dirs(const char *path)
 {
@@ -192,14 +212,13 @@ static int make_dirs(const char *path)
 		if (*s != '/')
 			continue;
 		*s = '\0';
-		if (mkdir(copy, 0755) && errno != EEXIST) {
-			rc = -errno;
-			break;
-		}
+		rc = make_dir(copy);
 		*s = '/';
+		if (rc)
+			break;
 	}
-	if (!rc && mkdir(copy, 0755) && errno != EEXIST)
-		rc = -errno;
+	if (!rc)
+		rc = make_dir(copy);
 	free(copy);
 	return rc;
 }
@@ -487,8 +506,10 @@ static int remove_below(int dfd, const char *dir, const struct disk_file *f, u32
 	return rc;
 }
 
-/* PurgeTxnLog.purge: the oldest snapshot kept is the bound; of the logs, the last
- * one that begins at or before it is still needed. */
+/*
+ * PurgeTxnLog.purge: the oldest snapshot kept is the bound; of the logs, the last
+ * one that begins at or before it is still needed.
+ */
 int disk_purge(struct disk *d, int keep)
 {
 	struct disk_file *snaps = NULL, *logs = NULL;

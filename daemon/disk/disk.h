@@ -23,10 +23,12 @@ struct disk_params {
 	const char *log_dir;	/* dataLogDir, or the same */
 	u64 prealloc_bytes;	/* preAllocSize (given in KiB in zoo.cfg), 64 MiB */
 	u64 max_txn_bytes;	/* bound on one record when reading (jute.maxbuffer +
-				 * extrasize does not bound closeSession: generous) */
+				 * extrasize does not bound closeSession: generous)
+				  */
 	bool fsync;		/* forceSync, default yes */
 	bool trust_empty;	/* snapshot.trust.empty: logs without any snapshot are
-				 * replayed over an empty tree */
+				 * replayed over an empty tree
+				  */
 };
 
 /* A session as the snapshot and the log know it. */
@@ -49,7 +51,8 @@ struct disk_recovery {
 	u64 replayed;		/* transactions replayed into the store */
 	u64 digest_mismatches;	/* of the log and the tree; the first is logged */
 	bool kept;		/* the store's own tree was taken up and only what
-				 * was missing was replayed */
+				 * was missing was replayed
+				  */
 	struct disk_session *sessions;	/* malloc'ed; caller frees */
 	u32 n_sessions;
 };
@@ -82,13 +85,17 @@ void disk_append(struct disk *d, struct txn *txn);
  * failed for another reason than want of space): only a new start helps.
  */
 int disk_retry(struct disk *d);
-/* Core thread: take a snapshot now (in the background), at the store's zxid;
+/*
+ * Core thread: take a snapshot now (in the background), at the store's zxid;
  * the log is rolled. -EBUSY if one is being written. The session table as of
- * that zxid is given by the caller and copied. */
+ * that zxid is given by the caller and copied.
+ */
 int disk_snapshot(struct disk *d, struct store *st, const struct disk_session *s,
 		  u32 n_sessions);
-/* Core thread: whether it's time for one, ZooKeeper's way (SyncRequestProcessor:
- * snapCount/2 plus a random part up to snapCount/2, or by bytes). */
+/*
+ * Core thread: whether it's time for one, ZooKeeper's way (SyncRequestProcessor:
+ * snapCount/2 plus a random part up to snapCount/2, or by bytes).
+ */
 bool disk_snapshot_due(struct disk *d, u32 snap_count, u64 snap_bytes);
 /* Waits for the queue to be durable and a running snapshot to end. */
 void disk_flush(struct disk *d);

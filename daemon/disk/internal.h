@@ -8,6 +8,7 @@
  * logwrite.c   the log thread
  * snapread.c   a snapshot read
  * snapwrite.c  a snapshot written, the snapshot thread
+ * aclmap.c     the ACLs in it
  * sessions.c   sessions while the log is replayed
  * recover.c    all of them put together at start
  */
@@ -25,9 +26,12 @@
 #define RECORD_HEAD	12		/* checksum, length */
 #define RECORD_EOR	'B'
 #define DIGEST_VERSION	2
+#define ADLER_INIT	1	/* of no bytes */
 
-/* What one fdatasync covers at most, a single record apart: a group cut by a power
- * failure spans no more than this. */
+/*
+ * What one fdatasync covers at most, a single record apart: a group cut by a power
+ * failure spans no more than this.
+ */
 #define LOG_GROUP_MAX	(1024 * 1024)
 
 struct logw;
@@ -58,8 +62,10 @@ struct disk_file {
 	char name[40];
 };
 
-/* The files "@prefix.<hex zxid>" of a directory, lowest zxid first; with @packed
- * also those with a compression's ending. malloc'ed. */
+/*
+ * The files "@prefix.<hex zxid>" of a directory, lowest zxid first; with @packed
+ * also those with a compression's ending. malloc'ed.
+ */
 int disk_list(int dfd, const char *prefix, bool packed, struct disk_file **files, u32 *n);
 /* Writes a small file so that after a crash there is the old or the new one. */
 int disk_write_atomic(int dfd, const char *name, const void *bytes, size_t len);
@@ -79,14 +85,18 @@ struct window {
 	int err;
 };
 
-/* @n bytes at @pos, valid until the next call; NULL: not in the file (err 0), or
- * ->err says why. */
+/*
+ * @n bytes at @pos, valid until the next call; NULL: not in the file (err 0), or
+ * ->err says why.
+ */
 const u8 *window_at(struct window *w, u64 pos, size_t n);
 
 struct logr;
 
-/* Reads on after @from: opens the files that may have a greater zxid. @repair: the
- * torn end of the newest file is cut off. */
+/*
+ * Reads on after @from: opens the files that may have a greater zxid. @repair: the
+ * torn end of the newest file is cut off.
+ */
 int logr_open(struct disk *d, u64 from, bool repair, struct logr **lr, char *why,
 	      size_t why_len);
 /* 1: a transaction, the caller's reference; 0: the end; else an error, @why. */
@@ -109,8 +119,10 @@ enum log_end {
 	LOG_END_DAMAGED,	/* anything else */
 };
 
-/* What is at @pos, where there is no valid record. @last: zxid of the one before;
- * @why: a few words. Negative errno if reading fails. */
+/*
+ * What is at @pos, where there is no valid record. @last: zxid of the one before;
+ * @why: a few words. Negative errno if reading fails.
+ */
 int log_check_end(struct window *w, u64 pos, u64 last, u64 max_txn, const char **why);
 
 /* ---------------------------------------------------------------- logwrite.c */
@@ -141,10 +153,37 @@ struct snap_sink {
 	int (*node)(void *arg, const struct store_rec *rec);
 };
 
-/* Reads and checks a whole snapshot. -EBADMSG with @why: not a valid one; other
- * errors are the sink's or the system's. */
+/*
+ * Reads and checks a whole snapshot. -EBADMSG with @why: not a valid one; other
+ * errors are the sink's or the system's.
+ */
 int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink *sink,
 	      struct snap_head *head, char *why, size_t why_len);
+
+/* ---------------------------------------------------------------- aclmap.c */
+
+struct acl_map_entry {
+	u64 id;			/* the store's */
+	u8 *jute;
+	u32 len;
+	bool used;		/* by a node of the snapshot being written */
+};
+
+struct acl_map {
+	struct acl_map_entry *acls;
+	u32 n, cap;
+	u32 *index;		/* hash of id -> number + 1 */
+	u32 index_cap;
+};
+
+struct acl_map_entry *acl_map_find(struct acl_map *map, u64 id);
+/* Copies the ACL in, as the last one, in use. -ENOMEM. */
+int acl_map_add(struct acl_map *map, u64 id, const u8 *jute, u32 len);
+/* Begins an empty map with what nearly every tree has. */
+void acl_map_seed(struct acl_map *map, struct store *st);
+/* Forgets what is not in use; the others are numbered anew. */
+void acl_map_sweep(struct acl_map *map);
+void acl_map_free(struct acl_map *map);
 
 /* ---------------------------------------------------------------- snapwrite.c */
 

@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #include <errno.h>
 #include <unistd.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "daemon/disk/internal.h"
 
@@ -122,7 +122,8 @@ static int record_at(struct window *w, u64 pos, u64 end, u64 last, u64 *budget)
 	p = window_at(w, pos + RECORD_HEAD, len);
 	if (!p)
 		return w->err;
-	return adler32_z(1, p, len) == want && !txn_peek_zxid(p, len, &zxid) && zxid > last;
+	return libdeflate_adler32(ADLER_INIT, p, len) == want &&
+	       !txn_peek_zxid(p, len, &zxid) && zxid > last;
 }
 
 /* Whether any valid record begins in (@pos, @end). */

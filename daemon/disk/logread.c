@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
@@ -182,8 +182,10 @@ static int io_error(struct logr *lr, int rc, char *why, size_t why_len)
 			cur_name(lr), strerror(-rc));
 }
 
-/* Takes what is behind the last record off the newest file; one that has none goes
- * altogether, since its name is the next transaction's. */
+/*
+ * Takes what is behind the last record off the newest file; one that has none goes
+ * altogether, since its name is the next transaction's.
+ */
 static int cut(struct logr *lr, char *why, size_t why_len)
 {
 	const char *name = cur_name(lr);
@@ -293,7 +295,7 @@ static const u8 *record(struct logr *lr, u32 *len)
 		return NULL;
 	p = window_at(&lr->w, lr->pos, RECORD_HEAD + (size_t)*len + 1);
 	if (!p || p[RECORD_HEAD + *len] != RECORD_EOR ||
-	    adler32_z(1, p + RECORD_HEAD, *len) != sum)
+	    libdeflate_adler32(ADLER_INIT, p + RECORD_HEAD, *len) != sum)
 		return NULL;
 	return p + RECORD_HEAD;
 }

@@ -25,7 +25,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
@@ -110,9 +110,11 @@ static int write_at(int fd, const u8 *p, size_t n, u64 pos)
 	return 0;
 }
 
-/* FilePadding.calculateFileSizeWithPadding, and for all that is @coming. Padding is
+/*
+ * FilePadding.calculateFileSizeWithPadding, and for all that is @coming. Padding is
  * a convenience: where there is no room for it, records are written as long as there
- * is room for them. */
+ * is room for them.
+ */
 static void pad(struct logw *lw, size_t coming)
 {
 	u64 step = lw->d->p.prealloc_bytes, size = lw->size;
@@ -216,7 +218,7 @@ static int put_record(struct logw *lw, const struct txn *t)
 	u8 h[RECORD_HEAD];
 	int rc;
 
-	jute_put64(h, adler32_z(1, t->bytes, t->len));
+	jute_put64(h, libdeflate_adler32(ADLER_INIT, t->bytes, t->len));
 	jute_put32(h + 8, t->len);
 	rc = put(lw, h, sizeof(h));
 	if (!rc)
@@ -410,8 +412,10 @@ static void *log_main(void *arg)
 
 /* ---------------------------------------------------------------- the others */
 
-/* Queues @t (NULL: roll). Where memory is short it waits for the queue to become
- * empty: what is appended is never lost silently. */
+/*
+ * Queues @t (NULL: roll). Where memory is short it waits for the queue to become
+ * empty: what is appended is never lost silently.
+ */
 static void enqueue(struct logw *lw, struct txn *t)
 {
 	struct vec *v = &lw->in;
@@ -458,8 +462,10 @@ void logw_roll(struct logw *lw)
 	enqueue(lw, NULL);
 }
 
-/* SyncRequestProcessor.shouldSnapshot: half of the bound, and a part of the other
- * half by chance, so that an ensemble's servers don't all do it at once. */
+/*
+ * SyncRequestProcessor.shouldSnapshot: half of the bound, and a part of the other
+ * half by chance, so that an ensemble's servers don't all do it at once.
+ */
 bool disk_snapshot_due(struct disk *d, u32 snap_count, u64 snap_bytes)
 {
 	struct logw *lw = d->log;

@@ -73,7 +73,7 @@ static int count_session(struct recovery *rec, const struct txn *t)
 static void mismatch(struct recovery *rec, u64 zxid, u64 want, u64 got)
 {
 	if (!rec->r->digest_mismatches++)
-		log_error("digest mismatch at 0x%llx: recorded %llx, the tree has %llx; the data on disk are not what they were",
+		log_error("digest mismatch at 0x%llx: %llx is recorded, the tree has %llx",
 			  zxid, want, got);
 }
 
@@ -268,8 +268,10 @@ static int newest_snapshot(struct recovery *rec)
 			rec->d->snap_path);
 }
 
-/* DataTree(): root, /zookeeper, and below it quota and config, which anyone may
- * read and nobody write (ZOOKEEPER-2014). */
+/*
+ * DataTree(): root, /zookeeper, and below it quota and config, which anyone may
+ * read and nobody write (ZOOKEEPER-2014).
+ */
 static int load_new_tree(struct recovery *rec)
 {
 	static const char *const paths[] = {

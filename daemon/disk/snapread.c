@@ -11,7 +11,7 @@
  *   long zxid; seal						(3.9 and later)
  *
  * plain or packed with gzip. Memory grows with what was read, never with what a
- * length in the file claims.
+ * length in the file claims, and no further than the tree's own bounds.
  */
 #include <linux/types.h>
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "daemon/base/log.h"
@@ -57,7 +58,7 @@ struct snap_acls {
 static int in_open(struct snap_in *in, struct disk *d, const struct disk_file *f)
 {
 	memset(in, 0, sizeof(*in));
-	in->sum = adler32(0, NULL, 0);
+	in->sum = ADLER_INIT;
 	in->fd = openat(d->snap_dfd, f->name, O_RDONLY | O_CLOEXEC);
 	if (in->fd < 0)
 		return -errno;
@@ -91,7 +92,7 @@ static void in_close(struct snap_in *in)
 
 static void sum_up(struct snap_in *in, size_t to)
 {
-	in->sum = adler32_z(in->sum, in->buf + in->summed, to - in->summed);
+	in->sum = libdeflate_adler32(in->sum, in->buf + in->summed, to - in->summed);
 	in->summed = to;
 }
 
@@ -260,7 +261,9 @@ static int read_acl(struct snap_in *in, struct acl_entry *e)
 			n = jute_get32(in->buf + in->pos + at);
 			if (n < -1)
 				return in_bad(in);
-			at += 4 + (n > 0 ? n : 0);
+			at += 4 + (n > 0 ? (size_t)n : 0);
+			if (at > ZK_ACL_MAX)
+				return in_bad(in);
 		}
 	}
 	if (!in_have(in, at))
@@ -367,7 +370,7 @@ static int read_node(struct snap_in *in, const struct snap_acls *acls,
 	if (!in_have(in, 4))
 		return in->err;
 	path_len = jute_get32(in->buf + in->pos);
-	if (path_len < 0)
+	if (path_len < 0 || path_len > ZK_PATH_MAX)
 		return in_bad(in);
 	d = 4 + (size_t)path_len;
 	if (!in_have(in, d))
@@ -379,7 +382,7 @@ static int read_node(struct snap_in *in, const struct snap_acls *acls,
 	if (!in_have(in, d + 4))
 		return in->err;
 	data_len = jute_get32(in->buf + in->pos + d);
-	if (data_len < -1)
+	if (data_len < -1 || data_len > ZK_DATA_MAX)
 		return in_bad(in);
 	d += 4 + (data_len > 0 ? (size_t)data_len : 0);
 	if (!in_have(in, d + 8 + STAT_LEN))

@@ -19,6 +19,7 @@
 #include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "daemon/base/log.h"
@@ -27,13 +28,6 @@
 #define OUT_BUF		(1024 * 1024)
 #define WRITEBACK	(8 * 1024 * 1024)	/* begin writing back so often */
 #define ACL_OPEN	(-1LL)
-
-struct out_acl {
-	u64 id;			/* the store's */
-	u8 *jute;
-	u32 len;
-	bool used;
-};
 
 struct snapw {
 	struct disk *d;
@@ -51,11 +45,7 @@ struct snapw {
 	u32 n_sessions;
 	char name[40];
 
-	/* the ACLs, kept from one to the next */
-	struct out_acl *acls;
-	u32 n_acls, cap_acls;
-	u32 *index;		/* hash of id -> number + 1 */
-	u32 index_cap;
+	struct acl_map acls;	/* kept from one to the next */
 
 	/* the file */
 	int fd;
@@ -68,107 +58,6 @@ struct snapw {
 	u64 count, last_zxid, last_ms;	/* relaxed */
 };
 
-/* ---------------------------------------------------------------- the ACLs */
-
-static u32 hash_id(u64 id, u32 cap)
-{
-	return (u32)((id * 0x9e3779b97f4a7c15ULL) >> 32) & (cap - 1);
-}
-
-static struct out_acl *acl_find(struct snapw *sw, u64 id)
-{
-	u32 h, i;
-
-	if (!sw->index_cap)
-		return NULL;
-	for (h = hash_id(id, sw->index_cap); (i = sw->index[h]);
-	     h = (h + 1) & (sw->index_cap - 1)) {
-		if (sw->acls[i - 1].id == id)
-			return &sw->acls[i - 1];
-	}
-	return NULL;
-}
-
-static void index_add(struct snapw *sw, u32 number)
-{
-	u32 h = hash_id(sw->acls[number].id, sw->index_cap);
-
-	while (sw->index[h])
-		h = (h + 1) & (sw->index_cap - 1);
-	sw->index[h] = number + 1;
-}
-
-/* Indexes all again, with room for twice as many. */
-static int index_all(struct snapw *sw)
-{
-	u32 cap = 64, i;
-	u32 *index;
-
-	while (cap < sw->n_acls * 4)
-		cap *= 2;
-	index = calloc(cap, sizeof(*index));
-	if (!index)
-		return -ENOMEM;
-	free(sw->index);
-	sw->index = index;
-	sw->index_cap = cap;
-	for (i = 0; i < sw->n_acls; i++)
-		index_add(sw, i);
-	return 0;
-}
-
-static int acl_add(struct snapw *sw, u64 id, const u8 *jute, u32 len)
-{
-	struct out_acl *a;
-	int rc;
-
-	if (sw->n_acls == sw->cap_acls) {
-		u32 cap = sw->cap_acls ? sw->cap_acls * 2 : 16;
-
-		a = realloc(sw->acls, cap * sizeof(*a));
-		if (!a)
-			return -ENOMEM;
-		sw->acls = a;
-		sw->cap_acls = cap;
-	}
-	if (sw->n_acls * 2 >= sw->index_cap) {
-		rc = index_all(sw);
-		if (rc)
-			return rc;
-	}
-	a = &sw->acls[sw->n_acls];
-	a->id = id;
-	a->len = len;
-	a->used = true;
-	a->jute = malloc(len ? len : 1);
-	if (!a->jute)
-		return -ENOMEM;
-	memcpy(a->jute, jute, len);
-	index_add(sw, sw->n_acls++);
-	return 0;
-}
-
-/* Forgets the ACLs that the snapshot just written had no use for. */
-static void acl_sweep(struct snapw *sw)
-{
-	u32 i, n = 0;
-
-	for (i = 0; i < sw->n_acls; i++) {
-		if (sw->acls[i].used)
-			sw->acls[n++] = sw->acls[i];
-		else
-			free(sw->acls[i].jute);
-	}
-	if (n == sw->n_acls)
-		return;
-	sw->n_acls = n;
-	if (index_all(sw)) {
-		while (sw->n_acls)
-			free(sw->acls[--sw->n_acls].jute);
-		memset(sw->index, 0, sw->index_cap * sizeof(*sw->index));
-	}
-}
-
 /* ---------------------------------------------------------------- the stream */
 
 static int out_flush(struct snapw *sw)
@@ -177,7 +66,7 @@ static int out_flush(struct snapw *sw)
 	size_t n = sw->len;
 	ssize_t w;
 
-	sw->sum = adler32_z(sw->sum, p, n);
+	sw->sum = libdeflate_adler32(sw->sum, p, n);
 	for (; n; p += w, n -= w) {
 		w = write(sw->fd, p, n);
 		if (w < 0 && errno == EINTR)
@@ -268,35 +157,35 @@ static int put_head(struct snapw *sw)
 			rc = out_int(sw, sw->sessions[i].timeout);
 	}
 	if (!rc)
-		rc = out_int(sw, sw->n_acls);
-	for (i = 0; i < sw->n_acls && !rc; i++) {
+		rc = out_int(sw, sw->acls.n);
+	for (i = 0; i < sw->acls.n && !rc; i++) {
 		rc = out_long(sw, i + 1);
 		if (!rc)
-			rc = out_bytes(sw, sw->acls[i].jute, sw->acls[i].len);
+			rc = out_bytes(sw, sw->acls.acls[i].jute, sw->acls.acls[i].len);
 	}
-	sw->mapped = sw->n_acls;
+	sw->mapped = sw->acls.n;
 	return rc ? rc : out_flush(sw);
 }
 
 /* The number of the node's ACL in the map; learns those that are not there. */
 static int acl_number(struct snapw *sw, const struct store_rec *rec, s64 *number)
 {
-	struct out_acl *a;
+	struct acl_map_entry *a;
 	int rc;
 
 	*number = ACL_OPEN;
 	if (rec->acl_len == TXN_OPEN_ACL_LEN &&
 	    !memcmp(rec->acl, txn_open_acl, TXN_OPEN_ACL_LEN))
 		return 0;
-	a = acl_find(sw, rec->node.acl_id);
+	a = acl_map_find(&sw->acls, rec->node.acl_id);
 	if (!a) {
-		rc = acl_add(sw, rec->node.acl_id, rec->acl, rec->acl_len);
+		rc = acl_map_add(&sw->acls, rec->node.acl_id, rec->acl, rec->acl_len);
 		if (rc)
 			return rc;
-		a = &sw->acls[sw->n_acls - 1];
+		a = &sw->acls.acls[sw->acls.n - 1];
 	}
 	a->used = true;
-	*number = a - sw->acls + 1;
+	*number = a - sw->acls.acls + 1;
 	return 0;
 }
 
@@ -356,7 +245,7 @@ static int open_tmp(struct snapw *sw, const char *tmp)
 	sw->len = 0;
 	sw->written = 0;
 	sw->flushed = 0;
-	sw->sum = adler32(0, NULL, 0);
+	sw->sum = ADLER_INIT;
 	return 0;
 }
 
@@ -412,14 +301,14 @@ static int put_all(struct snapw *sw, const char *tmp)
 	u32 i;
 	int rc;
 
-	for (i = 0; i < sw->n_acls; i++)
-		sw->acls[i].used = false;
+	for (i = 0; i < sw->acls.n; i++)
+		sw->acls.acls[i].used = false;
 	rc = put_head(sw);
 	if (rc)
 		return rc;
 	head = sw->written;
 	head_sum = sw->sum;
-	sw->sum = adler32(0, NULL, 0);
+	sw->sum = ADLER_INIT;
 	rc = sw->st->ops->snap_each(sw->snap, "/", 1, put_node, sw);
 	if (!rc)
 		rc = out_flush(sw);
@@ -427,7 +316,7 @@ static int put_all(struct snapw *sw, const char *tmp)
 		return rc;
 	nodes = sw->written - head;
 	nodes_sum = sw->sum;
-	if (sw->mapped == sw->n_acls)
+	if (sw->mapped == sw->acls.n)
 		sw->sum = adler32_combine(head_sum, nodes_sum, nodes);
 	else
 		rc = put_again(sw, tmp, head, nodes, nodes_sum);
@@ -484,6 +373,7 @@ static int begin(struct snapw *sw, struct store *st, const struct disk_session *
 		memcpy(sw->sessions, s, (size_t)n_sessions * sizeof(*s));
 	sw->n_sessions = n_sessions;
 	sw->st = st;
+	acl_map_seed(&sw->acls, st);
 	rc = st->ops->snap_open(st, &sw->snap, &sw->zxid, &sw->digest, &sw->nodes);
 	if (rc) {
 		free(sw->sessions);
@@ -506,7 +396,7 @@ static int finish(struct snapw *sw)
 	sw->sessions = NULL;
 	if (rc)
 		return rc;
-	acl_sweep(sw);
+	acl_map_sweep(&sw->acls);
 	ms = now_ms() - t0;
 	log_info("wrote %s/%s: %llu nodes, %llu bytes in %llu ms",
 		 sw->d->snap_path, sw->name, sw->nodes, sw->written,
@@ -613,13 +503,8 @@ int snapw_new(struct disk *d, struct snapw **out)
 
 void snapw_free(struct snapw *sw)
 {
-	u32 i;
-
 	join(sw);
-	for (i = 0; i < sw->n_acls; i++)
-		free(sw->acls[i].jute);
-	free(sw->acls);
-	free(sw->index);
+	acl_map_free(&sw->acls);
 	pthread_cond_destroy(&sw->done);
 	pthread_mutex_destroy(&sw->lock);
 	free(sw);

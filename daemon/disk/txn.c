@@ -16,8 +16,10 @@
 #define TXN_DIGEST_LEN	12	/* int, long */
 #define TTL_MAX		0xffffffffffLL
 
-/* ZooDefs.Ids.OPEN_ACL_UNSAFE: what a null ACL stands for
- * (ReferenceCountedACLCache.convertAcls). */
+/*
+ * ZooDefs.Ids.OPEN_ACL_UNSAFE: what a null ACL stands for
+ * (ReferenceCountedACLCache.convertAcls).
+ */
 const u8 txn_open_acl[TXN_OPEN_ACL_LEN] = {
 	0, 0, 0, 1, 0, 0, 0, 31,
 	0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
@@ -65,9 +67,9 @@ static void read_path(struct jr *r, struct zk_op *op)
 {
 	struct jstr s = jr_str(r);
 
-	if (s.len < 1 || s.p[0] != '/')
+	if (s.len < 1 || s.p[0] != '/') {
 		r->err = -EBADMSG;
-	else {
+	} else {
 		op->path = (const char *)s.p;
 		op->path_len = s.len;
 	}

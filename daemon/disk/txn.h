@@ -45,14 +45,20 @@ void txn_put(struct txn *txn);
 /* The form the store takes; valid as long as @txn. */
 void txn_to_zk(const struct txn *txn, struct zk_txn *out);
 
-/* The zxid in the header of an encoded transaction, without decoding it. -EBADMSG
- * if there is no whole header. */
+/*
+ * The zxid in the header of an encoded transaction, without decoding it. -EBADMSG
+ * if there is no whole header.
+ */
 int txn_peek_zxid(const void *bytes, size_t len, u64 *zxid);
-/* CRC-32 of path and data as struct zk_view wants it; the root's path counts as
- * empty (DigestCalculator.calculateDigest). */
+/*
+ * CRC-32 of path and data as struct zk_view wants it; the root's path counts as
+ * empty (DigestCalculator.calculateDigest).
+ */
 u32 txn_crc(const char *path, size_t path_len, const void *data, s32 data_len);
-/* Reads a vector<ACL>; @acl points into what @r reads, or, for a null vector, to
- * txn_open_acl. 0, or the reader's error. */
+/*
+ * Reads a vector<ACL>; @acl points into what @r reads, or, for a null vector, to
+ * txn_open_acl. 0, or the reader's error.
+ */
 int txn_read_acl(struct jr *r, const u8 **acl, u32 *len);
 /* OPEN_ACL_UNSAFE as jute vector<ACL>: world:anyone, all permissions. */
 #define TXN_OPEN_ACL_LEN	27

@@ -18,7 +18,8 @@ struct kernel {
 	int fd;
 	bool taken_up;
 	u32 tree;		/* number of the tree that is served; odd while another
-				 * is being swapped in */
+				 * is being swapped in
+				  */
 	/* the core thread's: records on their way to the kernel */
 	struct jw out;
 	u32 out_cmd;		/* of what is in @out: ZKERN_LOAD_NODES or _TXNS */

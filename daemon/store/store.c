@@ -28,9 +28,12 @@ int store_open(const struct store_params *p, struct store **st, const char **why
 
 	if (is_auto || !strcmp(p->kind, "kernel")) {
 		rc = kernel_store_open(p, st, why);
-		if (!rc || !is_auto || rc != -ENODEV)
+		if (!rc || !is_auto)
 			return rc;
-		log_info("store: no zkern module here, the tree is kept in this process");
+		/* no module, or not for us; an owner there already is an error */
+		if (rc != -ENODEV && rc != -EACCES && rc != -EPERM)
+			return rc;
+		log_info("store: %s; the tree is kept in this process", *why);
 		return memory_store_open(st, why);
 	}
 	if (!strcmp(p->kind, "memory"))

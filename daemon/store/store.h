@@ -78,23 +78,29 @@ struct store_ops {
 	/* The ACL of @path, appended to @out; @node as of the same zxid. */
 	int (*acl)(struct store *st, const char *path, u32 len, struct store_node *node,
 		   struct jw *out);
-	/* The children's names as a jute vector<string> (count, then strings),
+	/*
+	 * The children's names as a jute vector<string> (count, then strings),
 	 * appended to @out; one moment however long. @node: the parent, without its
-	 * crc. On an error @out is as it was, but for its ->err. */
+	 * crc. On an error @out is as it was, but for its ->err.
+	 */
 	int (*children)(struct store *st, const char *path, u32 len,
 			struct store_node *node, struct jw *out);
-	/* Calls @fn for each ephemeral of @session (path only) until it returns
-	 * non-zero, and returns that. @fn may call the store. One zxid. */
+	/*
+	 * Calls @fn for each ephemeral of @session (path only) until it returns
+	 * non-zero, and returns that. @fn may call the store. One zxid.
+	 */
 	int (*owned)(struct store *st, u64 session,
 		     int (*fn)(void *arg, const char *path, u32 len), void *arg);
 	/* The same for all container and TTL nodes. */
 	int (*timed)(struct store *st,
 		     int (*fn)(void *arg, const char *path, u32 len), void *arg);
 
-	/* A picture of the whole tree. @fn gets each node in pre-order from @top on;
+	/*
+	 * A picture of the whole tree. @fn gets each node in pre-order from @top on;
 	 * pointers live until it returns; it may take its time and do I/O; non-zero
 	 * ends the walk and is returned. Writes go on meanwhile. One walk a snapshot
-	 * (-ESPIPE). -ENOENT: no @top. */
+	 * (-ESPIPE). -ENOENT: no @top.
+	 */
 	int (*snap_open)(struct store *st, struct store_snap **snap, u64 *zxid,
 			 u64 *digest, u64 *nodes);
 	int (*snap_each)(struct store_snap *snap, const char *top, u32 top_len,
@@ -122,7 +128,8 @@ struct store_ops {
 struct store {
 	const struct store_ops *ops;
 	u64 zxid;		/* published; written by the core thread, read by all
-				 * through store_zxid() */
+				 * through store_zxid()
+				  */
 };
 
 /*

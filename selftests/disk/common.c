@@ -598,11 +598,14 @@ void feed(struct try *t, struct world *w, int n)
 
 pid_t spawn(const char *what, const char *dir)
 {
+	/* what it makes is ours to remove: it may be killed */
+	const char *tmp = temp_dir();
 	pid_t pid;
 
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
+		setenv("TMPDIR", tmp, 1);
 		execl("/proc/self/exe", "disk", "--child", what, dir, NULL);
 		_exit(101);
 	}

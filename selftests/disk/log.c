@@ -154,8 +154,10 @@ static void test_roll(void)
 	is(disk_purge(t.d, 2), -EINVAL, "purging to less than three");
 	is(disk_purge(t.d, 3), 0, "purging");
 	is(count_files(dir, "snapshot."), 3, "leaves three snapshots");
-	/* 900, 950, 1000: log.901-950 (385), log.951-1000 (3b7), and the one that
-	 * begins at or before 900 (353) */
+	/*
+	 * 900, 950, 1000: log.901-950 (385), log.951-1000 (3b7), and the one that
+	 * begins at or before 900 (353)
+	 */
 	is(count_files(dir, "log."), 3, "and the logs that they need");
 	ok(size_of(file_in(dir, "log.353")) > 0 && size_of(file_in(dir, "log.321")) < 0,
 	   "the oldest of them begins before the oldest snapshot");

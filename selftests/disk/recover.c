@@ -242,6 +242,27 @@ static void test_claims(void)
 	}
 	is(bad, 0, "%d snapshots that claim gigabytes and hold nothing", tried);
 
+	/* packed, a claim is cheap to back: 300 MB of nothing in 300 KB */
+	{
+		static const u8 none[1 << 16];
+		struct jw w;
+		gzFile gz;
+		int k;
+
+		jw_init(&w, 0);
+		claim(&w, 4, 0x7fffffff);
+		gz = gzopen(file_in(dir, "snapshot.6.gz"), "wb1");
+		need(gz && gzwrite(gz, w.buf, w.len) == (int)w.len, "gzip");
+		for (k = 0; k < 4800; k++)
+			need(gzwrite(gz, none, sizeof(none)) == sizeof(none), "gzip");
+		need(gzclose(gz) == Z_OK, "gzip");
+		jw_free(&w);
+		unlink(file_in(dir, "snapshot.5"));
+		is(try_open(&t, dir), -EBADMSG, "a path of gigabytes, packed: %s", t.why);
+		try_close(&t);
+		unlink(file_in(dir, "snapshot.6.gz"));
+	}
+
 	bad = 0;
 	unlink(file_in(dir, "snapshot.5"));
 	need(!try_open(&t, dir), "%s", t.why);
