@@ -444,7 +444,7 @@ long zkern_ioctl_set_state(struct zkern_file *zf, void __user *arg)
 	err = owner_enter(zf);
 	if (err)
 		return err;
-	WRITE_ONCE(zf->inst->heard_ns, zkern_heard_ns(req.heard_ms));
+	zkern_inst_set_heard(zf->inst, zkern_heard_ns(req.heard_ms));
 	zkern_inst_set_state(zf->inst, req.state);
 	owner_leave(zf);
 	return 0;
