@@ -411,9 +411,11 @@ void zkern_owner_release(struct zkern_file *zf)
 {
 	struct zkern_inst *inst = zf->inst;
 
+	/* nobody else has the file any more; readers need not wait for the lock */
+	if (!zf->own)
+		return;
 	mutex_lock(&inst->lock);
-	if (zf->own)
-		own_drop(zf);
+	own_drop(zf);
 	mutex_unlock(&inst->lock);
 }
 
