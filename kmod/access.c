@@ -156,11 +156,6 @@ bool zkern_may_slow(const struct zk_acl *acl, u32 perms, const struct zkern_call
 	return !who->also || who->also == who->cred || cred_may(acl, perms, who->also);
 }
 
-struct zkern_caller zkern_caller_current(bool owner)
-{
-	return (struct zkern_caller){ .cred = current_cred(), .owner = owner };
-}
-
 /* Appends to a buffer, counting also what no longer fits. */
 struct acl_out {
 	u8 *buf;

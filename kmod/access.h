@@ -14,11 +14,10 @@
 #ifndef ZKERN_ACCESS_H
 #define ZKERN_ACCESS_H
 
+#include <linux/cred.h>
 #include <linux/types.h>
 
 #include "tree/tree.h"
-
-struct cred;
 
 /* ZooDefs.Perms */
 #define ZKERN_PERM_READ		0x01
@@ -43,7 +42,10 @@ struct zkern_caller {
 };
 
 /* The caller is the current task. */
-struct zkern_caller zkern_caller_current(bool owner);
+static inline struct zkern_caller zkern_caller_current(bool owner)
+{
+	return (struct zkern_caller){ .cred = current_cred(), .owner = owner };
+}
 
 bool zkern_may_slow(const struct zk_acl *acl, u32 perms, const struct zkern_caller *who);
 

@@ -77,7 +77,9 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -ENOTTY;
 	switch (_IOC_NR(cmd)) {
 	case _IOC_NR(ZKERN_GET):
-		return may_read ? zkern_ioctl_get(zf, uarg) : -EBADF;
+		if (!may_read)
+			return -EBADF;
+		return likely(zkern_get_hot(zf, uarg)) ? 0 : zkern_ioctl_get(zf, uarg);
 	case _IOC_NR(ZKERN_CHILDREN):
 		return may_read ? zkern_ioctl_children(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_READ):

@@ -20,13 +20,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-static u64 file_seen(const struct zkern_file *zf)
-{
-	/* before the tree and its zxid are looked at; see the head of this file */
-	return smp_load_acquire(&zf->seen);
-}
-
-static int file_see_slow(struct zkern_file *zf, u64 zxid, u64 seen)
+int zkern_file_see(struct zkern_file *zf, u64 zxid, u64 seen)
 {
 	if (zkern_file_is_owner(zf))
 		return 0;
@@ -37,40 +31,9 @@ static int file_see_slow(struct zkern_file *zf, u64 zxid, u64 seen)
 	return 0;
 }
 
-/* @seen: file_seen() from before @zxid was read. */
-static int file_see(struct zkern_file *zf, u64 zxid, u64 seen)
-{
-	return likely(zxid == seen) ? 0 : file_see_slow(zf, zxid, seen);
-}
-
-/* RCU: the live tree, if this file may see it. */
-static struct zk_tree *file_tree(struct zkern_file *zf, int *err)
-{
-	struct zk_tree *tree = rcu_dereference(zf->inst->tree);
-
-	if (unlikely(!tree))
-		*err = -ENODEV;
-	else if (unlikely(READ_ONCE(zf->inst->state) == ZKERN_STATE_EMPTY) &&
-		 !zkern_file_is_owner(zf))
-		*err = -ESTALE;
-	else
-		return tree;
-	return NULL;
-}
-
 int zkern_file_at(struct zkern_file *zf, struct zkern_at *at)
 {
-	u64 seen;
-	int err;
-
-	if (zf->pinned)
-		return zkern_pinned_at(zf->pinned, at);
-	seen = file_seen(zf);
-	at->tree = file_tree(zf, &err);
-	if (unlikely(!at->tree))
-		return err;
-	at->zxid = zk_tree_zxid(at->tree);
-	return file_see(zf, at->zxid, seen);
+	return zkern_file_at_inline(zf, at);
 }
 
 int zkern_pin(struct zkern_file *zf, struct zkern_pinned *pinned, struct zkern_pinned **p)
@@ -82,10 +45,10 @@ int zkern_pin(struct zkern_file *zf, struct zkern_pinned *pinned, struct zkern_p
 		*p = zf->pinned;
 		return 0;
 	}
-	seen = file_seen(zf);
+	seen = zkern_file_seen(zf);
 	rcu_read_lock();
 	do {
-		pinned->tree = file_tree(zf, &err);
+		pinned->tree = zkern_file_tree(zf, &err);
 		if (!pinned->tree) {
 			rcu_read_unlock();
 			return err;
@@ -96,7 +59,7 @@ int zkern_pin(struct zkern_file *zf, struct zkern_pinned *pinned, struct zkern_p
 	pinned->pin.revocable = !zkern_file_is_owner(zf);
 	zk_pin_take(pinned->tree, &pinned->pin);
 	zk_tree_put(pinned->tree);	/* the pin has its own */
-	err = file_see(zf, pinned->pin.zxid, seen);
+	err = zkern_file_see(zf, pinned->pin.zxid, seen);
 	if (err) {
 		zk_pin_drop(pinned->tree, &pinned->pin);
 		return err;
@@ -119,7 +82,7 @@ int zkern_file_fresh_slow(struct zkern_file *zf, u64 min_zxid, u32 timeout_ms, u
 		err = min_zxid > zf->pinned->pin.zxid ? -ESTALE : 0;
 	else if (min_zxid)
 		err = zkern_inst_wait(zf->inst, min_zxid, timeout_ms);
-	if (!err && max_age_ms && zkern_age_ms(zkern_file_heard(zf)) > max_age_ms)
+	if (!err && max_age_ms && zkern_file_age_ms(zf) > max_age_ms)
 		err = -ESTALE;
 	return err;
 }
@@ -134,8 +97,7 @@ void zkern_stat_fill(struct zkern_stat *out, const struct zk_view *view)
 	out->ctime = st->ctime;
 	out->mtime = st->mtime;
 	out->version = st->version;
-	/* DataNode.copyStat(), in arithmetic that wraps as Java's does */
-	out->cversion = 2 * (u32)st->cversion - (u32)st->num_children;
+	out->cversion = zkern_cversion_shown(st);
 	out->aversion = st->aversion;
 	out->data_len = view->data_len;
 	out->num_children = st->num_children;

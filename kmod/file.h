@@ -46,9 +46,10 @@ static inline bool zkern_file_is_owner(const struct zkern_file *zf)
 	return READ_ONCE(zf->owner);
 }
 
-static inline s64 zkern_file_heard(const struct zkern_file *zf)
+/* Any: how long ago a quorum had been heard from, for what @zf shows; ~0: never. */
+static inline u64 zkern_file_age_ms(const struct zkern_file *zf)
 {
-	return zf->pinned ? zf->heard_ns : READ_ONCE(zf->inst->heard_ns);
+	return zf->pinned ? zkern_age_ms(zf->heard_ns) : zkern_inst_age_ms(zf->inst);
 }
 
 /* ------------------------------------------------------------ dev.c */
@@ -84,6 +85,12 @@ struct zkern_at {
 int zkern_file_at(struct zkern_file *zf, struct zkern_at *at);
 
 /*
+ * Any: an answer at @zxid is going to be given; @seen is zkern_file_seen() from
+ * before @zxid was read. -ESTALE: the file has seen more.
+ */
+int zkern_file_see(struct zkern_file *zf, u64 zxid, u64 seen);
+
+/*
  * For reads that leave their RCU section between two looks: holds the live tree's
  * zxid in @pinned until zkern_unpin(). For a snapshot, *@p is its own pin and
  * nothing is taken. Errors as zkern_file_at().
@@ -98,6 +105,43 @@ static inline int zkern_pinned_at(const struct zkern_pinned *p, struct zkern_at 
 	at->tree = p->tree;
 	at->zxid = p->pin.zxid;
 	return zk_pin_valid(&p->pin) ? 0 : -ESTALE;
+}
+
+static inline u64 zkern_file_seen(const struct zkern_file *zf)
+{
+	/* before the tree and its zxid are looked at; see the head of file.c */
+	return smp_load_acquire(&zf->seen);
+}
+
+/* RCU: the live tree if this file may see it; else NULL and *@err. */
+static inline struct zk_tree *zkern_file_tree(struct zkern_file *zf, int *err)
+{
+	struct zk_tree *tree = rcu_dereference(zf->inst->tree);
+
+	if (unlikely(!tree))
+		*err = -ENODEV;
+	else if (unlikely(READ_ONCE(zf->inst->state) == ZKERN_STATE_EMPTY) &&
+		 !zkern_file_is_owner(zf))
+		*err = -ESTALE;
+	else
+		return tree;
+	return NULL;
+}
+
+/* RCU: zkern_file_at() for the one place where a call is too much. */
+static __always_inline int zkern_file_at_inline(struct zkern_file *zf, struct zkern_at *at)
+{
+	u64 seen;
+	int err;
+
+	if (zf->pinned)
+		return zkern_pinned_at(zf->pinned, at);
+	seen = zkern_file_seen(zf);
+	at->tree = zkern_file_tree(zf, &err);
+	if (unlikely(!at->tree))
+		return err;
+	at->zxid = zk_tree_zxid(at->tree);
+	return likely(at->zxid == seen) ? 0 : zkern_file_see(zf, at->zxid, seen);
 }
 
 /*
@@ -118,6 +162,12 @@ static inline int zkern_file_fresh(struct zkern_file *zf, u64 min_zxid, u32 time
 static inline bool zkern_owner_is_timed(u64 owner)
 {
 	return owner == ZK_OWNER_CONTAINER || (owner & ZK_OWNER_TTL_MASK) == ZK_OWNER_TTL_MASK;
+}
+
+/* Any: as clients see it (DataNode.copyStat()), in arithmetic that wraps as Java's. */
+static inline s32 zkern_cversion_shown(const struct zk_stat *st)
+{
+	return 2 * (u32)st->cversion - (u32)st->num_children;
 }
 
 /* Any: a stat as clients are shown it. */
@@ -148,6 +198,14 @@ int zkern_path_error(const char *path, u32 len);
 long zkern_ioctl_info(struct zkern_file *zf, void __user *arg);
 long zkern_ioctl_get(struct zkern_file *zf, void __user *arg);
 long zkern_ioctl_read(struct zkern_file *zf, void __user *arg);
+
+/* ------------------------------------------------------------ hot.c */
+
+/*
+ * ZKERN_GET if it is a plain one: true: done, 0 is returned; false: as if nothing
+ * had been tried. May sleep.
+ */
+bool zkern_get_hot(struct zkern_file *zf, void __user *arg);
 
 /* ------------------------------------------------------------ list.c */
 

@@ -73,6 +73,15 @@ u64 zkern_age_ms(s64 heard_ns)
 	return age > 0 ? div_u64(age, NSEC_PER_MSEC) : 0;
 }
 
+u64 zkern_inst_age_slow(struct zkern_inst *inst)
+{
+	u64 tick = (u32)jiffies, age = zkern_age_ms(READ_ONCE(inst->heard_ns));
+
+	if (age <= U32_MAX)
+		WRITE_ONCE(inst->age_cache, tick << 32 | age);
+	return age;
+}
+
 s64 zkern_heard_ns(u64 ms)
 {
 	if (ms > (u64)S64_MAX / (2 * NSEC_PER_MSEC))
@@ -316,7 +325,7 @@ int zkern_inst_info(struct zkern_inst *inst, struct zkern_info *info, bool pid)
 	info->state = READ_ONCE(inst->state);
 	info->zxid = st.zxid;
 	info->digest = st.digest;
-	info->age_ms = zkern_age_ms(READ_ONCE(inst->heard_ns));
+	info->age_ms = zkern_inst_age_ms(inst);
 	info->nodes = st.nodes;
 	info->ephemerals = st.ephemerals;
 	info->data_bytes = st.data_bytes;

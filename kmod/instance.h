@@ -19,6 +19,7 @@
 #define ZKERN_INSTANCE_H
 
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -41,6 +42,7 @@ struct zkern_inst {
 	u32 state;			/* enum zkern_state */
 	u32 id;
 	s64 heard_ns;			/* boot time (may lie before boot), or ZKERN_NEVER_HEARD */
+	u64 age_cache;			/* see zkern_inst_age_ms(); 0: nothing */
 	u64 generation;			/* of the tree: grows with each swap */
 	wait_queue_head_t wait;		/* for a zxid, a state, or the end */
 
@@ -112,6 +114,29 @@ struct zk_tree *zkern_tree_alloc(void);
 u64 zkern_age_ms(s64 heard_ns);
 /* Any: the heard_ns of something heard @ms ago; ~0 is never. */
 s64 zkern_heard_ns(u64 ms);
+
+u64 zkern_inst_age_slow(struct zkern_inst *inst);
+
+/*
+ * Any: the age of the live tree. The clock is asked once a tick, whoever asks
+ * first; until the next one the answer stands in @age_cache, the tick's number in
+ * the upper half and the age in the lower one.
+ */
+static inline u64 zkern_inst_age_ms(struct zkern_inst *inst)
+{
+	u64 cache = READ_ONCE(inst->age_cache);
+
+	if (likely(cache && cache >> 32 == (u32)jiffies))
+		return (u32)cache;
+	return zkern_inst_age_slow(inst);
+}
+
+/* Under inst->lock. */
+static inline void zkern_inst_set_heard(struct zkern_inst *inst, s64 heard_ns)
+{
+	WRITE_ONCE(inst->heard_ns, heard_ns);
+	WRITE_ONCE(inst->age_cache, 0);
+}
 
 /*
  * Any: everything but what the caller's position gives (pid namespace: the

@@ -253,7 +253,7 @@ static void list_clear(struct zkern_file *zf, struct zkern_list *req)
 	req->zxid = 0;
 	memset(&req->stat, 0, sizeof(req->stat));
 	req->state = READ_ONCE(zf->inst->state);
-	req->age_ms = zkern_age_ms(zkern_file_heard(zf));
+	req->age_ms = zkern_file_age_ms(zf);
 }
 
 static int list_in(struct zkern_list *req, void __user *arg, u32 *size)

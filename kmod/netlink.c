@@ -151,8 +151,7 @@ static int nl_get_put(struct sk_buff *skb, struct nl_get *get, const struct zk_v
 	if (nla_put_u32(skb, ZKERN_A_INSTANCE, inst->id) ||
 	    nla_put_u64_64bit(skb, ZKERN_A_ZXID, get->zxid, ZKERN_A_PAD) ||
 	    nla_put_u32(skb, ZKERN_A_STATE, READ_ONCE(inst->state)) ||
-	    nla_put_u64_64bit(skb, ZKERN_A_AGE_MS, zkern_age_ms(READ_ONCE(inst->heard_ns)),
-			      ZKERN_A_PAD) ||
+	    nla_put_u64_64bit(skb, ZKERN_A_AGE_MS, zkern_inst_age_ms(inst), ZKERN_A_PAD) ||
 	    nla_put(skb, ZKERN_A_STAT, sizeof(stat), &stat))
 		return -EMSGSIZE;
 	if (get->exists || view->data_len < 0)

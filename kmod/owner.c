@@ -411,9 +411,11 @@ void zkern_owner_release(struct zkern_file *zf)
 {
 	struct zkern_inst *inst = zf->inst;
 
+	/* nobody else has the file any more; readers need not wait for the lock */
+	if (!zf->own)
+		return;
 	mutex_lock(&inst->lock);
-	if (zf->own)
-		own_drop(zf);
+	own_drop(zf);
 	mutex_unlock(&inst->lock);
 }
 
@@ -444,7 +446,7 @@ long zkern_ioctl_set_state(struct zkern_file *zf, void __user *arg)
 	err = owner_enter(zf);
 	if (err)
 		return err;
-	WRITE_ONCE(zf->inst->heard_ns, zkern_heard_ns(req.heard_ms));
+	zkern_inst_set_heard(zf->inst, zkern_heard_ns(req.heard_ms));
 	zkern_inst_set_state(zf->inst, req.state);
 	owner_leave(zf);
 	return 0;

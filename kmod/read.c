@@ -2,12 +2,13 @@
 /*
  * ZKERN_GET, ZKERN_READ and ZKERN_INFO.
  *
- * ZKERN_GET is the hot path: one RCU section in which the node is found, its ACL
- * asked and its data copied to the caller, with page faults off, so that nothing
- * in the section sleeps. No lock and no reference is taken. If the copy faults, we
- * leave the section, bring the page in and look again, at what is then the zxid;
- * if that does not help or the data is large, the zxid is pinned and the data
- * goes through a kernel buffer, chunk by chunk, an RCU section each.
+ * hot.c has had the plain ZKERN_GETs before they come here. The way is the same:
+ * an RCU section in which the node is found, its ACL asked and its data copied to
+ * the caller, with page faults off, so that nothing in the section sleeps. No lock
+ * and no reference is taken. If the copy faults, we leave the section, bring the
+ * page in and look again, at what is then the zxid; if that does not help or the
+ * data is large, the zxid is pinned and the data goes through a kernel buffer,
+ * chunk by chunk, an RCU section each.
  */
 #include <linux/cred.h>
 #include <linux/err.h>
@@ -258,7 +259,7 @@ static int get_node(struct zkern_file *zf, struct zkern_pinned *p, const struct 
 	 */
 	if (unlikely(err && err != -EMSGSIZE))
 		get->len = 0;
-	get->age_ms = zkern_age_ms(zkern_file_heard(zf));
+	get->age_ms = zkern_file_age_ms(zf);
 	return err;
 }
 
@@ -280,10 +281,10 @@ long zkern_ioctl_get(struct zkern_file *zf, void __user *arg)
 	int err;
 
 	err = zkern_struct_in(&get, sizeof(get), arg, &size);
-	if (unlikely(err))
+	if (err)
 		return err;
 	err = get_check(&get);
-	if (unlikely(err))
+	if (err)
 		return err;
 	path = zkern_path_in(small, get.path, get.path_len);
 	if (IS_ERR(path))

@@ -352,7 +352,7 @@ static long snap_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -ENOTTY;
 	switch (_IOC_NR(cmd)) {
 	case _IOC_NR(ZKERN_GET):
-		return zkern_ioctl_get(zf, uarg);
+		return likely(zkern_get_hot(zf, uarg)) ? 0 : zkern_ioctl_get(zf, uarg);
 	case _IOC_NR(ZKERN_READ):
 		return zkern_ioctl_read(zf, uarg);
 	case _IOC_NR(ZKERN_CHILDREN):
@@ -432,7 +432,7 @@ static struct zkern_snap *snap_new(struct zkern_file *zf, const char *path, u32 
 			goto err_free;
 	}
 	snap->file.generation = READ_ONCE(zf->inst->generation);
-	snap->file.heard_ns = zkern_file_heard(zf);
+	snap->file.heard_ns = READ_ONCE(zf->inst->heard_ns);
 	err = zkern_pin(zf, &snap->pinned, &p);
 	if (err)
 		goto err_quota;

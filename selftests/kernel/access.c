@@ -119,7 +119,7 @@ static void test_matrix(void)
 	is(as(7, 1, 1, "/mixed"), 0, "  any");
 	is(as(8, 1, 1, "/mixed"), EACCES, "  not none");
 	is(as(8, 1, 1, "/world"), 0, "the world is everybody");
-	for (i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(never); i++)
 		ok(as(USER, 1, 1, never[i]) == EACCES && as(0, 0, 0, never[i]) == EACCES,
 		   "nobody here reads %s", never[i]);
 	is(zk_exists(owner, "/digest", NULL), 0, "the owner");

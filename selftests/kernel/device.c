@@ -107,7 +107,7 @@ static void test_paths(void)
 	struct batch b = {};
 	unsigned int i;
 
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		is(zk_exists(fd, bad[i], NULL), -EINVAL, "path '%s' is refused", bad[i]);
 	get.flags = ZKERN_GET_NODATA;
 	is(zk_ioctl(fd, ZKERN_GET, &get), -EINVAL, "a path with a NUL is refused");
@@ -154,7 +154,7 @@ static void test_data(void)
 
 	for (i = 0; i < BIG; i++)
 		data[i] = i * 7 + i / 256;
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		snprintf(name, sizeof(name), "/size%d", sizes[i]);
 		batch_txn(&b, 30 + i);
 		batch_op(&b, ZKERN_OP_CREATE, name, data, sizes[i], &open_acl, 0);

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -17,7 +18,7 @@
 #define ROUNDS	4000
 
 static int inst, owner;
-static volatile int stop;
+static atomic_bool stop;
 
 /* What a reader found; @bad with its place in the source. */
 struct found {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -362,7 +363,7 @@ static void test_load(void)
 }
 
 /* Readers that run while trees are swapped: @stop ends them. */
-static volatile int stop;
+static atomic_bool stop;
 
 static void *swap_reader(void *arg)
 {

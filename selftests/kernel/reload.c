@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -96,7 +97,7 @@ static void test_refused(void)
 	is(load(), 0, "  and comes back");
 }
 
-static volatile int stop;
+static atomic_bool stop;
 
 static void *reader(void *arg)
 {

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
 static int tap_count, tap_failed;
 
 static inline bool tap_say(bool good, const char *file, int line, const char *fmt, ...)

@@ -41,7 +41,7 @@ static void collect(void)
 	char want[512];						\
 								\
 	snprintf(want, sizeof(want), __VA_ARGS__);		\
-	strstr(text, want) != NULL;				\
+	!!strstr(text, want);				\
 })
 
 static void requests(int fd, int owner, uint64_t zxid)

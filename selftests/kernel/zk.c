@@ -98,7 +98,7 @@ int zk_instance(int *owner)
 
 const struct acl open_acl = {
 	.len = 27,
-	.bytes = "\0\0\0\1" "\0\0\0\37" "\0\0\0\5world" "\0\0\0\6anyone",
+	.bytes = "\0\0\0\1\0\0\0\37\0\0\0\5world\0\0\0\6anyone",
 };
 
 static void put32(uint8_t *p, uint32_t v)
@@ -379,9 +379,9 @@ const char *entry(const struct zkern_list *list, uint32_t n, char *name, size_t 
 	uint32_t off = 0, len;
 
 	for (;;) {
-		need(off + 4 <= list->used, "entry %u of %u is not there", n, list->count);
+		need(off + 4 <= list->used, "no %u-th of %u entries", n, list->count);
 		memcpy(&len, p + off, 4);
-		need(len < size && off + 4 + len <= list->used, "entry of %u bytes", len);
+		need(len < size && off + 4 + len <= list->used, "an entry has %u bytes", len);
 		if (!n--)
 			break;
 		off += 4 + len;
