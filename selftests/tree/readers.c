@@ -98,6 +98,30 @@ static void move_tokens(struct bank *b)
 	zt_equal(zt_apply(b->tree, op, n), 0);
 }
 
+/*
+ * What readers come by without seeing it: nodes and versions that are taken back. Their
+ * memory must outlast whoever stands on it.
+ */
+static void link_and_abort(struct bank *b)
+{
+	struct zk_txn txn = { .zxid = zk_tree_zxid(b->tree) + 1, .n_ops = 6 };
+	u32 i = zt_below(&b->rand, ACCOUNTS);
+	struct zk_link_result res;
+	struct zk_op op[6];
+	char path[32];
+
+	account_path(path, i);
+	op[0] = zt_create("/x/never", "n", 1, 5);
+	op[1] = zt_create("/y/never", "n", 1, 6);
+	op[2] = zt_create("/y/never/more", "n", 1, 0);
+	op[3] = zt_set(path, "12345678", 8, 1);
+	op[4] = zt_set("/x/never", "changed", 7, 1);
+	op[5] = zt_delete("/y/never/more");
+	txn.ops = op;
+	if (zt_equal(zk_tree_link(b->tree, &txn, &res), 0))
+		zk_tree_abort(b->tree);
+}
+
 /* RCU: the children, counted by hand and as the stat says. */
 static s32 children(struct bank *b, const char *path, u64 zxid)
 {
@@ -196,6 +220,10 @@ static void write_along(struct bank *b, u32 n, u32 rounds)
 			transfer(b);
 		else
 			move_tokens(b);
+		if (!zt_below(&b->rand, 16))
+			link_and_abort(b);
+		if (!zt_below(&b->rand, 64))
+			zk_tree_reclaim(b->tree, true);
 		i++;
 		cond_resched();
 	}
