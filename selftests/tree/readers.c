@@ -258,3 +258,72 @@ void zt_pins_stable(void)
 {
 	run(zt_seed, 10000 * zt_scale, 100 * zt_scale, true);
 }
+
+/* ------------------------------------------------------------ zxid and digest */
+
+struct pairs {
+	struct zk_tree *tree;
+	u64 rounds;
+	u64 digest[];		/* after each zxid, noted before it is published */
+};
+
+static int match(void *arg)
+{
+	struct zk_pin pin = { .revocable = true };
+	struct pairs *p = arg;
+	struct zk_tree_stats st;
+
+	while (!kthread_should_stop()) {
+		zk_pin_take(p->tree, &pin);
+		zt_equal(pin.digest, READ_ONCE(p->digest[pin.zxid]));
+		zt_equal(pin.nodes, 1 + pin.zxid % 2);
+		zk_pin_drop(p->tree, &pin);
+		zk_tree_stats(p->tree, &st);
+		zt_equal(st.digest, READ_ONCE(p->digest[st.zxid]));
+		zt_equal(st.nodes, 1 + st.zxid % 2);
+		WRITE_ONCE(p->rounds, p->rounds + 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void toggle(struct pairs *p)
+{
+	struct zk_op op = zt_create("/t", "data", 4, 0);
+	struct zk_txn txn = { .zxid = zk_tree_zxid(p->tree) + 1, .n_ops = 1, .ops = &op };
+	struct zk_link_result res;
+
+	if (!(txn.zxid % 2))
+		op.type = ZK_OP_DELETE;
+	if (!zt_equal(zk_tree_link(p->tree, &txn, &res), 0))
+		return;
+	WRITE_ONCE(p->digest[txn.zxid], res.digest);
+	zk_tree_publish(p->tree);
+}
+
+void zt_pairs(void)
+{
+	u32 n = 100000 * zt_scale, i;
+	struct pairs *p = kvmalloc(sizeof(*p) + (n + 1) * sizeof(u64),
+				   GFP_KERNEL | __GFP_ZERO);
+	struct task_struct *task;
+	struct zk_tree_stats st;
+
+	if (!zt_check(p))
+		return;
+	p->tree = zt_tree(0);
+	zk_tree_stats(p->tree, &st);
+	p->digest[0] = st.digest;
+	task = kthread_run(match, p, "zt_match");
+	if (zt_check(!IS_ERR_OR_NULL(task))) {
+		while (!READ_ONCE(p->rounds))
+			cond_resched();
+		for (i = 0; i < n && !zt_failed(); i++) {
+			toggle(p);
+			cond_resched();
+		}
+		kthread_stop(task);
+	}
+	zt_tree_done(p->tree);
+	kvfree(p);
+}

@@ -197,7 +197,7 @@ static void load_future(void)
 
 	load(tree, "/", "", &root);
 	load(tree, "/changed", "x", &stat);
-	stat = (struct zk_stat){ .czxid = 120, .mzxid = 120, .pzxid = 120 };
+	stat = (struct zk_stat){ .czxid = 120, .mzxid = 120, .pzxid = 125, .mtime = 5 };
 	load(tree, "/changed/born", "y", &stat);
 	zk_tree_load_done(tree, 100);
 	zt_equal(zk_tree_zxid(tree), 100);
@@ -207,6 +207,11 @@ static void load_future(void)
 	zt_equal(view.stat.pzxid, 140);
 	zt_equal(view.stat.aversion, 1);
 	zt_equal(view.stat.num_children, 1);
+	zt_check(view_of(tree, "/changed/born", &view));
+	zt_equal(view.stat.mzxid, 120);
+	zt_equal(view.stat.pzxid, 125);
+	zt_equal(view.stat.mtime, 5);
+	zt_equal(view.stat.ctime, 0);
 	op = zt_set("/changed/born", "z", 1, 1);
 	zt_equal(zt_apply(tree, &op, 1), 0);
 	op = zt_delete("/changed/born");
