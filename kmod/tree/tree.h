@@ -101,6 +101,9 @@ struct zk_stat {
  * @crc:      CRC-32 (IEEE, zlib's) of path followed by data: the part of the
  *            node's digest that does not change with its stat
  * @acl:      shared ACL
+ *
+ * In the kernel @data may be copied to user space from where it is; names and ACLs
+ * may not (hardened usercopy): they go through a buffer.
  */
 struct zk_view {
 	const void *data;

@@ -150,8 +150,11 @@ void zk_undo_all(struct zk_tree *tree)
 	tree->next = tree->now;
 	tree->acls.next_id = tree->acl_mark;
 	if (any) {
-		/* Readers may have come by what was linked, though not stayed. */
-		synchronize_rcu();
+		/*
+		 * Readers may have come by what was linked. Expedited: the writer lock
+		 * is held.
+		 */
+		synchronize_rcu_expedited();
 		while (at.pos != tree->undo.end.pos)
 			free_step(tree, zk_steps_next(&at));
 		zk_free_dead(tree, ~0ULL);

@@ -35,7 +35,7 @@ $(TT_B)/bench: $(TT)/bench/bench.c $(TT)/zt.c $(TT_TREE) $(TT_HDR) $(B)/.flags
 	@$(TT_CC) -o $@ $(filter %.c,$^) $(TT_LIBS) -lurcu-cds
 
 TT_KB := $(TT_B)/kernel
-TT_KSRC := $(sort $(wildcard kmod/tree/*.[ch] $(TT)/*.[ch])) $(TT)/kernel/main.c
+TT_KSRC := $(sort $(wildcard kmod/tree/*.[ch] $(TT)/*.[ch] $(TT)/kernel/*.[ch]))
 
 # cp -u keeps the times of what did not change, so that Kbuild builds only what did.
 $(TT_B)/zkern_tree_test.ko: $(TT_KSRC) $(TT)/kernel/Kbuild

@@ -105,6 +105,52 @@ static void try_abort(struct zk_tree *tree, const struct zk_op *op, u32 n, u32 f
 	zk_tree_abort(tree);
 }
 
+/* More steps than fit into a chunk of the queues. */
+static void abort_many(struct zk_tree *tree)
+{
+	u32 n = 1000, i;
+	struct zk_op *op = kvmalloc(n * sizeof(*op), GFP_KERNEL);
+
+	if (!zt_check(op))
+		return;
+	for (i = 0; i < n; i++)
+		op[i] = zt_set("/a", "changed", 7, i);
+	try_abort(tree, op, n, 0);
+	kvfree(op);
+}
+
+static u64 acl_id(struct zk_tree *tree, const char *path)
+{
+	u64 zxid = zk_tree_zxid(tree), id = 0;
+	struct zk_node *node;
+	struct zk_view view;
+
+	rcu_read_lock();
+	node = zk_lookup(tree, path, strlen(path), zxid);
+	if (zt_check(node && zk_view(node, zxid, &view)))
+		id = view.acl->id;
+	rcu_read_unlock();
+	return id;
+}
+
+/* ACLs that an aborted transaction brought take no ids with them. */
+static void check_acl_ids(struct zk_tree *tree)
+{
+	struct zk_op op = zt_create("/id1", "x", 1, 0);
+	u64 id;
+
+	op.acl = zt_acls[1].jute;
+	op.acl_len = zt_acls[1].len;
+	zt_equal(zt_apply(tree, &op, 1), 0);
+	id = acl_id(tree, "/id1");
+	op = zt_create("/id2", "x", 1, 0);
+	op.acl = zt_acls[2].jute;
+	op.acl_len = zt_acls[2].len;
+	try_abort(tree, &op, 1, 0);
+	zt_equal(zt_apply(tree, &op, 1), 0);
+	zt_equal(acl_id(tree, "/id2"), id + 1);
+}
+
 void zt_abort(void)
 {
 	struct zk_tree *tree = tree_with("/a");
@@ -137,6 +183,8 @@ void zt_abort(void)
 	op[2] = zt_delete("/nothing");
 	try_abort(tree, op, 3, ZK_TXN_REPLAY);
 
+	abort_many(tree);
+	check_acl_ids(tree);
 	/* Refused in the end: all that came before it is taken back too. */
 	op[0] = zt_delete("/a/e");
 	op[1] = zt_create("/c", "z", 1, 8);

@@ -3,6 +3,8 @@
  * Random transactions against the model: outcomes, digests, and every question of the
  * interface, at the published zxid and at the zxids of pins.
  */
+#include <linux/bitops.h>
+
 #include "model.h"
 
 #define PINS	6
@@ -124,7 +126,7 @@ static void pin_some(struct run *r)
 static void check_state(struct run *r)
 {
 	struct zk_tree_stats st;
-	u64 bytes = 0, ephemerals = 0;
+	u64 bytes = 0, ephemerals = 0, owners = 0;
 	struct model_node *node;
 	u32 i;
 
@@ -134,13 +136,17 @@ static void check_state(struct run *r)
 		if (!node->used)
 			continue;
 		bytes += node->path_len + max_t(s32, node->data_len, 0);
-		ephemerals += node->stat.owner && node->stat.owner < ZK_OWNER_CONTAINER;
+		if (node->stat.owner && node->stat.owner < ZK_OWNER_CONTAINER) {
+			ephemerals++;
+			owners |= 1ULL << node->stat.owner;
+		}
 	}
 	zt_equal(st.zxid, r->model->zxid);
 	zt_equal(st.digest, model_digest(r->model));
 	zt_equal(st.nodes, r->model->n);
 	zt_equal(st.data_bytes, bytes);
 	zt_equal(st.ephemerals, ephemerals);
+	zt_equal(st.owners, hweight64(owners));
 	model_compare(r->model, r->tree);
 }
 

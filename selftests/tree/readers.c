@@ -98,6 +98,30 @@ static void move_tokens(struct bank *b)
 	zt_equal(zt_apply(b->tree, op, n), 0);
 }
 
+/*
+ * What readers come by without seeing it: nodes and versions that are taken back. Their
+ * memory must outlast whoever stands on it.
+ */
+static void link_and_abort(struct bank *b)
+{
+	struct zk_txn txn = { .zxid = zk_tree_zxid(b->tree) + 1, .n_ops = 6 };
+	u32 i = zt_below(&b->rand, ACCOUNTS);
+	struct zk_link_result res;
+	struct zk_op op[6];
+	char path[32];
+
+	account_path(path, i);
+	op[0] = zt_create("/x/never", "n", 1, 5);
+	op[1] = zt_create("/y/never", "n", 1, 6);
+	op[2] = zt_create("/y/never/more", "n", 1, 0);
+	op[3] = zt_set(path, "12345678", 8, 1);
+	op[4] = zt_set("/x/never", "changed", 7, 1);
+	op[5] = zt_delete("/y/never/more");
+	txn.ops = op;
+	if (zt_equal(zk_tree_link(b->tree, &txn, &res), 0))
+		zk_tree_abort(b->tree);
+}
+
 /* RCU: the children, counted by hand and as the stat says. */
 static s32 children(struct bank *b, const char *path, u64 zxid)
 {
@@ -196,6 +220,10 @@ static void write_along(struct bank *b, u32 n, u32 rounds)
 			transfer(b);
 		else
 			move_tokens(b);
+		if (!zt_below(&b->rand, 16))
+			link_and_abort(b);
+		if (!zt_below(&b->rand, 64))
+			zk_tree_reclaim(b->tree, true);
 		i++;
 		cond_resched();
 	}
@@ -229,4 +257,73 @@ void zt_readers(void)
 void zt_pins_stable(void)
 {
 	run(zt_seed, 10000 * zt_scale, 100 * zt_scale, true);
+}
+
+/* ------------------------------------------------------------ zxid and digest */
+
+struct pairs {
+	struct zk_tree *tree;
+	u64 rounds;
+	u64 digest[];		/* after each zxid, noted before it is published */
+};
+
+static int match(void *arg)
+{
+	struct zk_pin pin = { .revocable = true };
+	struct pairs *p = arg;
+	struct zk_tree_stats st;
+
+	while (!kthread_should_stop()) {
+		zk_pin_take(p->tree, &pin);
+		zt_equal(pin.digest, READ_ONCE(p->digest[pin.zxid]));
+		zt_equal(pin.nodes, 1 + pin.zxid % 2);
+		zk_pin_drop(p->tree, &pin);
+		zk_tree_stats(p->tree, &st);
+		zt_equal(st.digest, READ_ONCE(p->digest[st.zxid]));
+		zt_equal(st.nodes, 1 + st.zxid % 2);
+		WRITE_ONCE(p->rounds, p->rounds + 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void toggle(struct pairs *p)
+{
+	struct zk_op op = zt_create("/t", "data", 4, 0);
+	struct zk_txn txn = { .zxid = zk_tree_zxid(p->tree) + 1, .n_ops = 1, .ops = &op };
+	struct zk_link_result res;
+
+	if (!(txn.zxid % 2))
+		op.type = ZK_OP_DELETE;
+	if (!zt_equal(zk_tree_link(p->tree, &txn, &res), 0))
+		return;
+	WRITE_ONCE(p->digest[txn.zxid], res.digest);
+	zk_tree_publish(p->tree);
+}
+
+void zt_pairs(void)
+{
+	u32 n = 100000 * zt_scale, i;
+	struct pairs *p = kvmalloc(sizeof(*p) + (n + 1) * sizeof(u64),
+				   GFP_KERNEL | __GFP_ZERO);
+	struct task_struct *task;
+	struct zk_tree_stats st;
+
+	if (!zt_check(p))
+		return;
+	p->tree = zt_tree(0);
+	zk_tree_stats(p->tree, &st);
+	p->digest[0] = st.digest;
+	task = kthread_run(match, p, "zt_match");
+	if (zt_check(!IS_ERR_OR_NULL(task))) {
+		while (!READ_ONCE(p->rounds))
+			cond_resched();
+		for (i = 0; i < n && !zt_failed(); i++) {
+			toggle(p);
+			cond_resched();
+		}
+		kthread_stop(task);
+	}
+	zt_tree_done(p->tree);
+	kvfree(p);
 }

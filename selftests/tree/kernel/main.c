@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/random.h>
 
+#include "bench.h"
 #include "zt.h"
 
 static char *only = "";
@@ -21,6 +22,10 @@ MODULE_PARM_DESC(seed, "of the random cases; 0: a new one");
 static uint scale = 1;
 module_param(scale, uint, 0444);
 MODULE_PARM_DESC(scale, "how long cases take");
+
+static uint bench;
+module_param(bench, uint, 0444);
+MODULE_PARM_DESC(bench, "znodes to fill a tree with before the tests");
 
 static const struct zt_case * const tables[] = { zt_cases, NULL };
 
@@ -37,7 +42,10 @@ static int __init zt_init(void)
 		return err;
 	zt_seed = seed ? seed : get_random_u32();
 	zt_scale = scale;
-	err = zt_run(tables, only, print) ? -EIO : 0;
+	if (bench)
+		err = zt_bench(bench);
+	if (!err && zt_run(tables, only, print))
+		err = -EIO;
 	zk_tree_exit();
 	return err;
 }

@@ -8,4 +8,9 @@ static inline unsigned long __ffs(unsigned long x)
 	return (unsigned long)__builtin_ctzl(x);
 }
 
+static inline unsigned int hweight64(__UINT64_TYPE__ x)
+{
+	return __builtin_popcountll(x);
+}
+
 #endif
