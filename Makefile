@@ -163,12 +163,21 @@ sparse:
 	+$(KBUILD) C=2 CF=-Wsparse-error modules
 
 # The script is not in the headers package: taken from linux-source-6.1.
-CHECKPATCH_IGNORE := FILE_PATH_CHANGES,SPDX_LICENSE_TAG,LINUX_VERSION_CODE
+# On the user's side without what only makes sense in the kernel; trace.h has the
+# form that the kernel's own trace headers have, which the script does not like.
+CHECKPATCH := --no-tree --strict --terse --no-summary --max-line-length=100
+CP_IGNORE := FILE_PATH_CHANGES,SPDX_LICENSE_TAG,LINUX_VERSION_CODE
+CP_IGNORE_USER := $(CP_IGNORE),BLOCK_COMMENT_STYLE,PREFER_KERNEL_TYPES,VOLATILE,$\
+	SPLIT_STRING,EMBEDDED_FUNCTION_NAME,PREFER_DEFINED_ATTRIBUTE_MACRO,$\
+	NEW_TYPEDEFS,MACRO_ARG_REUSE,MEMORY_BARRIER,STRING_FRAGMENTS,LINE_SPACING,$\
+	ARRAY_SIZE,CAMELCASE,COMPARISON_TO_NULL
 checkpatch:
-	@c=$$(. tools/lib.sh; zk_checkpatch) && \
-	find kmod include daemon tools selftests -name '*.[ch]' 2>/dev/null | \
-	sort | xargs -r perl "$$c" --no-tree --strict --terse --no-summary \
-		--max-line-length=100 --ignore $(CHECKPATCH_IGNORE) -f
+	@c=$$(. tools/lib.sh; zk_checkpatch) && s=0 && \
+	find kmod include -name '*.[ch]' ! -name '*.mod.c' ! -name trace.h | sort | xargs \
+		perl "$$c" $(CHECKPATCH) --ignore $(CP_IGNORE),LINE_SPACING -f || s=1; \
+	find daemon tools selftests -name '*.[ch]' ! -name '*.mod.c' | sort | xargs \
+		perl "$$c" $(CHECKPATCH) --ignore $(CP_IGNORE_USER) -f || s=1; \
+	exit $$s
 
 # --- installing -------------------------------------------------------------
 

@@ -86,7 +86,8 @@ struct zkern_stat {
 
 #define ZKERN_GET_NODATA	1	/* stat only (exists) */
 #define ZKERN_GET_ACL		2	/* the ACL (jute vector<ACL>) instead of data;
-					 * needs READ or ADMIN, as getACL does */
+					 * needs READ or ADMIN, as getACL does
+					 */
 
 /**
  * struct zkern_get - ZKERN_GET, and one entry of ZKERN_READ.
@@ -270,8 +271,10 @@ enum zkern_op_type {
 	ZKERN_OP_CLOSE = 5,
 };
 
-/* One operation; path, data, acl bytes follow, then zeros to a multiple of 8.
- * The fields mean what struct zk_op's do (kmod/tree/tree.h). */
+/*
+ * One operation; path, data, acl bytes follow, then zeros to a multiple of 8.
+ * The fields mean what struct zk_op's do (kmod/tree/tree.h).
+ */
 struct zkern_op {
 	__u32 len;
 	__u32 type;
@@ -384,8 +387,10 @@ struct zkern_instance {
 #define ZKERN_SET_STATE		_IOWR(ZKERN_IOC, 0xaa, struct zkern_set_state)
 #define ZKERN_OWNED		_IOWR(ZKERN_IOC, 0xab, struct zkern_list)
 #define ZKERN_TIMED		_IOWR(ZKERN_IOC, 0xac, struct zkern_list)
-/* The size is in the struct: the kernel compares only type and number of the
- * command, so that structs can grow. */
+/*
+ * The size is in the struct: the kernel compares only type and number of the
+ * command, so that structs can grow.
+ */
 
 /* -------------------------------------------------------------- netlink */
 
