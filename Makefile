@@ -64,7 +64,7 @@ TEST_PROGS :=
 BENCH_PROGS :=
 
 .PHONY: all progs module tests FORCE
-all: progs module tests
+all: progs module
 
 # Suites append their programs to TEST_PROGS, and say how those are linked.
 # A program $(B)/selftests/X from the single source selftests/X.c needs only
@@ -230,7 +230,7 @@ endif
 	rm -f $(DESTDIR)/usr/lib/systemd/system/zkernd.service
 	rm -f $(DESTDIR)/usr/lib/udev/rules.d/60-zkern.rules
 
-bench: all
+bench: all tests
 	tools/bench/run
 
 run:
@@ -244,7 +244,8 @@ clean:
 	@test ! -f $(KDIR)/Makefile || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
 help:
-	@echo 'make               build all: build/zkernd, build/zkern, zkern.ko, libzkern, tests'
+	@echo 'make               build all: build/zkernd, build/zkern, zkern.ko, libzkern'
+	@echo 'make tests         the programs of the tests and the benchmark'
 	@echo 'make run           the appliance: a VM that serves 127.0.0.1:2181 (tools/run)'
 	@echo 'make test          everything that a change must pass (tools/test)'
 	@echo 'make bench         the figures'

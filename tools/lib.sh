@@ -12,12 +12,18 @@ zk_die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # --- packages ---------------------------------------------------------------
 
-# To build everything, and to boot the VM with the first session.
-ZK_PKGS_RUN="
-	gcc make libc6-dev pkg-config linux-headers-amd64 pahole xz-utils
+# To build the programs and the module (plain make).
+ZK_PKGS_BUILD="
+	gcc make libc6-dev pkg-config linux-headers-amd64 pahole perl xz-utils kmod
 	liburcu-dev zlib1g-dev libdeflate-dev libsodium-dev libssl-dev
-	libnl-3-dev libnl-genl-3-dev libjansson-dev
-	kmod perl qemu-system-x86 busybox-static python3 python3-kazoo"
+	libnl-3-dev libnl-genl-3-dev libjansson-dev"
+
+# To boot the VM with the first session, besides.
+ZK_PKGS_RUN="$ZK_PKGS_BUILD
+	qemu-system-x86 busybox-static python3 python3-kazoo"
+
+# For make install, besides.
+ZK_PKGS_INSTALL="$ZK_PKGS_BUILD dkms"
 
 # What the tests need besides: the control (Apache ZooKeeper with its clients),
 # checkers, and the 32-bit compiler for the 32-bit callers of the device.
