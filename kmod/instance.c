@@ -9,6 +9,7 @@
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/kdev_t.h>
 #include <linux/math64.h>
 #include <linux/module.h>
@@ -260,18 +261,15 @@ static bool inst_reached(struct zkern_inst *inst, u64 min_zxid)
 
 int zkern_inst_wait(struct zkern_inst *inst, u64 min_zxid, u32 timeout_ms)
 {
-	long left = MAX_SCHEDULE_TIMEOUT;
+	ktime_t timeout = timeout_ms ? ms_to_ktime(timeout_ms) : KTIME_MAX;
+	int err = 0;
 
-	if (inst_reached(inst, min_zxid))
-		goto out;
-	if (timeout_ms)
-		left = max(msecs_to_jiffies(timeout_ms), 1UL);
-	left = wait_event_interruptible_timeout(inst->wait, inst_reached(inst, min_zxid), left);
-	if (left < 0)
-		return -EINTR;
-	if (!left)
-		return -ETIMEDOUT;
-out:
+	/* a high-resolution timer, since one in ticks may end up to a tick early */
+	if (!inst_reached(inst, min_zxid))
+		err = wait_event_interruptible_hrtimeout(inst->wait, inst_reached(inst, min_zxid),
+							 timeout);
+	if (err)
+		return err == -ETIME ? -ETIMEDOUT : -EINTR;
 	return rcu_access_pointer(inst->tree) ? 0 : -ENODEV;
 }
 

@@ -298,7 +298,11 @@ int main(int argc, char **argv)
 	printf("# seed %u\n", seed);
 	area = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	need(area != MAP_FAILED && !mprotect(area + 2 * 4096, 4096, PROT_NONE), "mmap");
-	inst = zk_instance(&owner);
+	/* not 0, which is what a struct that is too short names */
+	inst = zk_new(100, ~0u);
+	owner = zk_open(inst, O_RDWR);
+	need(inst == 100 && !zk_own(owner, NULL), "own");
+	need(!zk_state(owner, ZKERN_STATE_STANDALONE, 0), "state");
 	fd = zk_open(inst, O_RDONLY);
 	batch_txn(&b, 1);
 	batch_create(&b, "/a", "data");

@@ -83,6 +83,7 @@ int main(void)
 	fd = zk_open(inst, O_RDONLY);
 	put("tracing_on", "1");
 	put("trace_clock", "mono");
+	put("events/zkern/zkern_read/filter", "0");
 	collect();
 	put("events/zkern/enable", "1");
 	requests(fd, owner, 16);
@@ -115,6 +116,7 @@ int main(void)
 	put("events/zkern/zkern_read/enable", "0");
 	collect();
 	ok(seen("path=/nope") && !seen("path=/traced"), "a filter filters");
+	put("events/zkern/zkern_read/filter", "0");
 	close(fd);
 	close(owner);
 	is(zk_del(inst, 0), 0, "the instance is removed");

@@ -55,6 +55,19 @@ static bool asleep(pid_t tid)
 	return state == 'S';
 }
 
+/* Sleeps now, or will when it has looked why it was woken. */
+static bool falls_asleep(pid_t tid)
+{
+	double end = now() + LONG;
+
+	while (!asleep(tid)) {
+		if (now() > end)
+			return false;
+		usleep(1000);
+	}
+	return true;
+}
+
 static void start(struct waiter *w, uint64_t min_zxid, uint32_t timeout_ms)
 {
 	double end = now() + LONG;
@@ -63,10 +76,11 @@ static void start(struct waiter *w, uint64_t min_zxid, uint32_t timeout_ms)
 	w->get.min_zxid = min_zxid;
 	w->get.timeout_ms = timeout_ms;
 	need(!pthread_create(&w->thread, NULL, wait_thread, w), "thread");
-	while (!__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE) || !asleep(w->tid)) {
-		need(now() < end, "the reader does not wait");
+	while (!__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE)) {
+		need(now() < end, "the reader does not start");
 		usleep(1000);
 	}
+	need(falls_asleep(w->tid), "the reader does not wait");
 }
 
 static void join(struct waiter *w)
@@ -92,7 +106,7 @@ static void test_wait(void)
 	join(&w);
 	is(w.err, 0, "a read that waits for 11");
 	ok(w.get.zxid >= 11, "  sees it");
-	ok(asleep(v.tid), "  one that waits for 12 goes on waiting");
+	ok(falls_asleep(v.tid), "  one that waits for 12 goes on waiting");
 	zk_set(owner, 12, "/w", "12", 2);
 	join(&v);
 	is(v.err, 0, "  until it is there");
@@ -158,7 +172,7 @@ static void test_ends(void)
 	need(!zk_own(o, NULL), "own");
 	zk_create(o, 7, "/w", "");
 	start(&w, 7, 0);
-	ok(asleep(w.tid), "a read waits for an instance that is still empty");
+	ok(falls_asleep(w.tid), "a read waits for an instance that is still empty");
 	is(zk_state(o, ZKERN_STATE_LEADING, 0), 0, "  until its owner says what it is");
 	join(&w);
 	is(w.err, 0, "  and reads");
