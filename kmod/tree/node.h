@@ -113,15 +113,19 @@ struct zk_dir {
 	void __rcu *top;
 };
 
+/*
+ * In the order in which a lookup comes by: the hash tells whether to go on to the data,
+ * whose miss is the longest to wait for.
+ */
 struct zk_node {
 	struct zk_hnode hash;
+	void __rcu *data;
 	struct zk_node *parent;		/* NULL: the root */
-	struct list_head sibling;
 	u64 czxid;
 	s64 ctime;
-	void __rcu *data;
 	void __rcu *acl;
 	struct zk_dir __rcu *dir;
+	struct list_head sibling;
 	char name[];
 };
 

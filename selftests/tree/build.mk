@@ -32,7 +32,7 @@ $(TT_B)/test_tree_fast: $(TT_SRC) $(TT_TREE) $(TT_HDR) $(B)/.flags
 $(TT_B)/bench: $(TT)/bench/bench.c $(TT)/zt.c $(TT_TREE) $(TT_HDR) $(B)/.flags
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(TT_CC) -o $@ $(filter %.c,$^) $(TT_LIBS) -lurcu-cds
+	@$(TT_CC) -o $@ $(filter %.c,$^) $(TT_LIBS)
 
 TT_KB := $(TT_B)/kernel
 TT_KSRC := $(sort $(wildcard kmod/tree/*.[ch] $(TT)/*.[ch] $(TT)/kernel/*.[ch]))
