@@ -87,7 +87,9 @@ static __always_inline bool hot_answer(const struct zkern_get *get, struct zkern
 {
 	const struct zk_stat *st = &view->stat;
 	void __user *to = u64_to_user_ptr(get->buf);
+	/* no calls while user memory is open */
 	u64 shown = zkern_owner_is_timed(st->owner) ? 0 : st->owner;
+	s32 cversion = zkern_cversion_shown(st);
 
 	if (!access_ok(to, a->len) || !user_access_begin(&out->len, ANSWER))
 		return false;
@@ -106,7 +108,7 @@ static __always_inline bool hot_answer(const struct zkern_get *get, struct zkern
 	unsafe_put_user(st->ctime, &out->stat.ctime, fault);
 	unsafe_put_user(st->mtime, &out->stat.mtime, fault);
 	unsafe_put_user(st->version, &out->stat.version, fault);
-	unsafe_put_user(zkern_cversion_shown(st), &out->stat.cversion, fault);
+	unsafe_put_user(cversion, &out->stat.cversion, fault);
 	unsafe_put_user(st->aversion, &out->stat.aversion, fault);
 	unsafe_put_user(view->data_len, &out->stat.data_len, fault);
 	unsafe_put_user(st->num_children, &out->stat.num_children, fault);
