@@ -78,6 +78,10 @@ int disk_start(struct disk *d, u64 last_zxid,
 	       void (*failed)(void *arg, int err, const char *text), void *arg);
 /* Any thread, in zxid order: queues for the log; takes its own reference. */
 void disk_append(struct disk *d, struct txn *txn);
+/* The same, but the log thread may sleep on until disk_kick(), which must follow. */
+void disk_append_later(struct disk *d, struct txn *txn);
+/* Any thread: wakes the log thread if it sleeps and something was appended. */
+void disk_kick(struct disk *d);
 /*
  * Any thread, after @failed was called and its outstanding transactions were
  * given up: what was appended since is dropped, and appending begins anew behind

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The log thread: it alone touches the open log file. Others hand it transactions
- * through a queue (a vector under a mutex, swapped as a whole); NULL in the queue
- * says that the next transaction begins a new file.
+ * through a queue (base/queue.h), to which adding cannot fail; ->rolls of one says
+ * that it begins a new file. The core thread adds all that a round of it brings and
+ * then wakes the log thread once, so that a round is a group.
+ *
+ * The thread takes from the queue under the mutex, as whoever drops what is queued
+ * does: what was added before disk_retry() is never written after it.
  *
  * A group is what was queued, up to LOG_GROUP_MAX bytes: one or a few pwrite()s and
  * one fdatasync(), then @durable. A group never spans two files, so what is in a
@@ -19,6 +23,7 @@
 #include <linux/types.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +33,7 @@
 #include <libdeflate.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/queue.h"
 #include "daemon/disk/internal.h"
 
 #define CHUNK		(256 * 1024)	/* bytes to gather before a write */
@@ -35,36 +41,31 @@
 #define PAD_AGAIN	1024		/* groups before padding is tried again */
 #define FSYNC_SLOW_MS	1000		/* fsync.warningthresholdms */
 
-struct vec {
-	struct txn **p;
-	u32 n;
-	u32 cap;
-};
+#define KICK_EVERY	256		/* transactions added without waking */
 
 struct logw {
+	struct queue queue;		/* of struct txn, a reference each */
 	struct disk *d;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;		/* the thread: there is work */
 	pthread_cond_t done;		/* others: the queue was emptied */
 	void (*durable)(void *arg, u64 zxid);
 	void (*failed)(void *arg, int err, const char *text);
 	void *arg;
 
 	/* under @lock */
-	struct vec in;
 	bool running;
-	bool sleeping;
 	bool busy;
-	bool stop;
 	int err;			/* 0, or why nothing is taken */
 	bool broken;			/* for good */
 
+	bool stop;			/* atomic */
+	bool roll_next;			/* atomic: the next one appended rolls */
+	u32 unkicked;			/* atomic: added since it was woken last */
+
 	/* the thread's */
-	struct vec out;
 	int fd;
 	bool fresh;			/* the directory does not have it for sure yet */
-	bool roll;
 	char name[40];
 	u64 pos;			/* end of the last record written */
 	u64 good;			/* end of the last durable record */
@@ -191,7 +192,6 @@ static int open_file(struct logw *lw, u64 zxid)
 	lw->size = 0;
 	lw->pad_wait = 0;
 	lw->fresh = true;
-	lw->roll = false;
 	jute_put32(h, LOG_MAGIC);
 	jute_put32(h + 4, FILE_VERSION);
 	jute_put64(h + 8, 0);
@@ -250,15 +250,15 @@ static int sync_file(struct logw *lw, bool *broke)
 	return 0;
 }
 
-/* Writes out->p[from..to) to the open file. */
-static int write_group(struct logw *lw, u32 from, u32 to, u64 bytes, bool *broke)
+/* Writes [from, to) to the open file. */
+static int write_group(struct logw *lw, const struct txn *from, const struct txn *to,
+		       u64 bytes, bool *broke)
 {
-	u32 i;
 	int rc;
 
 	pad(lw, bytes);
-	for (i = from; i < to; i++) {
-		rc = put_record(lw, lw->out.p[i]);
+	for (; from != to; from = from->next) {
+		rc = put_record(lw, from);
 		if (rc)
 			return rc;
 	}
@@ -280,7 +280,6 @@ static int take_back(struct logw *lw)
 		return 0;
 	if (lw->good <= FILE_HEADER_LEN) {
 		close_file(lw);
-		lw->roll = false;
 		return unlinkat(lw->d->log_dfd, lw->name, 0) ? -errno : 0;
 	}
 	if (ftruncate(lw->fd, lw->good) || fdatasync(lw->fd))
@@ -293,13 +292,16 @@ static int take_back(struct logw *lw)
 
 /* ---------------------------------------------------------------- the thread */
 
-static void vec_put_all(struct vec *v)
+/* Drops the list up to @end (NULL: all of it); returns what is left. */
+static struct txn *put_all(struct txn *t, const struct txn *end)
 {
-	u32 i;
+	struct txn *next;
 
-	for (i = 0; i < v->n; i++)
-		txn_put(v->p[i]);
-	v->n = 0;
+	for (; t != end; t = next) {
+		next = t->next;
+		txn_put(t);
+	}
+	return t;
 }
 
 static void fail(struct logw *lw, int rc, bool broke)
@@ -319,139 +321,142 @@ static void fail(struct logw *lw, int rc, bool broke)
 	pthread_mutex_lock(&lw->lock);
 	lw->err = rc;
 	lw->broken = broke;
-	vec_put_all(&lw->in);
+	put_all(queue_take(&lw->queue), NULL);
 	pthread_mutex_unlock(&lw->lock);
 	lw->failed(lw->arg, -rc, text);
 }
 
-/* Where the group that begins at @from ends; its bytes. */
-static u32 group_end(const struct vec *v, u32 from, u64 *bytes)
+/* Where the group that begins at @from ends; its bytes and last zxid. */
+static struct txn *group_end(struct txn *from, u64 *bytes, u64 *last)
 {
-	u32 i;
+	struct txn *t = from;
 
 	*bytes = 0;
-	for (i = from; i < v->n && v->p[i]; i++) {
-		if (i > from && *bytes + record_size(v->p[i]) > LOG_GROUP_MAX)
-			break;
-		*bytes += record_size(v->p[i]);
-	}
-	return i;
+	do {
+		*bytes += record_size(t);
+		*last = t->zxid;
+		t = t->next;
+	} while (t && !t->rolls && *bytes + record_size(t) <= LOG_GROUP_MAX);
+	return t;
 }
 
-static int one_group(struct logw *lw, u32 from, u32 to, u64 bytes, bool *broke)
+static int one_group(struct logw *lw, const struct txn *from, const struct txn *to,
+		     u64 bytes, bool *broke)
 {
-	struct txn **t = lw->out.p;
 	int rc = 0;
 
-	if (lw->roll)
+	if (from->rolls)
 		close_file(lw);
 	if (lw->fd < 0)
-		rc = open_file(lw, t[from]->zxid);
-	if (!rc)
-		rc = write_group(lw, from, to, bytes, broke);
-	if (!rc)
-		lw->last = t[to - 1]->zxid;
-	return rc;
+		rc = open_file(lw, from->zxid);
+	return rc ? rc : write_group(lw, from, to, bytes, broke);
 }
 
-static void work_off(struct logw *lw)
+static void work_off(struct logw *lw, struct txn *t)
 {
 	bool broke = false;
-	u32 i = 0, to;
-	u64 bytes;
+	u64 bytes, last;
+	struct txn *to;
 	int rc = 0;
 
-	while (i < lw->out.n && !rc) {
-		if (!lw->out.p[i]) {
-			lw->roll = true;
-			i++;
-			continue;
+	while (t && !rc) {
+		to = group_end(t, &bytes, &last);
+		rc = one_group(lw, t, to, bytes, &broke);
+		if (!rc) {
+			lw->last = last;
+			lw->durable(lw->arg, last);
 		}
-		to = group_end(&lw->out, i, &bytes);
-		rc = one_group(lw, i, to, bytes, &broke);
-		if (!rc)
-			lw->durable(lw->arg, lw->last);
-		i = to;
+		t = put_all(t, to);
 	}
-	vec_put_all(&lw->out);
+	put_all(t, NULL);
 	if (rc)
 		fail(lw, rc, broke);
+}
+
+/* What is to be written now, or NULL; then whoever waits for that is told. */
+static struct txn *take(struct logw *lw)
+{
+	struct txn *t;
+
+	pthread_mutex_lock(&lw->lock);
+	t = queue_take(&lw->queue);
+	if (lw->err)
+		t = put_all(t, NULL);
+	lw->busy = t;
+	if (!t)
+		pthread_cond_broadcast(&lw->done);
+	pthread_mutex_unlock(&lw->lock);
+	return t;
+}
+
+static bool stopping(const struct logw *lw)
+{
+	return __atomic_load_n(&lw->stop, __ATOMIC_SEQ_CST);
+}
+
+static void wait_for_work(struct logw *lw)
+{
+	struct pollfd fd = { .fd = queue_fd(&lw->queue), .events = POLLIN };
+
+	if (!queue_may_sleep(&lw->queue))
+		return;
+	if (!stopping(lw))
+		poll(&fd, 1, -1);
+	queue_awake(&lw->queue);
 }
 
 static void *log_main(void *arg)
 {
 	struct logw *lw = arg;
-	struct vec v;
+	struct txn *t;
+	bool stop;
 
 	store_thread_init();
-	pthread_mutex_lock(&lw->lock);
 	for (;;) {
-		while (!lw->in.n && !lw->stop) {
-			lw->busy = false;
-			pthread_cond_broadcast(&lw->done);
-			lw->sleeping = true;
-			pthread_cond_wait(&lw->wake, &lw->lock);
-			lw->sleeping = false;
-		}
-		if (!lw->in.n)
+		/* in this order: what was appended before the end is written */
+		stop = stopping(lw);
+		t = take(lw);
+		if (t)
+			work_off(lw, t);
+		else if (stop)
 			break;
-		v = lw->out;
-		lw->out = lw->in;
-		lw->in = v;
-		lw->busy = true;
-		pthread_mutex_unlock(&lw->lock);
-		work_off(lw);
-		pthread_mutex_lock(&lw->lock);
+		else
+			wait_for_work(lw);
 	}
-	lw->busy = false;
-	pthread_cond_broadcast(&lw->done);
-	pthread_mutex_unlock(&lw->lock);
 	store_thread_exit();
 	return NULL;
 }
 
 /* ---------------------------------------------------------------- the others */
 
-/*
- * Queues @t (NULL: roll). Where memory is short it waits for the queue to become
- * empty: what is appended is never lost silently.
- */
-static void enqueue(struct logw *lw, struct txn *t)
-{
-	struct vec *v = &lw->in;
-	bool wake;
-
-	pthread_mutex_lock(&lw->lock);
-	while (v->n == v->cap && !lw->err) {
-		u32 cap = v->cap ? v->cap * 2 : 64;
-		struct txn **p = realloc(v->p, cap * sizeof(*p));
-
-		if (p) {
-			v->p = p;
-			v->cap = cap;
-		} else if (v->cap) {
-			pthread_cond_wait(&lw->done, &lw->lock);
-		}
-	}
-	if (lw->err) {
-		txn_put(t);
-		pthread_mutex_unlock(&lw->lock);
-		return;
-	}
-	v->p[v->n++] = t;
-	wake = lw->sleeping;
-	pthread_mutex_unlock(&lw->lock);
-	if (wake)
-		pthread_cond_signal(&lw->wake);
-}
-
-void disk_append(struct disk *d, struct txn *txn)
+void disk_append_later(struct disk *d, struct txn *txn)
 {
 	struct logw *lw = d->log;
 
 	add_relaxed(&lw->since_txns, 1);
 	add_relaxed(&lw->since_bytes, record_size(txn));
-	enqueue(lw, txn_get(txn));
+	txn->rolls = __atomic_load_n(&lw->roll_next, __ATOMIC_RELAXED);
+	if (txn->rolls)
+		__atomic_store_n(&lw->roll_next, false, __ATOMIC_RELAXED);
+	queue_add(&lw->queue, txn_get(txn));
+	if (__atomic_add_fetch(&lw->unkicked, 1, __ATOMIC_RELAXED) == KICK_EVERY)
+		disk_kick(d);
+}
+
+void disk_kick(struct disk *d)
+{
+	struct logw *lw = d->log;
+
+	if (!__atomic_load_n(&lw->unkicked, __ATOMIC_RELAXED))
+		return;
+	__atomic_store_n(&lw->unkicked, 0, __ATOMIC_RELAXED);
+	queue_kick(&lw->queue);
+}
+
+void disk_append(struct disk *d, struct txn *txn)
+{
+	disk_append_later(d, txn);
+	disk_kick(d);
 }
 
 void logw_roll(struct logw *lw)
@@ -459,7 +464,7 @@ void logw_roll(struct logw *lw)
 	__atomic_store_n(&lw->since_txns, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&lw->since_bytes, 0, __ATOMIC_RELAXED);
 	lw->rand = lw->rand * 6364136223846793005ULL + 1442695040888963407ULL;
-	enqueue(lw, NULL);
+	__atomic_store_n(&lw->roll_next, true, __ATOMIC_RELAXED);
 }
 
 /*
@@ -485,6 +490,7 @@ int disk_retry(struct disk *d)
 	int rc = 0;
 
 	pthread_mutex_lock(&lw->lock);
+	put_all(queue_take(&lw->queue), NULL);
 	if (lw->broken)
 		rc = -EIO;
 	else
@@ -495,8 +501,9 @@ int disk_retry(struct disk *d)
 
 void logw_flush(struct logw *lw)
 {
+	disk_kick(lw->d);
 	pthread_mutex_lock(&lw->lock);
-	while (lw->running && (lw->busy || lw->in.n))
+	while (lw->running && (lw->busy || !queue_empty(&lw->queue)))
 		pthread_cond_wait(&lw->done, &lw->lock);
 	pthread_mutex_unlock(&lw->lock);
 }
@@ -527,20 +534,24 @@ int disk_start(struct disk *d, u64 last_zxid, void (*durable)(void *arg, u64 zxi
 
 int logw_new(struct disk *d, struct logw **out)
 {
-	struct logw *lw = calloc(1, sizeof(*lw));
+	struct logw *lw = aligned_alloc(_Alignof(struct logw), sizeof(*lw));
+	int rc = -ENOMEM;
 
 	if (!lw)
-		return -ENOMEM;
+		return rc;
+	memset(lw, 0, sizeof(*lw));
 	lw->buf = malloc(CHUNK);
-	if (!lw->buf) {
+	if (lw->buf)
+		rc = queue_init(&lw->queue);
+	if (rc) {
+		free(lw->buf);
 		free(lw);
-		return -ENOMEM;
+		return rc;
 	}
 	lw->d = d;
 	lw->fd = -1;
 	lw->rand = now_ns() * 6364136223846793005ULL + 1442695040888963407ULL;
 	pthread_mutex_init(&lw->lock, NULL);
-	pthread_cond_init(&lw->wake, NULL);
 	pthread_cond_init(&lw->done, NULL);
 	*out = lw;
 	return 0;
@@ -549,19 +560,15 @@ int logw_new(struct disk *d, struct logw **out)
 void logw_free(struct logw *lw)
 {
 	if (lw->running) {
-		pthread_mutex_lock(&lw->lock);
-		lw->stop = true;
-		pthread_cond_signal(&lw->wake);
-		pthread_mutex_unlock(&lw->lock);
+		__atomic_store_n(&lw->stop, true, __ATOMIC_SEQ_CST);
+		queue_kick(&lw->queue);
 		pthread_join(lw->thread, NULL);
 	}
-	vec_put_all(&lw->in);
+	put_all(queue_take(&lw->queue), NULL);
+	queue_destroy(&lw->queue);
 	close_file(lw);
 	pthread_cond_destroy(&lw->done);
-	pthread_cond_destroy(&lw->wake);
 	pthread_mutex_destroy(&lw->lock);
-	free(lw->in.p);
-	free(lw->out.p);
 	free(lw->buf);
 	free(lw);
 }

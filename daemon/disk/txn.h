@@ -3,8 +3,8 @@
  * A transaction on its way: the bytes as they stand in the log and in a PROPOSAL
  * (TxnHeader, record, TxnDigest), and what the tree is to do, decoded once.
  *
- * Owned by reference; immutable once made, so any thread may read it. The ops
- * point into the bytes.
+ * Owned by reference; immutable once made but for what is the log's, so any thread
+ * may read it. The ops point into the bytes.
  */
 #ifndef ZKD_DISK_TXN_H
 #define ZKD_DISK_TXN_H
@@ -13,9 +13,9 @@
 #include "kmod/tree/tree.h"
 
 struct txn {
+	struct txn *next;	/* the log's queue (base/queue.h) */
 	u32 refs;		/* atomic */
 	u32 len;
-	struct txn *next;	/* the queue that it is in */
 	/* TxnHeader */
 	u64 session;
 	s32 cxid;
@@ -24,6 +24,7 @@ struct txn {
 	s64 time;		/* ms since 1970 */
 	/* TxnDigest, if has_digest: of the tree after this transaction */
 	bool has_digest;
+	bool rolls;		/* the log's: it begins a new file */
 	s32 digest_version;
 	u64 digest;
 	/* createSession: the timeout. error: the code */

@@ -317,6 +317,7 @@ static void round_once(struct core *c)
 	pipeline_run(c);
 	timers(c);
 	pipeline_run(c);
+	disk_kick(c->disk);
 	core_count(c);
 	if (c->posted && c->side)
 		client_flush(c->side);

@@ -433,7 +433,7 @@ void pipeline_run(struct core *c)
 	while (zab_next(c->zab, &a)) {
 		switch (a.type) {
 		case ZAB_DO_LOG:
-			disk_append(c->disk, a.txn);
+			disk_append_later(c->disk, a.txn);
 			break;
 		case ZAB_DO_COMMIT:
 			txn_put(a.txn);	/* the proposal has its own reference */

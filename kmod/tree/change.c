@@ -30,6 +30,17 @@ struct zk_node *zk_find(struct zk_tree *tree, const char *path, size_t len)
 	return node;
 }
 
+struct zk_node *zk_find_hash(struct zk_tree *tree, const char *path, size_t len, u32 hash)
+{
+	struct zk_node *node;
+
+	lockdep_assert_held(&tree->lock);
+	rcu_read_lock();
+	node = zk_lookup_hash(tree, path, len, hash, ZK_ZXID_LATEST);
+	rcu_read_unlock();
+	return node;
+}
+
 bool zk_live(struct zk_tree *tree, const struct zk_node *node)
 {
 	bool live;
@@ -55,7 +66,11 @@ int zk_place(struct zk_tree *tree, const char *path, size_t len, struct zk_node 
 		return -EINVAL;
 	*name = path + slash;
 	*name_len = len - slash;
-	*parent = slash == 1 ? tree->root : zk_find(tree, path, slash - 1);
+	/* Most nodes that are loaded come after a sibling. */
+	if (tree->load_parent && zk_path_is(tree->load_parent, path, slash - 1))
+		*parent = tree->load_parent;
+	else
+		*parent = slash == 1 ? tree->root : zk_find(tree, path, slash - 1);
 	return *parent ? 0 : -ENOENT;
 }
 
@@ -231,12 +246,12 @@ static bool is_proc(const struct zk_tree *tree, const struct zk_node *node)
 }
 
 void zk_attach(struct zk_tree *tree, struct zk_node *parent, struct zk_node *node,
-	       const char *path, size_t len)
+	       size_t len, u32 hash)
 {
 	struct zk_owned *owned;
 
 	node->parent = parent;
-	node->hash.hash = zk_path_hash(tree, path, len);
+	node->hash.hash = hash;
 	if (zk_node_meta(parent) & ZK_NODE_NO_DIGEST || is_proc(tree, parent))
 		node->hash.meta |= ZK_NODE_NO_DIGEST;
 	list_add_tail_rcu(&node->sibling, &zk_deref(tree, parent->dir)->children);

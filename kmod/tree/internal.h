@@ -72,6 +72,7 @@ struct zk_tree {
 	struct zk_mem mem;
 	bool live;			/* published for readers */
 	bool root_loaded;
+	struct zk_node *load_parent;	/* of the node loaded last, or NULL */
 	struct zk_counts next;		/* the writer's view */
 	struct zk_steps undo;
 	u64 superseding;		/* steps in @undo that supersede something */
@@ -113,6 +114,9 @@ extern struct workqueue_struct *zk_wq;
 
 /* ---- read.c */
 u32 zk_path_hash(const struct zk_tree *tree, const char *path, size_t len);
+/* RCU: zk_lookup() where the path's hash is known; it is not the root's. */
+struct zk_node *zk_lookup_hash(struct zk_tree *tree, const char *path, size_t len, u32 hash,
+			       u64 zxid);
 
 /* ---- owner.c */
 /* RCU */
@@ -136,6 +140,8 @@ u64 zk_node_digest(const struct zk_node *node, u64 zxid);
 /* ---- change.c: all of it for the writer; what may fail sleeps */
 /* A node that exists, in the writer's own view, or NULL. */
 struct zk_node *zk_find(struct zk_tree *tree, const char *path, size_t len);
+/* The same where the path's hash is known; it is not the root's. */
+struct zk_node *zk_find_hash(struct zk_tree *tree, const char *path, size_t len, u32 hash);
 /* Does it exist in the writer's view? */
 bool zk_live(struct zk_tree *tree, const struct zk_node *node);
 /* Where a new node goes and what it is called. -EINVAL, -ENOENT. */
@@ -159,10 +165,10 @@ int zk_add_acl(struct zk_tree *tree, struct zk_node *node, const struct zk_op *o
 	       const s32 *aversion);
 /*
  * Makes @node reachable below @parent, which has a dir, and by its owner
- * (zk_owned.home is set), and counts it.
+ * (zk_owned.home is set), and counts it. @len and @hash: of its path.
  */
 void zk_attach(struct zk_tree *tree, struct zk_node *parent, struct zk_node *node,
-	       const char *path, size_t len);
+	       size_t len, u32 hash);
 /* Takes it out of index, child list and owner's list. */
 void zk_detach(struct zk_tree *tree, struct zk_node *node, u64 at);
 /* ---- undo.c */

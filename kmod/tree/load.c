@@ -170,13 +170,14 @@ static int load_node(struct zk_tree *tree, struct parts *parts, const char *path
 	struct zk_node *parent;
 	struct zk_dirver *ver;
 	const char *name;
-	u32 name_len;
+	u32 name_len, hash;
 	int err;
 
 	err = zk_place(tree, path, len, &parent, &name, &name_len);
 	if (err)
 		return err;
-	if (zk_find(tree, path, len))
+	hash = zk_path_hash(tree, path, len);
+	if (zk_find_hash(tree, path, len, hash))
 		return -EEXIST;
 	ver = parent_dir(tree, parent);
 	parts->node = zk_node_new(&tree->mem, name, name_len, view->stat.owner);
@@ -190,7 +191,8 @@ static int load_node(struct zk_tree *tree, struct parts *parts, const char *path
 	}
 	set_birth(parts->node, &view->stat);
 	set_words(parts->node, parts);
-	zk_attach(tree, parent, parts->node, path, len);
+	zk_attach(tree, parent, parts->node, len, hash);
+	tree->load_parent = parent;
 	ver->num_children++;
 	digest_add(tree, parts->node);
 	zk_index_grow(&tree->nodes, 4);
@@ -251,6 +253,7 @@ void zk_tree_load_done(struct zk_tree *tree, u64 zxid)
 {
 	mutex_lock(&tree->lock);
 	tree->live = true;
+	tree->load_parent = NULL;
 	spin_lock(&tree->pin_lock);
 	if (zxid > tree->zxid)
 		smp_store_release(&tree->zxid, zxid);	/* pairs with zk_tree_zxid() */

@@ -197,23 +197,28 @@ static void zk_prefetch_data(const struct zk_node *node)
 	prefetch(data + 64);
 }
 
-struct zk_node *zk_lookup(struct zk_tree *tree, const char *path, size_t len, u64 zxid)
+struct zk_node *zk_lookup_hash(struct zk_tree *tree, const char *path, size_t len, u32 hash,
+			       u64 zxid)
 {
 	struct zk_hnode *h;
 	struct zk_node *node;
 
-	if (len == 1 && path[0] == '/')
-		return zk_node_exists(tree->root, zxid) ? tree->root : NULL;
-	if (!len || len > ZK_PATH_MAX)
-		return NULL;
-	h = zk_index_first(&tree->nodes, zk_path_hash(tree, path, len));
-	for (; h; h = zk_index_next(h)) {
+	for (h = zk_index_first(&tree->nodes, hash); h; h = zk_index_next(h)) {
 		node = container_of(h, struct zk_node, hash);
 		zk_prefetch_data(node);
 		if (zk_path_is(node, path, len) && zk_node_exists(node, zxid))
 			return node;
 	}
 	return NULL;
+}
+
+struct zk_node *zk_lookup(struct zk_tree *tree, const char *path, size_t len, u64 zxid)
+{
+	if (len == 1 && path[0] == '/')
+		return zk_node_exists(tree->root, zxid) ? tree->root : NULL;
+	if (!len || len > ZK_PATH_MAX)
+		return NULL;
+	return zk_lookup_hash(tree, path, len, zk_path_hash(tree, path, len), zxid);
 }
 
 /* ------------------------------------------------------------ lists */

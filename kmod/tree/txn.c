@@ -99,7 +99,7 @@ static int create(struct zk_tree *tree, const struct zk_op *op)
 	struct zk_node *parent, *node;
 	struct zk_dirver *ver;
 	const char *name;
-	u32 name_len;
+	u32 name_len, hash;
 	int err;
 
 	if (op->path_len == 1 && op->path[0] == '/')
@@ -107,7 +107,8 @@ static int create(struct zk_tree *tree, const struct zk_op *op)
 	err = zk_place(tree, op->path, op->path_len, &parent, &name, &name_len);
 	if (err)
 		return err == -ENOENT && tree->link_replay ? 0 : err;
-	node = zk_find(tree, op->path, op->path_len);
+	hash = zk_path_hash(tree, op->path, op->path_len);
+	node = zk_find_hash(tree, op->path, op->path_len, hash);
 	if (node)
 		return tree->link_replay ? recreate(tree, node, op) : -EEXIST;
 
@@ -118,7 +119,7 @@ static int create(struct zk_tree *tree, const struct zk_op *op)
 		err = node_make(tree, op, name, name_len, &node);
 	if (err)
 		return err;
-	zk_attach(tree, parent, node, op->path, op->path_len);
+	zk_attach(tree, parent, node, op->path_len, hash);
 	forward_cversion(tree, ver, op->pcversion);
 	ver->num_children++;
 	zk_node_mark(node, ZK_NODE_TOUCHED);
@@ -317,6 +318,7 @@ static int link_ops(struct zk_tree *tree, const struct zk_txn *txn,
 	tree->link_time = txn->time;
 	tree->link_replay = txn->flags & ZK_TXN_REPLAY;
 	tree->next = tree->now;
+	tree->load_parent = NULL;	/* it may go */
 	tree->acl_mark = tree->acls.next_id;
 	for (res->failed_op = 0; res->failed_op < txn->n_ops; res->failed_op++) {
 		err = do_op(tree, &txn->ops[res->failed_op], res);
