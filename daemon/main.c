@@ -143,30 +143,6 @@ static int configure(struct daemon *d, const char *store, int instance, const ch
 	return 0;
 }
 
-/* ---------------------------------------------------------------- memory */
-
-/*
- * Requests, answers and transactions are freed by other threads than made them, a
- * round's worth at a time; malloc keeps 7 of a size at hand, beyond which each costs
- * a lock and a walk. How many can only be said before the program starts, so it
- * starts once more, as the same process. Where that cannot be, or whoever starts us
- * has said what malloc should do, it is as well without.
- */
-static void tune_malloc(char **argv)
-{
-	static const char name[] = "GLIBC_TUNABLES";
-	char self[4096];
-	ssize_t n;
-
-	if (getenv(name))
-		return;
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n <= 0 || setenv(name, "glibc.malloc.tcache_count=512", 0))
-		return;
-	self[n] = 0;
-	execv(self, argv);
-}
-
 /* ---------------------------------------------------------------- systemd */
 
 /* sd_notify(3): one datagram to the socket that the environment names. */
@@ -360,7 +336,6 @@ int main(int argc, char **argv)
 	sigset_t signals;
 	int rc, instance = -1;
 
-	tune_malloc(argv);
 	rc = options(argc, argv, &store, &instance, &file);
 	if (rc >= 0)
 		return rc;
