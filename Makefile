@@ -42,6 +42,8 @@ TOOLS_CPPFLAGS := $(INCLUDES) -Itools/lib \
 
 URCU_LIBS := -lurcu -lurcu-common
 DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsodium -lcrypto
+# The daemon itself allocates by jemalloc (sanitizers bring their own malloc).
+MALLOC_LIBS := $(if $(SAN),,-ljemalloc)
 TOOLS_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0 jansson)
 LIBZKERN_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0)
 
@@ -77,7 +79,8 @@ tests: $(TEST_PROGS) $(BENCH_PROGS)
 
 $(B)/zkernd: $(ZKERND_MAIN) $(ZKERND_LIB)
 	@echo "  LD      $@"
-	@$(CC) $(ZK_LDFLAGS) -o $@ $(ZKERND_MAIN) $(ZKERND_LIB) $(DAEMON_LIBS)
+	@$(CC) $(ZK_LDFLAGS) -o $@ $(ZKERND_MAIN) $(ZKERND_LIB) $(DAEMON_LIBS) \
+		$(MALLOC_LIBS)
 
 $(ZKERND_LIB): $(filter-out $(ZKERND_MAIN),$(DAEMON_OBJS)) $(TREE_OBJS)
 	@echo "  AR      $@"
