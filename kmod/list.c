@@ -272,7 +272,8 @@ static int list_in(struct zkern_list *req, void __user *arg, u32 *size)
 /* What the answer says also with these errors. */
 static bool list_answers(int err)
 {
-	return !err || err == -EMSGSIZE || err == -ENOENT || err == -EACCES || err == -ESTALE;
+	return !err || err == -EMSGSIZE || err == -ENOENT || err == -EACCES ||
+	       err == -ESTALE || err == -EINVAL;
 }
 
 static int list_copy_after(const struct zkern_list *req, char *to)
