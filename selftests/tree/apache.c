@@ -14,8 +14,6 @@
 
 #define MAX_OPS	6
 
-#define TEXT(s) s, sizeof(s) - 1
-
 struct fact_op {
 	enum zk_op_type type;
 	const char *path;
@@ -36,14 +34,18 @@ struct fact {
 	struct fact_op op[MAX_OPS];
 };
 
-#define CREATE(path, data, acl, owner, pcversion) \
-	{ ZK_OP_CREATE, TEXT(path), TEXT(data), TEXT(acl), owner, pcversion }
+#define CREATE(p, d, a, o, n) \
+	{ .type = ZK_OP_CREATE, .path = (p), .path_len = sizeof(p) - 1, .data = (d), \
+	  .data_len = sizeof(d) - 1, .acl = (a), .acl_len = sizeof(a) - 1, .owner = (o), \
+	  .number = (n) }
 #define DELETE(p) \
 	{ .type = ZK_OP_DELETE, .path = (p), .path_len = sizeof(p) - 1 }
-#define SET(path, data, version) \
-	{ ZK_OP_SETDATA, TEXT(path), TEXT(data), NULL, 0, 0, version }
-#define SETACL(path, acl, version) \
-	{ ZK_OP_SETACL, TEXT(path), NULL, 0, TEXT(acl), 0, version }
+#define SET(p, d, n) \
+	{ .type = ZK_OP_SETDATA, .path = (p), .path_len = sizeof(p) - 1, .data = (d), \
+	  .data_len = sizeof(d) - 1, .number = (n) }
+#define SETACL(p, a, n) \
+	{ .type = ZK_OP_SETACL, .path = (p), .path_len = sizeof(p) - 1, .acl = (a), \
+	  .acl_len = sizeof(a) - 1, .number = (n) }
 #define CLOSE(id) \
 	{ .type = ZK_OP_CLOSE, .owner = id }
 

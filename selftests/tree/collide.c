@@ -6,7 +6,7 @@
 #include "internal.h"
 #include "zt.h"
 
-#define SLOTS	(1U << 20)
+#define SLOTS	1048576U
 #define TRIES	2000000
 
 typedef u32 (*hash_fn)(struct zk_tree *tree, u32 i);
@@ -20,11 +20,11 @@ static bool collide(struct zk_tree *tree, hash_fn hash, u32 *a, u32 *b)
 	*a = 0;
 	for (i = 1; slot && i < TRIES && !*a; i++) {
 		h = hash(tree, i);
-		if (slot[h / (1U << 12)] && hash(tree, slot[h / (1U << 12)]) == h) {
-			*a = slot[h / (1U << 12)];
+		if (slot[h / 4096] && hash(tree, slot[h / 4096]) == h) {
+			*a = slot[h / 4096];
 			*b = i;
 		}
-		slot[h / (1U << 12)] = i;
+		slot[h / 4096] = i;
 		if (i % 4096 == 0)
 			cond_resched();
 	}

@@ -24,9 +24,6 @@
 #ifndef __must_check
 #define __must_check	__attribute__((__warn_unused_result__))
 #endif
-#ifndef __always_inline
-#define __always_inline	inline __attribute__((__always_inline__))
-#endif
 #ifndef fallthrough
 #define fallthrough	__attribute__((__fallthrough__))
 #endif
