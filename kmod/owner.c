@@ -191,11 +191,14 @@ static void load_drop(struct zkern_owner *own)
 	own->load_digest = 0;
 }
 
-static int load_begin(struct zkern_owner *own)
+static int load_begin(struct zkern_owner *own, u64 nodes)
 {
 	load_drop(own);
 	own->load = zkern_tree_alloc();
-	return own->load ? 0 : -ENOMEM;
+	if (!own->load)
+		return -ENOMEM;
+	zk_tree_load_begin(own->load, nodes);
+	return 0;
 }
 
 static int load_node(struct zkern_owner *own, const struct stage *stage)
@@ -273,7 +276,7 @@ static int load_command(struct zkern_file *zf, struct zkern_load *req)
 	if (!records && (req->buf || req->buf_len))
 		return -EINVAL;
 	if (req->cmd == ZKERN_LOAD_BEGIN)
-		return load_begin(own);
+		return load_begin(own, req->nodes);
 	if (!own->load)
 		return -EINVAL;
 	if (records)

@@ -25,10 +25,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
 #include "daemon/proto/zookeeper.h"
+
+#define NODE_BYTES	256	/* of a snapshot, for a node with its path and data */
 
 struct recovery {
 	struct disk *d;
@@ -222,12 +225,22 @@ static int load_node(void *arg, const struct store_rec *node)
 	return rec->st->ops->load_node(rec->st, node);
 }
 
+/* About how many nodes a snapshot has, by its size; rather too few. */
+static u64 nodes_in(const struct disk *d, const struct disk_file *f)
+{
+	struct stat st;
+
+	if (fstatat(d->snap_dfd, f->name, &st, 0) || !S_ISREG(st.st_mode))
+		return 0;
+	return st.st_size / NODE_BYTES;
+}
+
 static int load_snapshot(struct recovery *rec, const struct disk_file *f)
 {
 	const struct snap_sink sink = {
 		.arg = rec, .session = add_session, .node = load_node,
 	};
-	int rc = rec->st->ops->load_begin(rec->st);
+	int rc = rec->st->ops->load_begin(rec->st, nodes_in(rec->d, f));
 
 	if (rc)
 		return why(rec, rc, "building the tree");
@@ -279,7 +292,7 @@ static int load_new_tree(struct recovery *rec)
 	};
 	u8 read_only[TXN_OPEN_ACL_LEN];
 	size_t i;
-	int rc = rec->st->ops->load_begin(rec->st);
+	int rc = rec->st->ops->load_begin(rec->st, 0);
 
 	memcpy(read_only, txn_open_acl, sizeof(read_only));
 	jute_put32(read_only + 4, PERM_READ);

@@ -47,7 +47,7 @@ int kernel_snap_each(struct store_snap *snap, const char *top, u32 top_len,
 void kernel_snap_close(struct store_snap *snap);
 
 int kernel_apply(struct store *st, const struct zk_txn *txns, int n, u64 *digests, int *err);
-int kernel_load_begin(struct store *st);
+int kernel_load_begin(struct store *st, u64 nodes);
 int kernel_load_node(struct store *st, const struct store_rec *rec);
 int kernel_load_txn(struct store *st, const struct zk_txn *txn, u64 *digest);
 int kernel_load_commit(struct store *st, u64 zxid);

@@ -202,9 +202,9 @@ static int load_out(struct kernel *k, u64 *digest)
 	return rc;
 }
 
-int kernel_load_begin(struct store *st)
+int kernel_load_begin(struct store *st, u64 nodes)
 {
-	struct zkern_load l = { .cmd = ZKERN_LOAD_BEGIN };
+	struct zkern_load l = { .cmd = ZKERN_LOAD_BEGIN, .nodes = nodes };
 
 	out_clear(to_kernel(st));
 	return load(to_kernel(st), &l);

@@ -366,13 +366,16 @@ static void memory_load_abort(struct store *st)
 	m->loading = NULL;
 }
 
-static int memory_load_begin(struct store *st)
+static int memory_load_begin(struct store *st, u64 nodes)
 {
 	struct memory *m = to_memory(st);
 
 	memory_load_abort(st);
 	m->loading = home_new(m);
-	return m->loading ? 0 : -ENOMEM;
+	if (!m->loading)
+		return -ENOMEM;
+	zk_tree_load_begin(m->loading->tree, nodes);
+	return 0;
 }
 
 static int memory_load_node(struct store *st, const struct store_rec *rec)

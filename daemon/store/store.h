@@ -116,8 +116,11 @@ struct store_ops {
 	 */
 	int (*apply)(struct store *st, const struct zk_txn *txns, int n, u64 *digests,
 		     int *err);
-	/* Build another tree beside the served one and swap it in. */
-	int (*load_begin)(struct store *st);
+	/*
+	 * Build another tree beside the served one and swap it in. @nodes: about how
+	 * many are to come; 0: not known.
+	 */
+	int (*load_begin)(struct store *st, u64 nodes);
 	int (*load_node)(struct store *st, const struct store_rec *rec);
 	int (*load_txn)(struct store *st, const struct zk_txn *txn, u64 *digest);
 	int (*load_commit)(struct store *st, u64 zxid);

@@ -35,6 +35,8 @@ struct zk_node *zk_find_hash(struct zk_tree *tree, const char *path, size_t len,
 	struct zk_node *node;
 
 	lockdep_assert_held(&tree->lock);
+	if (zk_index_lacks(&tree->nodes, hash))
+		return NULL;
 	rcu_read_lock();
 	node = zk_lookup_hash(tree, path, len, hash, ZK_ZXID_LATEST);
 	rcu_read_unlock();

@@ -6,10 +6,12 @@
 #include <linux/kernel.h>
 #include <linux/prefetch.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 
 #define WORD_TAG	1UL
 #define END		((void *)WORD_TAG)
+#define RESERVE_STEPS	65536
 
 static bool is_word(const void *p)
 {
@@ -135,6 +137,13 @@ static struct zk_hword *before(struct zk_hword *word, u32 hash)
 	return word;
 }
 
+bool zk_index_lacks(const struct zk_index *index, u32 hash)
+{
+	const void *p = next_of(before(start(index, hash), hash));
+
+	return is_word(p) || ((const struct zk_hnode *)p)->hash != hash;
+}
+
 void zk_index_insert(struct zk_index *index, struct zk_hnode *node)
 {
 	struct zk_hword *prev = before(start(index, node->hash), node->hash);
@@ -184,7 +193,8 @@ static void add_level(struct zk_index *index)
 	smp_store_release(&index->level, level);
 }
 
-void zk_index_grow(struct zk_index *index, unsigned int steps)
+/* Towards buckets for @count nodes; true: there is more to do. */
+static bool grow(struct zk_index *index, u64 count, unsigned int steps)
 {
 	while (steps--) {
 		u32 words = index->level ? 1U << (index->level - 1) : 1;
@@ -193,13 +203,40 @@ void zk_index_grow(struct zk_index *index, unsigned int steps)
 			set_up(index, index->ready++);
 			continue;
 		}
-		if (index->count <= 1ULL << index->level ||
-		    index->level == ZK_INDEX_LEVELS)
-			return;
+		if (count <= 1ULL << index->level || index->level == ZK_INDEX_LEVELS)
+			return false;
 		add_level(index);
 		if (index->ready)
-			return;
+			return false;
 	}
+	return true;
+}
+
+void zk_index_grow(struct zk_index *index, unsigned int steps)
+{
+	grow(index, index->count, steps);
+}
+
+void zk_index_reserve(struct zk_index *index, u64 count)
+{
+	count = min_t(u64, count, 1ULL << ZK_INDEX_RESERVE);
+	while (grow(index, count, RESERVE_STEPS))
+		cond_resched();
+}
+
+void zk_index_warm_bucket(const struct zk_index *index, u32 hash)
+{
+	u32 level = smp_load_acquire(&index->level);	/* pairs with add_level() */
+
+	prefetch(word_of(index, level, level ? hash >> (32 - level) : 0));
+}
+
+void zk_index_warm_node(const struct zk_index *index, u32 hash)
+{
+	const void *p = rcu_access_pointer(start(index, hash)->next);
+
+	if (!is_word(p))
+		prefetch(p);
 }
 
 struct zk_hnode *zk_index_pop(struct zk_index *index)

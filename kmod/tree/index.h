@@ -36,6 +36,7 @@
 #include "mem.h"
 
 #define ZK_INDEX_LEVELS	31
+#define ZK_INDEX_RESERVE	24	/* 128 MiB of words */
 
 /* One word of the list: a tagged pointer to what comes next. */
 struct zk_hword {
@@ -70,8 +71,22 @@ void zk_index_destroy(struct zk_index *index);
 /* Writer. @node->hash is set. */
 void zk_index_insert(struct zk_index *index, struct zk_hnode *node);
 void zk_index_remove(struct zk_index *index, struct zk_hnode *node);
+/* Writer: no node has @hash. Unlike a search it goes no further than its bucket. */
+bool zk_index_lacks(const struct zk_index *index, u32 hash);
 /* Writer: sets up at most @steps words, and a new level when it is time. Sleeps. */
 void zk_index_grow(struct zk_index *index, unsigned int steps);
+/*
+ * Writer: buckets for @count nodes (at most 2^ZK_INDEX_RESERVE) at once: cheap while
+ * there are no nodes, and filling it is quicker then. A lack of memory shows only in
+ * the speed. Sleeps.
+ */
+void zk_index_reserve(struct zk_index *index, u64 count);
+/*
+ * Fetches into the cache what looking for @hash will touch: first the bucket, then,
+ * some hundred ns later, the node that it leads to.
+ */
+void zk_index_warm_bucket(const struct zk_index *index, u32 hash);
+void zk_index_warm_node(const struct zk_index *index, u32 hash);
 
 /* RCU: a node with this hash, or NULL; and the next one with the same hash. */
 struct zk_hnode *zk_index_first(const struct zk_index *index, u32 hash);

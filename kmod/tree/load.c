@@ -164,19 +164,19 @@ static void digest_add(struct zk_tree *tree, struct zk_node *node)
 }
 
 static int load_node(struct zk_tree *tree, struct parts *parts, const char *path,
-		     size_t len, const struct zk_view *view)
+		     size_t len, u32 hash, const struct zk_view *view)
 {
 	struct zk_owner *home = NULL;
 	struct zk_node *parent;
 	struct zk_dirver *ver;
 	const char *name;
-	u32 name_len, hash;
+	u32 name_len;
 	int err;
 
+	zk_index_warm_node(&tree->nodes, hash);
 	err = zk_place(tree, path, len, &parent, &name, &name_len);
 	if (err)
 		return err;
-	hash = zk_path_hash(tree, path, len);
 	if (zk_find_hash(tree, path, len, hash))
 		return -EEXIST;
 	ver = parent_dir(tree, parent);
@@ -227,17 +227,20 @@ static int load_root(struct zk_tree *tree, struct parts *parts, const struct zk_
 int zk_tree_load(struct zk_tree *tree, const char *path, size_t path_len,
 		 const struct zk_view *view, const u8 *acl, u32 acl_len)
 {
+	u32 hash = zk_path_hash(tree, path, path_len);
 	struct parts parts = { };
 	int err;
 
 	mutex_lock(&tree->lock);
 	tree->next = tree->now;
+	/* On its way while the parts are made. */
+	zk_index_warm_bucket(&tree->nodes, hash);
 	err = tree->live ? -EINVAL : parts_make(tree, &parts, view, acl, acl_len);
 	if (!err) {
 		if (!path_len || (path_len == 1 && path[0] == '/'))
 			err = load_root(tree, &parts, view);
 		else
-			err = load_node(tree, &parts, path, path_len, view);
+			err = load_node(tree, &parts, path, path_len, hash, view);
 	}
 	if (err)
 		parts_free(tree, &parts);
@@ -247,6 +250,14 @@ int zk_tree_load(struct zk_tree *tree, const char *path, size_t path_len,
 	zk_free_dead(tree, ~0ULL);
 	mutex_unlock(&tree->lock);
 	return err;
+}
+
+void zk_tree_load_begin(struct zk_tree *tree, u64 nodes)
+{
+	mutex_lock(&tree->lock);
+	if (!tree->live)
+		zk_index_reserve(&tree->nodes, nodes);
+	mutex_unlock(&tree->lock);
 }
 
 void zk_tree_load_done(struct zk_tree *tree, u64 zxid)

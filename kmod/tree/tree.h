@@ -319,7 +319,9 @@ int zk_tree_apply(struct zk_tree *tree, const struct zk_txn *txn, struct zk_link
  * be replayed with ZK_TXN_REPLAY, and zk_tree_load_done() sets what is published.
  * Errors of zk_tree_load(): -ENOMEM, -EINVAL, -ENOENT (no parent), -EEXIST (the
  * root may be given once and replaces the fresh one's data, ACL and stat).
+ * zk_tree_load_begin() may come first: about so many nodes are to be expected.
  */
+void zk_tree_load_begin(struct zk_tree *tree, u64 nodes);
 int zk_tree_load(struct zk_tree *tree, const char *path, size_t path_len,
 		 const struct zk_view *view, const u8 *acl, u32 acl_len);
 void zk_tree_load_done(struct zk_tree *tree, u64 zxid);

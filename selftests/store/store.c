@@ -673,7 +673,7 @@ static int by_depth(const void *a, const void *b)
 /* Parents first: in the order of their paths. */
 static int load_model(struct model *m)
 {
-	int rc = st->ops->load_begin(st);
+	int rc = st->ops->load_begin(st, m->n);
 	u32 i;
 
 	qsort(m->nodes, m->n, sizeof(*m->nodes), by_depth);

@@ -81,16 +81,21 @@ static void check_all(struct zk_index *index, struct item *items, u32 n, hash_fn
 	for (i = 0; i < n; i++)
 		zt_check(find(index, hash(i), i) == (i % 3 < gone ? NULL : &items[i]));
 	zt_check(!find(index, hash(n) ^ 0x10101, n));
+	for (i = 0; i < n + 9; i++)
+		zt_equal(zk_index_lacks(index, hash(i) + 1),
+			 !zk_index_first(index, hash(i) + 1));
 	rcu_read_unlock();
 }
 
-static void try_hash(struct item *items, u32 n, hash_fn hash)
+static void try_hash(struct item *items, u32 n, hash_fn hash, u32 reserve)
 {
 	struct zk_mem mem = { };
 	struct zk_index index;
 	u32 gone, i;
 
 	zk_index_init(&index, &mem);
+	zk_index_reserve(&index, reserve);
+	zt_check(1ULL << index.level >= reserve);
 	insert_all(&index, items, n, hash);
 	for (gone = 0; gone < 3; gone++) {
 		check_all(&index, items, n, hash, gone);
@@ -113,7 +118,9 @@ void zt_index_hashes(void)
 	if (!zt_check(items))
 		return;
 	for (i = 0; i < ARRAY_SIZE(hashes); i++)
-		try_hash(items, n, hashes[i]);
+		try_hash(items, n, hashes[i], i % 2 ? 2 * n : 0);
+	for (i = 0; i < ARRAY_SIZE(hashes); i++)
+		try_hash(items, n, hashes[i], i % 2 ? n / 7 : 100000);
 	kvfree(items);
 }
 

@@ -343,6 +343,7 @@ struct zkern_load {
 	__u32 done;			/* [out] records taken from @buf */
 	__u64 zxid;			/* COMMIT: in; the others [out]: last replayed */
 	__u64 digest;			/* [out] of the tree being built */
+	__u64 nodes;			/* BEGIN: about how many are to come, if known */
 };
 
 /**
