@@ -160,7 +160,7 @@ zkern.ko: $(MODULE_SRC)
 
 # --- checks, tests, running -------------------------------------------------
 
-.PHONY: sparse checkpatch bench run test install uninstall clean help
+.PHONY: sparse checkpatch bench power run test install uninstall clean help
 
 sparse:
 	+$(KBUILD) C=2 CF=-Wsparse-error modules
@@ -236,6 +236,11 @@ endif
 bench: all tests
 	tools/bench/run
 
+# The power fails CUTS times under load.
+CUTS ?= 100
+power: all tests
+	selftests/power/run --cuts $(CUTS)
+
 run:
 	@tools/run
 
@@ -252,6 +257,7 @@ help:
 	@echo 'make run           the appliance: a VM that serves 127.0.0.1:2181 (tools/run)'
 	@echo 'make test          everything that a change must pass (tools/test)'
 	@echo 'make bench         the figures'
+	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
 	@echo 'make install       module (DKMS), daemon, tools, unit, udev rule; DESTDIR=, prefix='
 	@echo 'make sparse        sparse on the module; make checkpatch: the kernel style check'
 	@echo 'make clean         remove what was built'

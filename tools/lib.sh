@@ -28,7 +28,7 @@ ZK_PKGS_INSTALL="$ZK_PKGS_BUILD dkms"
 # What the tests need besides: the control (Apache ZooKeeper with its clients),
 # checkers, and the 32-bit compiler for the 32-bit callers of the device.
 ZK_PKGS_TEST="
-	gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs mandoc
+	gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs dmsetup mandoc
 	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless"
 
 # zk_have_pkg NAME: true when the package is installed.

@@ -22,6 +22,8 @@ class Vm:
 
     _the = None
     programs = []       # further programs to be put into it
+    options = []        # further options of vm start
+    prepare = "insmod /zkern.ko"    # what is run in it first
 
     def __init__(self):
         self.base = proc.base_dir()
@@ -29,12 +31,12 @@ class Vm:
         self.port = proc.free_port()
         script = os.path.join(self.base, "vm-start")
         with open(script, "w") as f:
-            f.write("#!/bin/sh\nexec insmod /zkern.ko\n")
+            f.write("#!/bin/sh -e\n%s\n" % self.prepare)
         os.chmod(script, 0o755)
         args = [VM, "start", "--pidfile", self.pidfile,
                 "--share", "%s:t" % self.base,
                 "--forward", "%d:%d" % (self.port, GUEST_PORT),
-                "--mem", "1536"]
+                "--mem", "1536"] + self.options
         for p in [ZKERND, ZKERN] + self.programs:
             args += ["--add", p]
         proc.at_end(self.stop)
@@ -55,6 +57,15 @@ class Vm:
         if not os.path.exists(self.pidfile):
             return
         status, out, err = proc.run([VM, "stop", self.pidfile], timeout=90)
+        if status:
+            raise AssertionError("the VM's end: status %d\n%s%s" % (
+                status, out, err[-8000:]))
+
+    def cut(self):
+        """Its power fails."""
+        Vm._the = None
+        status, out, err = proc.run([VM, "stop", "--kill", self.pidfile],
+                                    timeout=90)
         if status:
             raise AssertionError("the VM's end: status %d\n%s%s" % (
                 status, out, err[-8000:]))
@@ -90,6 +101,7 @@ class VmServer(Server):
     """zkernd in the VM, its tree in the VM's kernel."""
 
     kind = "kernel"
+    store = "kernel"
     client_ip = "10.0.2.2"
     poll = 0.2
 
@@ -114,10 +126,10 @@ class VmServer(Server):
                 os.unlink(f)
         g = self.vm.path
         self.vm.must(
-            "( %s --store kernel %s >>%s 2>&1 </dev/null & "
+            "( %s --store %s %s >>%s 2>&1 </dev/null & "
             "echo $! >%s; wait $!; echo $? >%s.new; mv %s.new %s ) "
             ">/dev/null 2>&1 </dev/null &" % (
-                "/bin/" + os.path.basename(ZKERND), g(cfg),
+                "/bin/" + os.path.basename(ZKERND), self.store, g(cfg),
                 g(self.log_path), g(self.pidfile), g(self.statusfile),
                 g(self.statusfile), g(self.statusfile)))
         proc.wait_for(lambda: self._read(self.pidfile), 30, "zkernd's pid")
