@@ -39,16 +39,60 @@ struct config {
 	u32 io_threads;			/* zkern.ioThreads; 0: by the cores */
 };
 
+/* What is to be said about one key. */
+enum config_level {
+	CONFIG_NOTE,		/* harmless: said by --check alone */
+	CONFIG_WARN,		/* surely not meant so; the daemon starts */
+	CONFIG_ERROR,		/* the daemon does not start */
+};
+
+struct config_finding {
+	enum config_level level;
+	int line;		/* 0: none, or the command line's */
+	char *key;		/* "" where it is about none */
+	char *text;
+};
+
+/* All that was found in one reading. Zeroed before its first use. */
+struct config_report {
+	struct config_finding *list;
+	size_t n;
+	size_t errors;
+	size_t warnings;
+	size_t left_out;	/* found, but too many to keep */
+};
+
+/* Where a configuration comes from. */
+struct config_source {
+	const char *file;		/* NULL: none */
+	const char *const *defines;	/* "name=value", as -D gives them */
+	size_t n_defines;
+};
+
 /*
  * Sensible defaults with no file at all: data in /var/lib/zkern when it can be
  * written, else in $XDG_STATE_HOME/zkern or ~/.local/state/zkern.
  */
 int config_default(struct config *cfg);
 /*
- * Reads @file over the defaults. @why: "zoo.cfg:12: tickTime: ...". Keys may also be
- * given with the system property's prefix "zookeeper.".
+ * Reads @src over the defaults, first the definitions, then the file, which goes over
+ * them (as in ZooKeeper, where a key of zoo.cfg becomes the system property). Keys may
+ * also be given with the system properties' prefix "zookeeper.". What is wrong goes
+ * into @rep, all of it, in the file's order. -ENOMEM; -errno and a finding if the file
+ * cannot be read; -EINVAL if there are errors.
+ */
+int config_read(struct config *cfg, const struct config_source *src,
+		struct config_report *rep);
+/*
+ * The same from @file alone; warnings are logged. @why: the first error, as
+ * "zoo.cfg:12: tickTime: ...".
  */
 int config_load(struct config *cfg, const char *file, char *why, size_t why_len);
 void config_free(struct config *cfg);
+
+/* "FILE:LINE: key: text" into @buf. */
+void config_finding_print(const struct config_finding *f, const char *file, char *buf,
+			  size_t len);
+void config_report_free(struct config_report *rep);
 
 #endif

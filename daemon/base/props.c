@@ -2,7 +2,9 @@
 /*
  * Java's properties files, as java.util.Properties.load reads them: logical lines
  * (a backslash at the end goes on, white space at the begin of the next is dropped),
- * comments by '#' and '!', a key up to '=', ':' or white space, escapes.
+ * comments by '#' and '!', a key up to '=', ':' or white space, escapes. Seen by
+ * comparison with OpenJDK 17, which differs from its description where a line is
+ * nothing but a backslash.
  */
 #include <linux/types.h>
 #include <errno.h>
@@ -14,6 +16,13 @@
 struct text {
 	const char *p;
 	const char *end;
+	int line;
+};
+
+/* A logical line: escapes still in it, and NULs, hence its length. */
+struct logical {
+	char *s;
+	size_t len;
 	int line;
 };
 
@@ -36,45 +45,71 @@ static void skip_eol(struct text *t)
 	t->line++;
 }
 
-/*
- * Copies the next logical line, escapes still in it, to @out; comments too, which
- * never go on. False at the end.
- */
-static bool logical_line(struct text *t, char *out, int *line)
+/* The rest of a natural line to @out; true if it goes on in the next. */
+static bool natural_line(struct text *t, struct logical *out)
 {
-	bool comment = false, first = true, more = true;
+	while (t->p < t->end && is_space(*t->p))
+		t->p++;
+	while (t->p < t->end && !is_eol(*t->p)) {
+		if (*t->p == '\\') {
+			if (t->p + 1 == t->end || is_eol(t->p[1])) {
+				t->p++;
+				return true;
+			}
+			out->s[out->len++] = *t->p++;
+		}
+		out->s[out->len++] = *t->p++;
+	}
+	return false;
+}
 
-	if (t->p == t->end)
-		return false;
-	*line = t->line;
-	while (more && t->p < t->end) {
-		more = false;
+/* To the next line that is neither blank nor a comment; false at the end. */
+static bool find_line(struct text *t)
+{
+	for (; t->p < t->end; skip_eol(t)) {
 		while (t->p < t->end && is_space(*t->p))
 			t->p++;
-		if (first && t->p < t->end)
-			comment = *t->p == '#' || *t->p == '!';
-		first = false;
-		while (t->p < t->end && !is_eol(*t->p) && !more) {
-			if (*t->p == '\\' && !comment) {
-				if (t->p + 1 == t->end || is_eol(t->p[1])) {
-					t->p++;
-					more = true;
-					break;
-				}
-				*out++ = *t->p++;
-			}
-			*out++ = *t->p++;
-		}
+		if (t->p == t->end)
+			return false;
+		if (*t->p != '#' && *t->p != '!' && !is_eol(*t->p))
+			return true;
+		while (t->p < t->end && !is_eol(*t->p))
+			t->p++;
+	}
+	return false;
+}
+
+/*
+ * False at the end. A comment does not go on by a backslash. A line with nothing but
+ * a backslash is as a blank one, but at the end, where it is an entry (of nothing).
+ */
+static bool logical_line(struct text *t, struct logical *out)
+{
+	bool more = true;
+
+	out->len = 0;
+	while (more && !out->len) {
+		if (!find_line(t))
+			return false;
+		out->line = t->line;
+		more = natural_line(t, out);
+		if (t->p == t->end)
+			return true;
 		skip_eol(t);
 	}
-	*out = '\0';
+	while (more && t->p < t->end) {
+		more = natural_line(t, out);
+		skip_eol(t);
+	}
 	return true;
 }
 
-static int hex4(const char *s)
+static int hex4(const char *s, const char *end)
 {
 	int v = 0, i;
 
+	if (end - s < 4)
+		return -1;
 	for (i = 0; i < 4; i++) {
 		char c = s[i];
 
@@ -91,65 +126,108 @@ static int hex4(const char *s)
 	return v;
 }
 
-/* \uXXXX at @s into UTF-8; never longer than the six characters it stands for. */
 static char *put_utf8(char *out, int v)
 {
 	if (v < 0x80) {
 		*out++ = v;
-	} else if (v < 0x800) {
-		*out++ = 0xc0 | v >> 6;
-		*out++ = 0x80 | (v & 0x3f);
-	} else {
-		*out++ = 0xe0 | v >> 12;
-		*out++ = 0x80 | (v >> 6 & 0x3f);
-		*out++ = 0x80 | (v & 0x3f);
+		return out;
 	}
+	if (v < 0x800) {
+		*out++ = 0xc0 | v >> 6;
+	} else {
+		if (v < 0x10000) {
+			*out++ = 0xe0 | v >> 12;
+		} else {
+			*out++ = 0xf0 | v >> 18;
+			*out++ = 0x80 | (v >> 12 & 0x3f);
+		}
+		*out++ = 0x80 | (v >> 6 & 0x3f);
+	}
+	*out++ = 0x80 | (v & 0x3f);
 	return out;
 }
 
-/* Resolves the escapes of @s in place. */
-static int unescape(char *s)
+/* Where the key ends and the value begins, both still escaped. */
+static void cut_key(const struct logical *l, size_t *key_len, size_t *value)
 {
-	char *out = s;
-	int v;
+	const char *s = l->s;
+	size_t n = l->len, i = 0;
 
-	while (*s) {
-		if (*s != '\\') {
-			*out++ = *s++;
-			continue;
-		}
-		s++;
-		switch (*s) {
-		case 't':
-			*out++ = '\t';
-			break;
-		case 'n':
-			*out++ = '\n';
-			break;
-		case 'r':
-			*out++ = '\r';
-			break;
-		case 'f':
-			*out++ = '\f';
-			break;
-		case 'u':
-			v = hex4(s + 1);
-			if (v <= 0)
-				return -EINVAL;
-			out = put_utf8(out, v);
-			s += 4;
-			break;
-		case '\0':
-			continue;
-		default:
-			*out++ = *s;
-		}
-		s++;
-	}
-	*out = '\0';
-	return 0;
+	while (i < n && s[i] != '=' && s[i] != ':' && !is_space(s[i]))
+		i += s[i] == '\\' && i + 1 < n ? 2 : 1;
+	*key_len = i;
+	while (i < n && is_space(s[i]))
+		i++;
+	if (i < n && (s[i] == '=' || s[i] == ':'))
+		i++;
+	while (i < n && is_space(s[i]))
+		i++;
+	*value = i;
 }
 
+/* \uXXXX at @s (after the u): a code point, with its second half if it is a pair. */
+static const char *unicode(const char *s, const char *end, int *v)
+{
+	int low;
+
+	*v = hex4(s, end);
+	if (*v < 0)
+		return "malformed \\uXXXX";
+	if (*v < 0xd800 || *v > 0xdfff)
+		return NULL;
+	if (*v > 0xdbff || end - s < 10 || s[4] != '\\' || s[5] != 'u')
+		return "half a surrogate pair";
+	low = hex4(s + 6, end);
+	if (low < 0xdc00 || low > 0xdfff)
+		return "half a surrogate pair";
+	*v = 0x10000 + ((*v - 0xd800) << 10) + (low - 0xdc00);
+	return NULL;
+}
+
+static char simple_escape(char c)
+{
+	switch (c) {
+	case 't':
+		return '\t';
+	case 'n':
+		return '\n';
+	case 'r':
+		return '\r';
+	case 'f':
+		return '\f';
+	}
+	return c;
+}
+
+/*
+ * Resolves the escapes of @s to @out, which has room for twice as much (a byte above
+ * 0x7f becomes two), NUL-terminated. NULL, or what is wrong.
+ */
+static const char *unescape(const char *s, size_t len, char *out)
+{
+	const char *end = s + len, *bad = NULL;
+	int v;
+
+	while (s < end && !bad) {
+		v = (unsigned char)*s++;
+		if (v == '\\' && s == end)
+			break;
+		if (v == '\\' && *s == 'u') {
+			bad = unicode(s + 1, end, &v);
+			s += !bad && v > 0xffff ? 11 : 5;
+		} else if (v == '\\') {
+			v = (unsigned char)simple_escape(*s++);
+		}
+		if (!bad && !v)
+			bad = "a NUL character";
+		if (!bad)
+			out = put_utf8(out, v);
+	}
+	*out = '\0';
+	return bad;
+}
+
+/* QuorumPeerConfig trims what Properties gives it: all up to U+0020. */
 static char *trim(char *s)
 {
 	size_t n;
@@ -161,51 +239,30 @@ static char *trim(char *s)
 	return s;
 }
 
-/* Cuts a logical line into key and value, both still escaped. */
-static char *cut_key(char *s)
-{
-	while (*s && *s != '=' && *s != ':' && !is_space(*s)) {
-		if (*s == '\\' && s[1])
-			s++;
-		s++;
-	}
-	if (!*s)
-		return s;
-	if (is_space(*s)) {
-		*s++ = '\0';
-		while (is_space(*s))
-			s++;
-		if (*s != '=' && *s != ':')
-			return s;
-	}
-	*s++ = '\0';
-	while (is_space(*s))
-		s++;
-	return s;
-}
-
-int props_parse(const char *text, size_t len, int *line,
+int props_parse(const char *text, size_t len,
 		int (*fn)(void *arg, int line, char *key, char *value), void *arg)
 {
 	struct text t = { text, text + len, 1 };
-	char *buf, *value;
+	char *buf = malloc(3 * len + 2), *key, *value;
+	struct logical l = { .s = buf };
+	size_t key_len, at;
+	const char *bad;
 	int rc = 0;
 
-	*line = 1;
-	if (memchr(text, '\0', len))
-		return -EINVAL;
-	buf = malloc(len + 1);
 	if (!buf)
 		return -ENOMEM;
-	while (!rc && logical_line(&t, buf, line)) {
-		if (!*buf || *buf == '#' || *buf == '!')
-			continue;
-		value = cut_key(buf);
-		rc = unescape(buf);
-		if (!rc)
-			rc = unescape(value);
-		if (!rc)
-			rc = fn(arg, *line, trim(buf), trim(value));
+	key = buf + len;
+	while (!rc && logical_line(&t, &l)) {
+		cut_key(&l, &key_len, &at);
+		bad = unescape(l.s, key_len, key);
+		value = key + strlen(key) + 1;
+		if (!bad)
+			bad = unescape(l.s + at, l.len - at, value);
+		if (bad) {
+			rc = fn(arg, l.line, NULL, (char *)bad);
+		} else {
+			rc = fn(arg, l.line, trim(key), trim(value));
+		}
 	}
 	free(buf);
 	return rc;

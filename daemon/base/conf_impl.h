@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the configuration share: the tables of keys, and the state of
+ * one reading. Only conf*.c include this.
+ *
+ *   config.c        the keys that are heeded, their defaults, what follows from them
+ *   conf_foreign.c  the keys of ZooKeeper 3.8 that are not, and why
+ *   conf_value.c    one key's value into its field
+ *   conf_read.c     a file and definitions, entry by entry
+ *   conf_report.c   what was found, collected
+ *   conf_check.c    zkernd --check: what only the machine can tell, and the output
+ */
+#ifndef ZKD_BASE_CONF_IMPL_H
+#define ZKD_BASE_CONF_IMPL_H
+
+#include <linux/types.h>
+#include <stddef.h>
+
+#include "daemon/base/config.h"
+
+enum kind {
+	STR,		/* char * */
+	DIRECTORY,	/* char *, a path that should be absolute */
+	NUM,		/* u32, @min..@max */
+	NUM_LOW,	/* u32; what is below @min becomes @min, with a warning */
+	KIB,		/* u64 bytes, given in KiB; not positive: 0 */
+	BOOL,		/* true, false */
+	YES,		/* bool: yes, no */
+	LATER,		/* not in this version: said in a warning */
+};
+
+/* A key that is heeded. */
+struct conf_key {
+	const char *name;
+	enum kind kind;
+	size_t offset;		/* of its field in struct config */
+	s64 min;
+	s64 max;
+};
+
+/* An entry of the file, or a definition of the command line. */
+struct conf_entry {
+	char *key;		/* as it is written */
+	char *value;
+	int line;		/* 0: the command line's */
+};
+
+/* One reading. */
+struct conf_load {
+	struct config *cfg;
+	struct config_report *rep;
+	const struct conf_entry *entry;	/* the one being read; NULL: all are */
+	int servers;			/* server.N seen */
+	bool standalone;		/* standaloneEnabled */
+	bool port_given;
+	u16 server_port;		/* from server.N=...;port */
+};
+
+/* A key whose value takes more than a kind. */
+struct conf_special {
+	const char *name;
+	int (*set)(struct conf_load *l, const char *key, const char *value);
+};
+
+enum foreign_kind {
+	IDLE,		/* nothing here that it could change: taken, without a word */
+	IGNORED,	/* asks for something that is not done: said in a warning */
+	REFUSED,	/* going on without it would be less safe than asked for */
+	REFUSED_ON,	/* the same, if it is "true" */
+};
+
+/* A key of ZooKeeper 3.8 that is not heeded; "name.*" is every key beginning so. */
+struct conf_foreign {
+	const char *name;
+	enum foreign_kind kind;
+	const char *why;
+};
+
+extern const struct conf_key conf_keys[];
+extern const size_t conf_n_keys;
+extern const struct conf_special conf_specials[];
+extern const size_t conf_n_specials;
+extern const struct conf_foreign conf_foreigns[];
+extern const size_t conf_n_foreigns;
+
+/* config.c: what one key's value says about another's, after all were read. */
+int conf_settle(struct conf_load *l);
+/* config.c: what is derived is forgotten, to be derived anew. */
+void conf_unsettle(struct config *cfg);
+
+/* config.c: server.N=... */
+int conf_server(struct conf_load *l, const char *key, const char *value);
+
+/*
+ * conf_value.c. All answer 0, and -ENOMEM only when there is no memory: what is wrong
+ * with a value goes into the report, and the reading goes on.
+ */
+int conf_set(struct conf_load *l, const struct conf_key *k, const char *value);
+int conf_set_str(char **field, const char *value);
+/* False, and reported, if it is not a number or not in @min..@max. */
+bool conf_number(struct conf_load *l, const char *key, const char *value, s64 min, s64 max,
+		 s64 *v);
+/* False, and reported, if it is neither. */
+bool conf_bool(struct conf_load *l, const char *key, const char *value, const char *yes,
+	       const char *no, bool *v);
+
+/* Adds a finding about @key at the line being read; -ENOMEM. */
+int conf_say(struct conf_load *l, enum config_level level, const char *key, const char *fmt,
+	     ...) __attribute__((format(printf, 4, 5)));
+#define conf_wrong(l, key, ...)	conf_say(l, CONFIG_ERROR, key, __VA_ARGS__)
+
+/* conf_report.c: the same, at a given line. */
+int conf_report_add(struct config_report *rep, enum config_level level, int line,
+		    const char *key, const char *text);
+
+#endif

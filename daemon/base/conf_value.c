@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One key's value into its field of struct config.
+ */
+#include <linux/types.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "daemon/base/conf_impl.h"
+
+int conf_set_str(char **field, const char *value)
+{
+	char *s = strdup(value);
+
+	if (!s)
+		return -ENOMEM;
+	free(*field);
+	*field = s;
+	return 0;
+}
+
+static bool read_number(struct conf_load *l, const char *key, const char *value, s64 *v)
+{
+	char *end;
+
+	errno = 0;
+	*v = strtoll(value, &end, 10);
+	if (*value && !*end && !errno)
+		return true;
+	conf_wrong(l, key, "not a number: %.100s", value);
+	return false;
+}
+
+bool conf_number(struct conf_load *l, const char *key, const char *value, s64 min, s64 max,
+		 s64 *v)
+{
+	if (!read_number(l, key, value, v))
+		return false;
+	if (*v >= min && *v <= max)
+		return true;
+	conf_wrong(l, key, "%lld is not in %lld to %lld", *v, min, max);
+	return false;
+}
+
+bool conf_bool(struct conf_load *l, const char *key, const char *value, const char *yes,
+	       const char *no, bool *v)
+{
+	bool is_yes = !strcasecmp(value, yes);
+
+	if (is_yes || !strcasecmp(value, no)) {
+		*v = is_yes;
+		return true;
+	}
+	conf_wrong(l, key, "neither %s nor %s: %.100s", yes, no, value);
+	return false;
+}
+
+static int set_low(struct conf_load *l, const struct conf_key *k, const char *value, u32 *field)
+{
+	int rc = 0;
+	s64 v;
+
+	if (!read_number(l, k->name, value, &v))
+		return 0;
+	if (v > k->max)
+		return conf_wrong(l, k->name, "%lld is not in %lld to %lld", v, k->min, k->max);
+	if (v < k->min) {
+		if (k->min)
+			rc = conf_say(l, CONFIG_WARN, k->name, "%lld is too low, taken as %lld",
+				      v, k->min);
+		v = k->min;
+	}
+	*field = v;
+	return rc;
+}
+
+static int set_kib(struct conf_load *l, const struct conf_key *k, const char *value, u64 *field)
+{
+	s64 v;
+
+	if (!read_number(l, k->name, value, &v))
+		return 0;
+	if (v > k->max)
+		return conf_wrong(l, k->name, "%lld is more than %lld", v, k->max);
+	*field = v > 0 ? (u64)v * 1024 : 0;
+	return 0;
+}
+
+int conf_set(struct conf_load *l, const struct conf_key *k, const char *value)
+{
+	char *field = (char *)l->cfg + k->offset;
+	int rc = 0;
+	s64 v;
+
+	switch (k->kind) {
+	case DIRECTORY:
+		if (*value && *value != '/')
+			rc = conf_say(l, CONFIG_WARN, k->name,
+				      "%.200s is not absolute: it depends on where the daemon is started",
+				      value);
+		/* fallthrough */
+	case STR:
+		if (!*value)
+			return conf_wrong(l, k->name, "is empty");
+		return rc ? rc : conf_set_str((char **)field, value);
+	case NUM:
+		if (conf_number(l, k->name, value, k->min, k->max, &v))
+			*(u32 *)field = v;
+		return 0;
+	case NUM_LOW:
+		return set_low(l, k, value, (u32 *)field);
+	case KIB:
+		return set_kib(l, k, value, (u64 *)field);
+	case BOOL:
+		conf_bool(l, k->name, value, "true", "false", (bool *)field);
+		return 0;
+	case YES:
+		conf_bool(l, k->name, value, "yes", "no", (bool *)field);
+		return 0;
+	case LATER:
+		if (strcasecmp(value, "false"))
+			return conf_say(l, CONFIG_WARN, k->name, "has no effect in this version");
+		break;
+	}
+	return 0;
+}
