@@ -328,8 +328,6 @@ static ssize_t take_frames(struct conn *c, const u8 *buf, size_t len)
 	}
 	if (c->state == CONN_WAIT && at < len)
 		c->stuck = true;
-	if (at && c->session)
-		__atomic_store_n(&c->session->heard_ms, c->io->now_ms, __ATOMIC_RELAXED);
 	return at;
 }
 

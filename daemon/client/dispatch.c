@@ -335,6 +335,8 @@ int conn_take(struct conn *c, const u8 *frame, u32 len)
 		return take_auth(c, xid, body, len);
 	if (op == OP_SASL)
 		return take_sasl(c, xid, body, len);
+	/* As in 3.8, those two do not keep a session alive; all else does. */
+	__atomic_store_n(&c->session->heard_ms, c->io->now_ms, __ATOMIC_RELAXED);
 	if (c->asked_n || __atomic_load_n(&c->session->closing, __ATOMIC_RELAXED))
 		return ask_core(c, xid, op, body, len);
 	if (op == OP_PING) {

@@ -271,6 +271,28 @@ def t_ping_keeps_alive(t):
     eq(a.exists(t.root + "/e").err, 0, "5 s on, with a timeout of 3 s")
 
 
+def t_auth_keeps_nothing_alive(t):
+    """auth and sasl are no sign of life: a client that sends nothing else
+    (as one in a SASL exchange without end) loses its session."""
+    a = t.made_root("a")
+    for name, op, xid, body in (
+            ("b", wire.AUTH, wire.XID_AUTH, wire.b_auth("digest", b"u:p")),
+            ("c", wire.SASL, 1, struct.pack(">i", 0))):
+        b = t.client(name, timeout=2000)
+        b.create(t.root + "/e", flags=wire.EPHEMERAL)
+        a.exists(t.root + "/e", watch=True)
+        end = time.monotonic() + 60
+        try:
+            while time.monotonic() < end:
+                time.sleep(0.1)
+                eq(b.c.call(op, body, xid=xid).err, 0)
+            raise AssertionError("alive after 60 s")
+        except (Closed, OSError):
+            pass
+        t.sessions.pop(b.sid)
+        eq(a.wait_events(1), [(2, 3, t.root + "/e")])
+
+
 def t_close_session(t):
     a = t.made_root("a")
     b = t.client("b")
