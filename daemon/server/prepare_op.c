@@ -12,6 +12,7 @@
 #include "daemon/server/access.h"
 #include "daemon/server/path.h"
 #include "daemon/server/prepare.h"
+#include "daemon/server/quota.h"
 #include "daemon/server/read.h"
 
 #define TTL_MAX		0xffffffffffLL	/* EphemeralType.TTL.maxValue() */
@@ -83,6 +84,11 @@ bool wish_read(struct jr *r, s32 type, struct wish *w)
 static const char *chars(struct jstr s)
 {
 	return (const char *)s.p;
+}
+
+static s64 bytes_of(struct jstr data)
+{
+	return data.len > 0 ? data.len : 0;
 }
 
 static s32 get_node(struct prep *p, const char *path, u32 len, struct change **rec)
@@ -253,8 +259,7 @@ static s32 check_create(struct prep *p, const struct wish *w, struct creation *c
 		return err ? err : ZNODEEXISTS;
 	if (is_ephemeral(p, c->parent->stat.owner))
 		return ZNOCHILDRENFOREPHEMERALS;
-	/* Quotas, when they are enforced, are checked here. */
-	return ZOK;
+	return quota_check(p, c->path, c->len, 1, bytes_of(w->data));
 }
 
 /* CreateTxn, CreateTTLTxn, CreateContainerTxn */
@@ -426,8 +431,10 @@ static s32 do_setdata(struct prep *p, const struct wish *w)
 		return err;
 	if (!may(p, rec, PERM_WRITE))
 		return ZNOAUTH;
-	/* Quotas, when they are enforced, are checked here. */
-	err = check_version(rec->stat.version, w->version);
+	err = quota_check(p, chars(w->path), w->path.len, 0,
+			  bytes_of(w->data) - (rec->data_len > 0 ? rec->data_len : 0));
+	if (!err)
+		err = check_version(rec->stat.version, w->version);
 	if (err)
 		return err;
 	if (change_touch(p->ch, rec, p->zxid))
@@ -480,6 +487,7 @@ static s32 do_setacl(struct prep *p, const struct wish *w)
 		zacl_put(acl);
 		return prep_fail(p, -ENOMEM);
 	}
+	quota_freshen(p, rec);
 	zacl_put(rec->acl);
 	rec->acl = acl;
 	rec->stat.aversion = next_version(rec->stat.aversion);
@@ -536,7 +544,8 @@ s32 prep_op(struct prep *p, const struct wish *w, bool in_multi)
 	case OP_CHECK:
 		return do_check(p, w);
 	case OP_RECONFIG:
-		return ZRECONFIGDISABLED;	/* reconfigEnabled=false */
+		/* A server that is alone has no members to change. */
+		return p->cfg->reconfig_enabled ? ZUNIMPLEMENTED : ZRECONFIGDISABLED;
 	}
 	return ZUNIMPLEMENTED;
 }

@@ -6,14 +6,15 @@ holds absolute expectations (eq, assert); what it does and sees is written
 down besides, and compared with what the control saw.
 """
 
-from . import acl, admin, create, extended, malformed, multi, order, paths, \
-    readwrite, rewatch, session, watch
+from . import acl, admin, create, enforce, extended, malformed, multi, order, \
+    paths, quota, readwrite, rewatch, session, watch
 
 # Groups that share a server: its further configuration, and their modules.
 GROUPS = (
     ({}, (session, create, readwrite, acl, multi, watch, rewatch, paths,
-          order, malformed, admin)),
+          order, malformed, admin, quota)),
     (extended.CONFIG, (extended,)),
+    (enforce.CONFIG, (enforce,)),
 )
 
 
