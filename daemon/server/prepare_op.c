@@ -212,6 +212,12 @@ static s32 check_mode(const struct prep *p, const struct wish *w, struct creatio
 	return ZOK;
 }
 
+/* How many children were ever created, as this transaction has it. */
+static s32 cversion_of(const struct prep *p, const struct change *parent)
+{
+	return parent->cversion_zxid == p->zxid ? parent->cversion : parent->stat.cversion;
+}
+
 static s32 full_name(struct prep *p, const struct wish *w, struct creation *c)
 {
 	char digits[16];
@@ -221,7 +227,7 @@ static s32 full_name(struct prep *p, const struct wish *w, struct creation *c)
 	c->len = w->path.len;
 	if (!c->sequential)
 		return ZOK;
-	n = snprintf(digits, sizeof(digits), "%010d", c->parent->stat.cversion);
+	n = snprintf(digits, sizeof(digits), "%010d", cversion_of(p, c->parent));
 	p->path.len = 0;
 	jw_bytes(&p->path, w->path.p, w->path.len);
 	jw_bytes(&p->path, digits, n);
@@ -287,11 +293,35 @@ static void record_create(struct prep *p, const struct wish *w, const struct cre
 		jw_long(&p->txn, w->ttl);
 }
 
+/*
+ * One more child. The number after 2^31-1 is -2^31, which goes into the record of the
+ * transaction; but applying it, DataTree.createNode() takes only a greater one, so
+ * that the parent keeps the greatest, and its pzxid. What comes next within the same
+ * transaction is prepared by the number; after it, what the tree has counts.
+ *
+ * -1 in the record means "one more", which it is, too.
+ */
+static s32 count_child(struct prep *p, struct change *parent)
+{
+	s32 n = next_version(cversion_of(p, parent)), next = n;
+
+	parent->cversion = n;
+	parent->cversion_zxid = p->zxid;
+	if (n == -1)
+		next = next_version(parent->stat.cversion);
+	if (next > parent->stat.cversion) {
+		parent->stat.cversion = next;
+		parent->stat.pzxid = p->zxid;
+	}
+	parent->stat.num_children++;
+	return n;
+}
+
 static s32 do_create(struct prep *p, const struct wish *w)
 {
 	struct creation c = { 0 };
 	struct change *rec;
-	s32 err = check_create(p, w, &c);
+	s32 pcversion, err = check_create(p, w, &c);
 
 	if (err)
 		return err;
@@ -314,12 +344,10 @@ static s32 do_create(struct prep *p, const struct wish *w)
 	rec->stat.owner = c.owner;
 	change_digest(p->ch, rec);
 
-	c.parent->stat.cversion = next_version(c.parent->stat.cversion);
-	c.parent->stat.pzxid = p->zxid;
-	c.parent->stat.num_children++;
+	pcversion = count_child(p, c.parent);
 	change_digest(p->ch, c.parent);
 
-	record_create(p, w, &c, c.parent->stat.cversion, rec->crc);
+	record_create(p, w, &c, pcversion, rec->crc);
 	jw_str(&p->out, c.path, c.len);
 	if (w->type != OP_CREATE)
 		put_stat(p, rec);

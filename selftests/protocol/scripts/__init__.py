@@ -7,15 +7,23 @@ down besides, and compared with what the control saw.
 """
 
 from . import acl, admin, create, enforce, extended, malformed, multi, order, \
-    paths, quota, readwrite, rewatch, session, watch
+    paths, quota, readwrite, rewatch, session, watch, wrap
 
-# Groups that share a server: its further configuration, and their modules.
+# Groups that share a server: its further configuration, and their modules. A
+# module's prepare(data_dir) is called before the server first starts.
 GROUPS = (
     ({}, (session, create, readwrite, acl, multi, watch, rewatch, paths,
           order, malformed, admin, quota)),
     (extended.CONFIG, (extended,)),
     (enforce.CONFIG, (enforce,)),
+    ({"extendedTypesEnabled": "true"}, (wrap,)),
 )
+
+
+def prepare(modules, server):
+    for m in modules:
+        if hasattr(m, "prepare"):
+            m.prepare(server.data_dir)
 
 
 def scripts_of(modules):
