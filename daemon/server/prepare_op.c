@@ -17,6 +17,7 @@
 
 #define TTL_MAX		0xffffffffffLL	/* EphemeralType.TTL.maxValue() */
 #define VERSION_ANY	(-1)
+#define NO_TTL		ZK_OWNER_TTL_MASK	/* a TTL is not 0 */
 
 static bool read_acl(struct jr *r, struct wish *w)
 {
@@ -195,9 +196,6 @@ static s32 check_mode(const struct prep *p, const struct wish *w, struct creatio
 		return ZUNIMPLEMENTED;
 	if (ttl ? w->ttl <= 0 || w->ttl > TTL_MAX : w->ttl >= 0)
 		return ZBADARGUMENTS;
-	/* 3.8 takes this one and breaks when it applies it. */
-	if (w->type == OP_CREATETTL && !ttl)
-		return ZBADARGUMENTS;
 	c->ephemeral = w->flags == CREATE_EPHEMERAL || w->flags == CREATE_EPHEMERAL_SEQ;
 	c->sequential = w->flags == CREATE_PERSISTENT_SEQ ||
 			w->flags == CREATE_EPHEMERAL_SEQ || w->flags == CREATE_TTL_SEQ;
@@ -206,7 +204,7 @@ static s32 check_mode(const struct prep *p, const struct wish *w, struct creatio
 	if (w->type == OP_CREATECONTAINER)
 		c->owner = ZK_OWNER_CONTAINER;
 	else if (w->type == OP_CREATETTL)
-		c->owner = ZK_OWNER_TTL_MASK | (u64)w->ttl;
+		c->owner = ttl ? ZK_OWNER_TTL_MASK | (u64)w->ttl : NO_TTL;
 	else
 		c->owner = c->ephemeral ? p->session : 0;
 	return ZOK;
@@ -265,7 +263,11 @@ static s32 check_create(struct prep *p, const struct wish *w, struct creation *c
 		return err ? err : ZNODEEXISTS;
 	if (is_ephemeral(p, c->parent->stat.owner))
 		return ZNOCHILDRENFOREPHEMERALS;
-	return quota_check(p, c->path, c->len, 1, bytes_of(w->data));
+	err = quota_check(p, c->path, c->len, 1, bytes_of(w->data));
+	/* 3.8 takes a createTTL whose flags say nothing of TTL, and dies applying it. */
+	if (!err && w->type == OP_CREATETTL && c->owner == NO_TTL)
+		return ZBADARGUMENTS;
+	return err;
 }
 
 /* CreateTxn, CreateTTLTxn, CreateContainerTxn */
