@@ -6,15 +6,16 @@ holds absolute expectations (eq, assert); what it does and sees is written
 down besides, and compared with what the control saw.
 """
 
-from . import acl, admin, create, enforce, extended, lax, malformed, multi, \
-    ops, order, paths, precedence, quota, readwrite, rewatch, session, watch, \
-    wrap
+from . import acl, admin, create, edges, enforce, extended, inflight, lax, \
+    malformed, multi, ops, order, paths, precedence, quota, readwrite, \
+    rewatch, session, watch, wrap
 
 # Groups that share a server: its further configuration, and their modules. A
 # module's prepare(data_dir) is called before the server first starts.
 GROUPS = (
     ({}, (session, create, readwrite, acl, multi, watch, rewatch, paths,
-          order, malformed, admin, quota, ops, precedence)),
+          order, inflight, malformed, admin, quota, ops, precedence,
+          edges)),
     (extended.CONFIG, (extended,)),
     (enforce.CONFIG, (enforce,)),
     (lax.CONFIG, (lax,)),
