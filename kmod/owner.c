@@ -256,10 +256,13 @@ static int load_commit(struct zkern_file *zf, u64 zxid)
 {
 	struct zkern_owner *own = zf->own;
 	struct zk_tree *tree = own->load;
+	int err;
 
 	if (zxid < own->load_zxid)
 		return -EINVAL;
-	zk_tree_load_done(tree, zxid);
+	err = zk_tree_load_done(tree, zxid);
+	if (err)
+		return err;
 	own->load = NULL;
 	own->load_zxid = 0;
 	own->load_digest = 0;

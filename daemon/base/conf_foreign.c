@@ -23,7 +23,6 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "syncEnabled", IDLE, ENSEMBLE },
 	{ "cnxTimeout", IDLE, ENSEMBLE },
 	{ "leaderServes", IDLE, ENSEMBLE },
-	{ "reconfigEnabled", IDLE, ENSEMBLE },
 	{ "localSessionsEnabled", IDLE, ENSEMBLE },
 	{ "localSessionsUpgradingEnabled", IDLE, ENSEMBLE },
 	{ "observerMasterPort", IDLE, ENSEMBLE },

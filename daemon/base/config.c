@@ -44,6 +44,8 @@ const struct conf_key conf_keys[] = {
 	{ "digest.enabled", BOOL, AT(digest_enabled), 0, 0 },
 	{ "extendedTypesEnabled", BOOL, AT(extended_types), 0, 0 },
 	{ "skipACL", YES, AT(skip_acl), 0, 0 },
+	{ "enforceQuota", BOOL, AT(enforce_quota), 0, 0 },
+	{ "reconfigEnabled", BOOL, AT(reconfig_enabled), 0, 0 },
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
 	{ "DigestAuthenticationProvider.superDigest", STR, AT(super_digest), 0, 0 },
 	{ "4lw.commands.whitelist", STR, AT(fourlw_whitelist), 0, 0 },
@@ -58,7 +60,6 @@ const struct conf_key conf_keys[] = {
 	{ "metricsProvider.className", LATER, 0, 0, 0 },
 	{ "metricsProvider.httpPort", LATER, 0, 0, 0 },
 	{ "metricsProvider.httpHost", LATER, 0, 0, 0 },
-	{ "enforceQuota", LATER, 0, 0, 0 },
 	{ "audit.enable", LATER, 0, 0, 0 },
 };
 const size_t conf_n_keys = sizeof(conf_keys) / sizeof(conf_keys[0]);

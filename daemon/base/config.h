@@ -30,6 +30,8 @@ struct config {
 	bool digest_enabled;		/* zookeeper.digest.enabled */
 	bool extended_types;		/* extendedTypesEnabled: TTL nodes */
 	bool skip_acl;			/* skipACL */
+	bool enforce_quota;		/* enforceQuota */
+	bool reconfig_enabled;		/* reconfigEnabled */
 	bool trust_empty;		/* snapshot.trust.empty */
 	char *super_digest;		/* DigestAuthenticationProvider.superDigest */
 	char *fourlw_whitelist;		/* 4lw.commands.whitelist, "srvr" */

@@ -288,7 +288,8 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 	auth = jr_str(&in);
 	if (in.err)
 		return -EBADMSG;
-	if (name.len > 0 && name.len < (s32)sizeof(scheme)) {
+	if (name.len > 0 && name.len < (s32)sizeof(scheme) &&
+	    !memchr(name.p, 0, name.len)) {
 		memcpy(scheme, name.p, name.len);
 		set = access_add_auth(c->auth, scheme, auth.p, auth.len < 0 ? 0 : auth.len,
 				      c->cs->cfg->super_digest, &err);

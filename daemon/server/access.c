@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/hash.h"
 #include "daemon/server/access.h"
 #include "daemon/server/identity.h"
+#include "daemon/server/path.h"
 
 /* What "auth" may expand to in one ACL; ZooKeeper has no bound of its own, but no
  * peer could read a transaction beyond its jute.maxbuffer. */
@@ -221,14 +223,7 @@ struct ace_set {
 	u32 mask;
 };
 
-static u32 ace_hash(const struct ace *a)
-{
-	u32 h = 2166136261u;
-
-	for (u32 i = 0; i < a->len; i++)
-		h = (h ^ a->start[i]) * 16777619u;
-	return h ^ h >> 15;
-}
+static __thread u64 ace_key;
 
 /* @max: bytes of the vector, so that the table is no larger than the request. */
 static int ace_set_init(struct ace_set *set, s32 n, u32 max)
@@ -238,20 +233,32 @@ static int ace_set_init(struct ace_set *set, s32 n, u32 max)
 	while (size < 2 * (u32)n && size < max)
 		size *= 2;
 	set->mask = size - 1;
+	if (!ace_key)
+		ace_key = hash_key();
 	set->slots = calloc(size, sizeof(*set->slots));
 	return set->slots ? 0 : -ENOMEM;
+}
+
+/* Where it is, or where it would go. */
+static struct ace *ace_set_find(const struct ace_set *set, const struct ace *a)
+{
+	u32 i = hash_bytes(ace_key, a->start, a->len) & set->mask;
+
+	for (; set->slots[i].start; i = (i + 1) & set->mask)
+		if (set->slots[i].len == a->len &&
+		    !memcmp(set->slots[i].start, a->start, a->len))
+			break;
+	return &set->slots[i];
 }
 
 /* True if it was not there. */
 static bool ace_set_add(struct ace_set *set, const struct ace *a)
 {
-	u32 i;
+	struct ace *slot = ace_set_find(set, a);
 
-	for (i = ace_hash(a) & set->mask; set->slots[i].start; i = (i + 1) & set->mask)
-		if (set->slots[i].len == a->len &&
-		    !memcmp(set->slots[i].start, a->start, a->len))
-			return false;
-	set->slots[i] = *a;
+	if (slot->start)
+		return false;
+	*slot = *a;
 	return true;
 }
 
@@ -260,6 +267,31 @@ static void put_ace(struct jw *out, s32 perms, const struct auth_id *id)
 	jw_int(out, perms);
 	jw_str(out, id->scheme, strlen(id->scheme));
 	jw_str(out, id->id, strlen(id->id));
+}
+
+static bool is_ascii(struct jstr s)
+{
+	for (s32 i = 0; i < s.len; i++)
+		if (s.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* With the id as Java reads it: what is no UTF-8 is replaced. */
+static void put_cleaned(struct jw *out, const struct ace *a)
+{
+	size_t at;
+	u8 *p;
+
+	jw_int(out, a->perms);
+	jw_str(out, a->scheme.p, a->scheme.len);
+	at = out->len;
+	jw_int(out, 0);
+	p = jw_room(out, 3 * (size_t)a->id.len);
+	if (!p)
+		return;
+	out->len += utf8_clean(a->id.p, a->id.len, p);
+	jute_put32(out->buf + at, out->len - at - 4);
 }
 
 /* Appends what @a stands for; @n counts. An enum zk_error. */
@@ -283,36 +315,78 @@ static s32 fixup_one(const struct ace *a, const struct auth_set *auth, struct jw
 		       ZMARSHALLINGERROR : ZINVALIDACL;
 	if (!is_world(a) && !identity_valid(a->scheme, a->id))
 		return ZINVALIDACL;
-	jw_bytes(out, a->start, a->len);
 	(*n)++;
+	if (is_ascii(a->id))
+		jw_bytes(out, a->start, a->len);
+	else
+		put_cleaned(out, a);
 	return ZOK;
 }
 
-static bool well_formed(const u8 *acl, u32 len, s32 *n)
+static bool well_formed(const u8 *acl, u32 len, s32 *n, bool *nulls)
 {
 	struct ace a;
 	struct jr r;
 
+	*nulls = false;
 	jr_init(&r, acl, len);
 	*n = jr_int(&r);
-	for (s32 i = 0; i < *n; i++)
+	for (s32 i = 0; i < *n; i++) {
 		if (!ace_next(&r, &a))
 			return false;
+		*nulls |= a.scheme.len < 0 || a.id.len < 0;
+	}
 	return !r.err;
+}
+
+/*
+ * Looking for what is there twice (removeDuplicates) comes before all else, and ACL's
+ * and Id's equals() throw at a null scheme if the permissions are equal, and at a null
+ * id if the schemes are, too.
+ */
+static s32 check_nulls(const u8 *acl, u32 len, s32 n)
+{
+	struct ace_set set;
+	s32 err = ZOK;
+	struct ace a;
+	struct jr r;
+
+	if (ace_set_init(&set, 2 * n, len))
+		return ZSYSTEMERROR;
+	jr_init(&r, acl, len);
+	jr_int(&r);
+	while (!err && n-- > 0 && ace_next(&r, &a)) {
+		struct ace perms = { .start = a.start, .len = 4 };
+		struct ace named = { .start = a.start };
+
+		named.len = 8 + (a.scheme.len < 0 ? 0 : a.scheme.len);
+		if (a.scheme.len < 0 ? ace_set_find(&set, &perms)->start :
+		    a.id.len < 0 ? ace_set_find(&set, &named)->start : NULL)
+			err = ZMARSHALLINGERROR;
+		ace_set_add(&set, &perms);
+		ace_set_add(&set, &named);
+	}
+	free(set.slots);
+	return err;
 }
 
 s32 access_fixup(const u8 *acl, u32 acl_len, const struct auth_set *auth, struct jw *out)
 {
 	size_t start = out->len;
-	struct ace_set set;
 	s32 err = ZOK, n, left, made = 0;
+	struct ace_set set;
 	struct ace a;
 	struct jr r;
+	bool nulls;
 
-	if (!well_formed(acl, acl_len, &n))
+	if (!well_formed(acl, acl_len, &n, &nulls))
 		return ZMARSHALLINGERROR;
 	if (n <= 0)
 		return ZINVALIDACL;
+	if (nulls)
+		err = check_nulls(acl, acl_len, n);
+	if (err)
+		return err;
 	if (ace_set_init(&set, n, acl_len))
 		return ZSYSTEMERROR;
 	jr_init(&r, acl, acl_len);

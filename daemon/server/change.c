@@ -439,6 +439,7 @@ static void take_back(struct changes *ch, const struct undo *u)
 	rec->digest = u->digest;
 	rec->stat = u->stat;
 	rec->zxid = u->zxid;
+	rec->cversion_zxid = 0;
 	list_del_init(&rec->link);
 	if (is_outstanding(ch, rec)) {
 		back_in_order(ch, rec);

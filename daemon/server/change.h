@@ -42,6 +42,8 @@ struct change {
 	u32 crc;		/* of path and data */
 	u32 path_crc;
 	u32 digest;		/* its part of the tree's */
+	s32 cversion;		/* of the transaction @cversion_zxid, which counts on past */
+	u64 cversion_zxid;	/* the end of its range: see count_child() */
 	struct zk_stat stat;
 	struct zacl *acl;	/* kept after the node's deletion */
 	char path[];

@@ -13,6 +13,7 @@
 
 #include "daemon/server/access.h"
 #include "daemon/server/identity.h"
+#include "daemon/server/path.h"
 
 /* What one connection may pile up. */
 #define MAX_IDS		64
@@ -305,8 +306,7 @@ static struct auth_set *add_ids(const struct auth_set *old, const struct auth_id
 	return make_set(ids, n, super || old->super);
 }
 
-/* "user:password" to "user:base64(sha1(user:password))". */
-static char *digest_id(const u8 *auth, u32 len)
+static char *make_digest_id(const u8 *auth, u32 len)
 {
 	const u8 *colon = memchr(auth, ':', len);
 	size_t user = colon ? (size_t)(colon - auth) : len;
@@ -326,6 +326,20 @@ static char *digest_id(const u8 *auth, u32 len)
 	memcpy(id, auth, user);
 	id[user] = ':';
 	EVP_EncodeBlock((u8 *)id + user + 1, sha, n);
+	return id;
+}
+
+/* "user:password" to "user:base64(sha1(user:password))", of the text that Java makes
+ * of the bytes. */
+static char *digest_id(const u8 *auth, u32 len)
+{
+	u8 *text = malloc(3 * (size_t)len + 1);
+	char *id;
+
+	if (!text)
+		return NULL;
+	id = make_digest_id(text, utf8_clean(auth, len, text));
+	free(text);
 	return id;
 }
 

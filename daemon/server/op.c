@@ -206,6 +206,8 @@ static void run(struct core *c, struct client *cl, struct request *r)
 	} else if (r->op == OP_PING) {
 		err = ZOK;
 		xid = XID_PING;
+	} else if (r->op == OP_RECONFIG) {
+		err = ZMARSHALLINGERROR;
 	} else {
 		unknown_now(c, cl, r);
 		return;
@@ -221,6 +223,18 @@ static void run(struct core *c, struct client *cl, struct request *r)
 }
 
 /* ------------------------------------------------------------ requests */
+
+/* A reconfig that does not parse is no write: 3.8 reads it before it takes a zxid. */
+static bool is_write(const struct request *r)
+{
+	struct wish w;
+	struct jr in;
+
+	if (r->op != OP_RECONFIG)
+		return prep_is_write(r->op);
+	jr_init(&in, r->body, r->len);
+	return wish_read(&in, r->op, &w);
+}
 
 static void note_auth(struct client *cl, const struct request *r)
 {
@@ -259,7 +273,7 @@ void op_request(struct core *c, struct request *r)
 		return;
 	}
 	note_auth(cl, r);
-	if (prep_is_write(r->op)) {
+	if (is_write(r)) {
 		pipeline_write(c, cl, r);
 	} else if (r->op == OP_CLOSESESSION) {
 		close_session(c, cl, r);

@@ -125,14 +125,14 @@ static u32 put_surrogate(u32 unit, u8 *out)
 	return 3;
 }
 
-u32 path_recode(const u8 *in, u32 len, u8 *out)
+static u32 recode(const u8 *in, u32 len, u8 *out, bool surrogates)
 {
 	u32 n = 0;
 
 	for (u32 i = 0; i < len;) {
 		u32 c, bad, k = utf8(in + i, len - i, &c, &bad);
 
-		if (k == 4) {
+		if (k == 4 && surrogates) {
 			n += put_surrogate(0xd800 + ((c - 0x10000) >> 10), out + n);
 			n += put_surrogate(0xdc00 + (c & 0x3ff), out + n);
 		} else if (k) {
@@ -145,4 +145,14 @@ u32 path_recode(const u8 *in, u32 len, u8 *out)
 		i += k ? k : bad;
 	}
 	return n;
+}
+
+u32 path_recode(const u8 *in, u32 len, u8 *out)
+{
+	return recode(in, len, out, true);
+}
+
+u32 utf8_clean(const u8 *in, u32 len, u8 *out)
+{
+	return recode(in, len, out, false);
 }

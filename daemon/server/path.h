@@ -19,5 +19,8 @@ u32 path_parent(const char *path, u32 len);
  * not UTF-8 is replaced by U+FFFD, and characters beyond U+FFFF become two surrogates
  * of three bytes each (BinaryOutputArchive.stringToByteBuffer). Returns the length. */
 u32 path_recode(const u8 *in, u32 len, u8 *out);
+/* The same with characters beyond U+FFFF left as they are: what Java's getBytes()
+ * makes of a string. */
+u32 utf8_clean(const u8 *in, u32 len, u8 *out);
 
 #endif

@@ -25,6 +25,7 @@ int prep_init(struct prep *p, const struct config *cfg, struct changes *ch)
 	jw_init(&p->out, 0);
 	jw_init(&p->acl, 0);
 	jw_init(&p->path, 0);
+	jw_init(&p->quota, 0);
 	p->ops = malloc(OPS_MIN * sizeof(*p->ops));
 	p->ops_room = OPS_MIN;
 	return p->ops ? 0 : -ENOMEM;
@@ -36,6 +37,7 @@ void prep_free(struct prep *p)
 	jw_free(&p->out);
 	jw_free(&p->acl);
 	jw_free(&p->path);
+	jw_free(&p->quota);
 	free(p->ops);
 }
 
@@ -114,6 +116,7 @@ static void begin(struct prep *p, const struct prep_ask *ask, s32 type)
 	reuse(&p->out);
 	reuse(&p->acl);
 	reuse(&p->path);
+	reuse(&p->quota);
 	jw_long(&p->txn, ask->session);
 	jw_int(&p->txn, ask->cxid);
 	jw_long(&p->txn, ask->zxid);

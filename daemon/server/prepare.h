@@ -42,6 +42,7 @@ struct prep {
 	u32 n_ops, ops_room;
 	struct jw acl;		/* scratch: the ACL as it will be stored */
 	struct jw path;		/* scratch: a sequential name */
+	struct jw quota;	/* scratch: the path of a quota's node */
 };
 
 /* Who asks and what is known from outside. */

@@ -12,10 +12,12 @@
 #include "daemon/server/access.h"
 #include "daemon/server/path.h"
 #include "daemon/server/prepare.h"
+#include "daemon/server/quota.h"
 #include "daemon/server/read.h"
 
 #define TTL_MAX		0xffffffffffLL	/* EphemeralType.TTL.maxValue() */
 #define VERSION_ANY	(-1)
+#define NO_TTL		ZK_OWNER_TTL_MASK	/* a TTL is not 0 */
 
 static bool read_acl(struct jr *r, struct wish *w)
 {
@@ -83,6 +85,11 @@ bool wish_read(struct jr *r, s32 type, struct wish *w)
 static const char *chars(struct jstr s)
 {
 	return (const char *)s.p;
+}
+
+static s64 bytes_of(struct jstr data)
+{
+	return data.len > 0 ? data.len : 0;
 }
 
 static s32 get_node(struct prep *p, const char *path, u32 len, struct change **rec)
@@ -189,9 +196,6 @@ static s32 check_mode(const struct prep *p, const struct wish *w, struct creatio
 		return ZUNIMPLEMENTED;
 	if (ttl ? w->ttl <= 0 || w->ttl > TTL_MAX : w->ttl >= 0)
 		return ZBADARGUMENTS;
-	/* 3.8 takes this one and breaks when it applies it. */
-	if (w->type == OP_CREATETTL && !ttl)
-		return ZBADARGUMENTS;
 	c->ephemeral = w->flags == CREATE_EPHEMERAL || w->flags == CREATE_EPHEMERAL_SEQ;
 	c->sequential = w->flags == CREATE_PERSISTENT_SEQ ||
 			w->flags == CREATE_EPHEMERAL_SEQ || w->flags == CREATE_TTL_SEQ;
@@ -200,10 +204,16 @@ static s32 check_mode(const struct prep *p, const struct wish *w, struct creatio
 	if (w->type == OP_CREATECONTAINER)
 		c->owner = ZK_OWNER_CONTAINER;
 	else if (w->type == OP_CREATETTL)
-		c->owner = ZK_OWNER_TTL_MASK | (u64)w->ttl;
+		c->owner = ttl ? ZK_OWNER_TTL_MASK | (u64)w->ttl : NO_TTL;
 	else
 		c->owner = c->ephemeral ? p->session : 0;
 	return ZOK;
+}
+
+/* How many children were ever created, as this transaction has it. */
+static s32 cversion_of(const struct prep *p, const struct change *parent)
+{
+	return parent->cversion_zxid == p->zxid ? parent->cversion : parent->stat.cversion;
 }
 
 static s32 full_name(struct prep *p, const struct wish *w, struct creation *c)
@@ -215,7 +225,7 @@ static s32 full_name(struct prep *p, const struct wish *w, struct creation *c)
 	c->len = w->path.len;
 	if (!c->sequential)
 		return ZOK;
-	n = snprintf(digits, sizeof(digits), "%010d", c->parent->stat.cversion);
+	n = snprintf(digits, sizeof(digits), "%010d", cversion_of(p, c->parent));
 	p->path.len = 0;
 	jw_bytes(&p->path, w->path.p, w->path.len);
 	jw_bytes(&p->path, digits, n);
@@ -253,8 +263,11 @@ static s32 check_create(struct prep *p, const struct wish *w, struct creation *c
 		return err ? err : ZNODEEXISTS;
 	if (is_ephemeral(p, c->parent->stat.owner))
 		return ZNOCHILDRENFOREPHEMERALS;
-	/* Quotas, when they are enforced, are checked here. */
-	return ZOK;
+	err = quota_check(p, c->path, c->len, 1, bytes_of(w->data));
+	/* 3.8 takes a createTTL whose flags say nothing of TTL, and dies applying it. */
+	if (!err && w->type == OP_CREATETTL && c->owner == NO_TTL)
+		return ZBADARGUMENTS;
+	return err;
 }
 
 /* CreateTxn, CreateTTLTxn, CreateContainerTxn */
@@ -282,11 +295,35 @@ static void record_create(struct prep *p, const struct wish *w, const struct cre
 		jw_long(&p->txn, w->ttl);
 }
 
+/*
+ * One more child. The number after 2^31-1 is -2^31, which goes into the record of the
+ * transaction; but applying it, DataTree.createNode() takes only a greater one, so
+ * that the parent keeps the greatest, and its pzxid. What comes next within the same
+ * transaction is prepared by the number; after it, what the tree has counts.
+ *
+ * -1 in the record means "one more", which it is, too.
+ */
+static s32 count_child(struct prep *p, struct change *parent)
+{
+	s32 n = next_version(cversion_of(p, parent)), next = n;
+
+	parent->cversion = n;
+	parent->cversion_zxid = p->zxid;
+	if (n == -1)
+		next = next_version(parent->stat.cversion);
+	if (next > parent->stat.cversion) {
+		parent->stat.cversion = next;
+		parent->stat.pzxid = p->zxid;
+	}
+	parent->stat.num_children++;
+	return n;
+}
+
 static s32 do_create(struct prep *p, const struct wish *w)
 {
 	struct creation c = { 0 };
 	struct change *rec;
-	s32 err = check_create(p, w, &c);
+	s32 pcversion, err = check_create(p, w, &c);
 
 	if (err)
 		return err;
@@ -309,12 +346,10 @@ static s32 do_create(struct prep *p, const struct wish *w)
 	rec->stat.owner = c.owner;
 	change_digest(p->ch, rec);
 
-	c.parent->stat.cversion = next_version(c.parent->stat.cversion);
-	c.parent->stat.pzxid = p->zxid;
-	c.parent->stat.num_children++;
+	pcversion = count_child(p, c.parent);
 	change_digest(p->ch, c.parent);
 
-	record_create(p, w, &c, c.parent->stat.cversion, rec->crc);
+	record_create(p, w, &c, pcversion, rec->crc);
 	jw_str(&p->out, c.path, c.len);
 	if (w->type != OP_CREATE)
 		put_stat(p, rec);
@@ -426,8 +461,10 @@ static s32 do_setdata(struct prep *p, const struct wish *w)
 		return err;
 	if (!may(p, rec, PERM_WRITE))
 		return ZNOAUTH;
-	/* Quotas, when they are enforced, are checked here. */
-	err = check_version(rec->stat.version, w->version);
+	err = quota_check(p, chars(w->path), w->path.len, 0,
+			  bytes_of(w->data) - (rec->data_len > 0 ? rec->data_len : 0));
+	if (!err)
+		err = check_version(rec->stat.version, w->version);
 	if (err)
 		return err;
 	if (change_touch(p->ch, rec, p->zxid))
@@ -480,6 +517,7 @@ static s32 do_setacl(struct prep *p, const struct wish *w)
 		zacl_put(acl);
 		return prep_fail(p, -ENOMEM);
 	}
+	quota_freshen(p, rec);
 	zacl_put(rec->acl);
 	rec->acl = acl;
 	rec->stat.aversion = next_version(rec->stat.aversion);
@@ -536,7 +574,8 @@ s32 prep_op(struct prep *p, const struct wish *w, bool in_multi)
 	case OP_CHECK:
 		return do_check(p, w);
 	case OP_RECONFIG:
-		return ZRECONFIGDISABLED;	/* reconfigEnabled=false */
+		/* A server that is alone has no members to change. */
+		return p->cfg->reconfig_enabled ? ZUNIMPLEMENTED : ZRECONFIGDISABLED;
 	}
 	return ZUNIMPLEMENTED;
 }

@@ -413,10 +413,13 @@ static int memory_load_commit(struct store *st, u64 zxid)
 {
 	struct memory *m = to_memory(st);
 	struct home *old = m->home;
+	int rc;
 
 	if (!m->loading)
 		return -EINVAL;
-	zk_tree_load_done(m->loading->tree, zxid);
+	rc = zk_tree_load_done(m->loading->tree, zxid);
+	if (rc)
+		return rc;
 	rcu_assign_pointer(m->home, m->loading);
 	m->loading = NULL;
 	publish_zxid(st, zxid);

@@ -230,9 +230,41 @@ int zk_add_data(struct zk_tree *tree, struct zk_node *node, const struct zk_op *
 		return -ENOMEM;
 	RCU_INIT_POINTER(data->ver.older, zk_deref(tree, node->data));
 	data->ver.zxid = tree->link_zxid;
+	data->mzxid = tree->link_zxid;
 	data->mtime = tree->link_time;
 	data->version = op->version;
 	tree->next.data_bytes += max_t(s32, op->data_len, 0) - zk_data_len(tree, node);
+	rcu_assign_pointer(node->data, (void *)data);
+	zk_step_note(tree, ZK_STEP_DATA, node, data);
+	return 0;
+}
+
+int zk_add_bytes(struct zk_tree *tree, struct zk_node *node, const void *bytes, u32 len,
+		 u32 crc)
+{
+	struct zk_data *data;
+	struct zk_view view;
+	int err;
+
+	err = touch(tree, node);
+	if (!err)
+		err = zk_step_reserve(tree);
+	if (err)
+		return err;
+	rcu_read_lock();
+	err = zk_view(node, ZK_ZXID_LATEST, &view) ? 0 : -ENOENT;
+	rcu_read_unlock();
+	if (err)
+		return err;
+	data = zk_data_new(&tree->mem, bytes, len, crc);
+	if (!data)
+		return -ENOMEM;
+	RCU_INIT_POINTER(data->ver.older, zk_deref(tree, node->data));
+	data->ver.zxid = tree->link_zxid;
+	data->mzxid = view.stat.mzxid;
+	data->mtime = view.stat.mtime;
+	data->version = view.stat.version;
+	tree->next.data_bytes += (s32)len - zk_data_len(tree, node);
 	rcu_assign_pointer(node->data, (void *)data);
 	zk_step_note(tree, ZK_STEP_DATA, node, data);
 	return 0;
@@ -263,6 +295,7 @@ void zk_attach(struct zk_tree *tree, struct zk_node *parent, struct zk_node *nod
 	}
 	zk_index_insert(&tree->nodes, &node->hash);
 	zk_owner_count(tree, node, true);
+	tree->next.limits += zk_quota_is_limits(node);
 	tree->next.nodes++;
 	tree->next.data_bytes += len + zk_data_len(tree, node);
 }

@@ -8,9 +8,10 @@
  *   change.c   the steps that operations are made of
  *   undo.c     taking it back; turning it into what is to be reclaimed
  *   load.c     filling a tree from a snapshot
+ *   quota.c    what is counted of subtrees, with every transaction
  *   reclaim.c  grace periods, unlinking, freeing; revoking pins
- *   owner.c digest.c acl.c node.c index.c steps.c mem.c: parts without the tree's
- *              locks, called under them
+ *   owner.c digest.c acl.c node.c index.c steps.c mem.c track.c: parts without the
+ *              tree's locks, called under them
  *
  * Every change of a published tree goes: a step is linked and noted in @undo (change.c);
  * either all steps are taken back in reverse order, or the zxid is published and
@@ -49,6 +50,14 @@ struct zk_counts {
 	u64 ephemerals;
 	u64 data_bytes;
 	u64 owners;
+	u64 limits;		/* nodes of that name below /zookeeper: is there a quota? */
+};
+
+/* What the transaction adds to a quota's stats, and has not been written yet. */
+struct zk_quota_due {
+	struct zk_node *stats;	/* NULL: nothing */
+	s64 count;
+	s64 bytes;
 };
 
 /* Where the cursors may go when a grace period has passed. */
@@ -72,8 +81,10 @@ struct zk_tree {
 	struct zk_mem mem;
 	bool live;			/* published for readers */
 	bool root_loaded;
+	bool quota_loaded;
 	struct zk_node *load_parent;	/* of the node loaded last, or NULL */
 	struct zk_counts next;		/* the writer's view */
+	struct zk_quota_due quota_due;
 	struct zk_steps undo;
 	u64 superseding;		/* steps in @undo that supersede something */
 	u64 created;			/* nodes that @undo created */
@@ -163,6 +174,9 @@ int zk_add_tomb(struct zk_tree *tree, struct zk_node *node);
 int zk_add_data(struct zk_tree *tree, struct zk_node *node, const struct zk_op *op);
 int zk_add_acl(struct zk_tree *tree, struct zk_node *node, const struct zk_op *op,
 	       const s32 *aversion);
+/* Other data, and nothing of the stat changed but its length. -ENOMEM. */
+int zk_add_bytes(struct zk_tree *tree, struct zk_node *node, const void *bytes, u32 len,
+		 u32 crc);
 /*
  * Makes @node reachable below @parent, which has a dir, and by its owner
  * (zk_owned.home is set), and counts it. @len and @hash: of its path.
@@ -171,6 +185,26 @@ void zk_attach(struct zk_tree *tree, struct zk_node *parent, struct zk_node *nod
 	       size_t len, u32 hash);
 /* Takes it out of index, child list and owner's list. */
 void zk_detach(struct zk_tree *tree, struct zk_node *node, u64 at);
+/* ---- quota.c: all of it for the writer, sleeps; -ENOMEM */
+/*
+ * A change of @node has been linked: nodes and bytes that came, or went, by it. Before
+ * data of nodes below /zookeeper is changed, and as the last step of a transaction,
+ * zk_quota_flush() is called.
+ */
+int zk_quota_count(struct zk_tree *tree, const struct zk_node *node, s64 count, s64 bytes);
+int zk_quota_flush(struct zk_tree *tree);
+/* Before that, if the change is that @node was created. */
+int zk_quota_created(struct zk_tree *tree, struct zk_node *node);
+/* To be counted in zk_counts.limits? */
+bool zk_quota_is_limits(const struct zk_node *node);
+/* All nodes of a snapshot are loaded; does its work once. */
+int zk_quota_load(struct zk_tree *tree);
+
+/* ---- load.c */
+/* Like zk_add_bytes(), in place, in a tree that is being loaded. -ENOMEM. */
+int zk_load_bytes(struct zk_tree *tree, struct zk_node *node, const void *bytes, u32 len,
+		  u32 crc);
+
 /* ---- undo.c */
 /* Steps of a transaction. All name a node; @by is the version that was added. */
 enum zk_step_kind {

@@ -37,9 +37,34 @@ static void *data_from(struct zk_mem *mem, const struct zk_view *view)
 		return NULL;
 	RCU_INIT_POINTER(data->ver.older, ZK_BASE);
 	data->ver.zxid = st->mzxid;
+	data->mzxid = st->mzxid;
 	data->mtime = st->mtime;
 	data->version = st->version;
 	return data;
+}
+
+int zk_load_bytes(struct zk_tree *tree, struct zk_node *node, const void *bytes, u32 len,
+		  u32 crc)
+{
+	struct zk_view view;
+	void *old = zk_deref(tree, node->data), *data;
+
+	rcu_read_lock();
+	if (!zk_view(node, ZK_ZXID_LATEST, &view))
+		old = NULL;
+	rcu_read_unlock();
+	if (!old)
+		return -ENOENT;
+	view.data = bytes;
+	tree->next.data_bytes += (s32)len - max_t(s32, view.data_len, 0);
+	view.data_len = len;
+	view.crc = crc;
+	data = data_from(&tree->mem, &view);
+	if (!data)
+		return -ENOMEM;
+	rcu_assign_pointer(node->data, data);
+	zk_data_free(&tree->mem, old);
+	return 0;
 }
 
 static struct zk_aclver *aclver_from(struct zk_mem *mem, struct zk_acl_ref *acl,
@@ -260,14 +285,21 @@ void zk_tree_load_begin(struct zk_tree *tree, u64 nodes)
 	mutex_unlock(&tree->lock);
 }
 
-void zk_tree_load_done(struct zk_tree *tree, u64 zxid)
+int zk_tree_load_done(struct zk_tree *tree, u64 zxid)
 {
+	int err;
+
 	mutex_lock(&tree->lock);
+	err = zk_quota_load(tree);
+	if (err)
+		goto unlock;
 	tree->live = true;
 	tree->load_parent = NULL;
 	spin_lock(&tree->pin_lock);
 	if (zxid > tree->zxid)
 		smp_store_release(&tree->zxid, zxid);	/* pairs with zk_tree_zxid() */
 	spin_unlock(&tree->pin_lock);
+unlock:
 	mutex_unlock(&tree->lock);
+	return err;
 }

@@ -9,7 +9,7 @@
  * says nothing that the node says already, and its address is tagged to tell:
  *
  *   data   birth {len, crc, bytes}: version 0, mzxid and mtime are czxid and ctime
- *          data  {older, zxid, mtime, version, len, crc, bytes}
+ *          data  {older, zxid, mzxid, mtime, version, len, crc, bytes}
  *          tombstone {older, zxid}: deleted
  *   acl    the shared ACL itself: aversion 0
  *          aclver {older, zxid, acl, aversion}
@@ -85,8 +85,10 @@ struct zk_birth {
 	u8 bytes[];
 };
 
+/* @mzxid is its zxid, but for what quota.c writes: that does not count as a change. */
 struct zk_data {
 	struct zk_ver ver;
+	u64 mzxid;
 	s64 mtime;
 	s32 version;
 	s32 len;

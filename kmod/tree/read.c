@@ -87,7 +87,7 @@ static void view_data(const struct zk_node *node, const void *p, struct zk_view 
 	view->data = data->len > 0 ? data->bytes : NULL;
 	view->data_len = data->len;
 	view->crc = data->crc;
-	view->stat.mzxid = data->ver.zxid;
+	view->stat.mzxid = data->mzxid;
 	view->stat.mtime = data->mtime;
 	view->stat.version = data->version;
 }

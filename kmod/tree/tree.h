@@ -316,7 +316,8 @@ int zk_tree_apply(struct zk_tree *tree, const struct zk_txn *txn, struct zk_link
  * Loading: fills a tree that nobody can find yet. zk_tree_load() takes nodes with
  * their whole stat, parents before children (the order of snapshots and of
  * zk_next_preorder()); num_children is ignored and counted. Then transactions may
- * be replayed with ZK_TXN_REPLAY, and zk_tree_load_done() sets what is published.
+ * be replayed with ZK_TXN_REPLAY, and zk_tree_load_done() sets what is published; it
+ * fails with -ENOMEM, having done nothing, when quotas' figures cannot be counted.
  * Errors of zk_tree_load(): -ENOMEM, -EINVAL, -ENOENT (no parent), -EEXIST (the
  * root may be given once and replaces the fresh one's data, ACL and stat).
  * zk_tree_load_begin() may come first: about so many nodes are to be expected.
@@ -324,7 +325,7 @@ int zk_tree_apply(struct zk_tree *tree, const struct zk_txn *txn, struct zk_link
 void zk_tree_load_begin(struct zk_tree *tree, u64 nodes);
 int zk_tree_load(struct zk_tree *tree, const char *path, size_t path_len,
 		 const struct zk_view *view, const u8 *acl, u32 acl_len);
-void zk_tree_load_done(struct zk_tree *tree, u64 zxid);
+int zk_tree_load_done(struct zk_tree *tree, u64 zxid);
 
 /*
  * Frees what can be freed now; runs by itself after grace periods. Sleeps. For

@@ -124,10 +124,17 @@ static int create(struct zk_tree *tree, const struct zk_op *op)
 	ver->num_children++;
 	zk_node_mark(node, ZK_NODE_TOUCHED);
 	zk_step_note(tree, ZK_STEP_NODE, node, NULL);
-	return 0;
+	err = zk_quota_created(tree, node);
+	return err ? err : zk_quota_count(tree, node, 1, max_t(s32, op->data_len, 0));
 }
 
 /* ------------------------------------------------------------ delete */
+
+/* Before @node's data goes, which may be the stats of a quota. */
+static int flush_for(struct zk_tree *tree, const struct zk_node *node)
+{
+	return zk_node_meta(node) & ZK_NODE_NO_DIGEST ? zk_quota_flush(tree) : 0;
+}
 
 /* DataTree.deleteNode(): the parent's pzxid moves even if the child is not there. */
 static int leave_parent(struct zk_tree *tree, struct zk_node *parent, s32 children)
@@ -146,18 +153,22 @@ static int leave_parent(struct zk_tree *tree, struct zk_node *parent, s32 childr
 
 static int delete_leaf(struct zk_tree *tree, struct zk_node *node)
 {
-	s32 len = zk_data_len(tree, node);
+	s32 len;
 	int err;
 
-	err = leave_parent(tree, node->parent, 1);
+	err = flush_for(tree, node);
+	len = zk_data_len(tree, node);
+	if (!err)
+		err = leave_parent(tree, node->parent, 1);
 	if (!err)
 		err = zk_add_tomb(tree, node);
 	if (err)
 		return err;
 	zk_owner_count(tree, node, false);
+	tree->next.limits -= zk_quota_is_limits(node);
 	tree->next.nodes--;
 	tree->next.data_bytes -= zk_path_len(node) + len;
-	return 0;
+	return zk_quota_count(tree, node, -1, -len);
 }
 
 /* The first leaf below @node in the writer's view, itself if it has no children. */
@@ -268,10 +279,16 @@ static int close_session(struct zk_tree *tree, const struct zk_op *op, u32 *clos
 static int set_data(struct zk_tree *tree, const struct zk_op *op)
 {
 	struct zk_node *node = zk_find(tree, op->path, op->path_len);
+	s32 len;
+	int err;
 
 	if (!node)
 		return tree->link_replay ? 0 : -ENOENT;
-	return zk_add_data(tree, node, op);
+	err = flush_for(tree, node);
+	len = zk_data_len(tree, node);
+	if (!err)
+		err = zk_add_data(tree, node, op);
+	return err ? err : zk_quota_count(tree, node, 0, max_t(s32, op->data_len, 0) - len);
 }
 
 static int set_acl(struct zk_tree *tree, const struct zk_op *op)
@@ -314,12 +331,16 @@ static int link_ops(struct zk_tree *tree, const struct zk_txn *txn,
 		return -EINVAL;
 	if (txn->zxid == ZK_ZXID_LATEST)
 		return -EINVAL;
+	err = zk_quota_load(tree);
+	if (err)
+		return err;
 	tree->link_zxid = txn->zxid;
 	tree->link_time = txn->time;
 	tree->link_replay = txn->flags & ZK_TXN_REPLAY;
 	tree->next = tree->now;
 	tree->load_parent = NULL;	/* it may go */
 	tree->acl_mark = tree->acls.next_id;
+	tree->quota_due.stats = NULL;
 	for (res->failed_op = 0; res->failed_op < txn->n_ops; res->failed_op++) {
 		err = do_op(tree, &txn->ops[res->failed_op], res);
 		if (err) {
@@ -328,6 +349,11 @@ static int link_ops(struct zk_tree *tree, const struct zk_txn *txn,
 		}
 	}
 	res->failed_op = 0;
+	err = zk_quota_flush(tree);
+	if (err) {
+		zk_undo_all(tree);
+		return err;
+	}
 	zk_steps_digest(tree);
 	res->digest = tree->next.digest;
 	return 0;

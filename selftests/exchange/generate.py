@@ -13,6 +13,7 @@ from zktest.wire import Client
 
 USERS = ("alice:one", "bob:two", "carol:three")
 TOP = "/exchange"
+QUOTA = "/zookeeper/quota"
 SHORT = TOP + "/short"      # ephemerals of sessions that will time out
 LONG = TOP + "/long"        # ephemerals of sessions that will come back
 SHORT_TIMEOUT, LONG_TIMEOUT = 4000, 300000      # ms
@@ -89,6 +90,7 @@ class Generator:
         b.drain()
         self.paths.append(base)
         self._names(b, base)
+        self._quota(b, base)
         self._containers(b, base)
         while ops > 0:
             ops -= self._step(b, base)
@@ -101,6 +103,18 @@ class Generator:
         for n in NAMES:
             b.add(wire.CREATE, wire.b_create("%s/%s" % (base, n),
                                              n.encode()), self._made)
+
+    def _quota(self, b, base):
+        """From here on the round's nodes and bytes are counted, which is
+        nowhere in the log."""
+        at = QUOTA
+        for name in base.split("/")[1:]:
+            at += "/" + name
+            b.add(wire.CREATE, wire.b_create(at))
+        for name, text in (("limits", b"count=10,bytes=10"),
+                           ("stats", b"count=0,bytes=0")):
+            b.add(wire.CREATE, wire.b_create("%s/zookeeper_%s" % (at, name),
+                                             text))
 
     def _containers(self, b, base):
         """Empty ones that never had children, and full ones."""

@@ -139,7 +139,7 @@ static void load_initial(struct zk_tree *tree)
 		zt_equal(zk_tree_load(tree, initial[i], strlen(initial[i]), &view,
 				      zt_acls[0].jute, zt_acls[0].len), 0);
 	}
-	zk_tree_load_done(tree, 0);
+	zt_equal(zk_tree_load_done(tree, 0), 0);
 }
 
 static struct zk_op op_of(const struct fact_op *f)

@@ -142,7 +142,7 @@ void zt_replay_rules(void)
 	load(straight, "/", "", &root);
 	load(straight, "/a", "a", &a);
 	load(straight, "/a/b", "b", &b);
-	zk_tree_load_done(straight, 10);
+	zt_equal(zk_tree_load_done(straight, 10), 0);
 	for (i = 0; i < 10; i++)
 		replay(straight, 11 + i, log[i]);
 
@@ -166,7 +166,7 @@ void zt_replay_rules(void)
 	load(tree, "/a/new/other", "o", &new_late);
 	for (i = 0; i < 10; i++)
 		replay(tree, 11 + i, log[i]);
-	zk_tree_load_done(tree, 20);
+	zt_equal(zk_tree_load_done(tree, 20), 0);
 
 	zt_verify(tree);
 	zt_verify(straight);
@@ -199,7 +199,7 @@ static void load_future(void)
 	load(tree, "/changed", "x", &stat);
 	stat = (struct zk_stat){ .czxid = 120, .mzxid = 120, .pzxid = 125, .mtime = 5 };
 	load(tree, "/changed/born", "y", &stat);
-	zk_tree_load_done(tree, 100);
+	zt_equal(zk_tree_load_done(tree, 100), 0);
 	zt_equal(zk_tree_zxid(tree), 100);
 	zt_equal(zt_verify(tree).nodes, 3);
 	zt_check(view_of(tree, "/changed", &view));
@@ -275,7 +275,7 @@ static void copy(struct zk_tree *from, struct zk_tree *to)
 	}
 	rcu_read_unlock();
 	zk_pin_drop(from, &pin);
-	zk_tree_load_done(to, zxid);
+	zt_equal(zk_tree_load_done(to, zxid), 0);
 }
 
 void zt_load(void)

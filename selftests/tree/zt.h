@@ -129,5 +129,8 @@ void zt_apache_log(void);
 void zt_replay_rules(void);
 void zt_load(void);
 void zt_close_many(void);
+void zt_quota(void);
+void zt_quota_load(void);
+void zt_track(void);
 
 #endif

@@ -6,15 +6,27 @@ holds absolute expectations (eq, assert); what it does and sees is written
 down besides, and compared with what the control saw.
 """
 
-from . import acl, admin, create, extended, malformed, multi, order, paths, \
-    readwrite, rewatch, session, watch
+from . import acl, admin, create, edges, enforce, extended, inflight, lax, \
+    malformed, multi, ops, order, paths, precedence, quota, readwrite, \
+    rewatch, session, watch, wrap
 
-# Groups that share a server: its further configuration, and their modules.
+# Groups that share a server: its further configuration, and their modules. A
+# module's prepare(data_dir) is called before the server first starts.
 GROUPS = (
     ({}, (session, create, readwrite, acl, multi, watch, rewatch, paths,
-          order, malformed, admin)),
+          order, inflight, malformed, admin, quota, ops, precedence,
+          edges)),
     (extended.CONFIG, (extended,)),
+    (enforce.CONFIG, (enforce,)),
+    (lax.CONFIG, (lax,)),
+    ({"extendedTypesEnabled": "true"}, (wrap,)),
 )
+
+
+def prepare(modules, server):
+    for m in modules:
+        if hasattr(m, "prepare"):
+            m.prepare(server.data_dir)
 
 
 def scripts_of(modules):

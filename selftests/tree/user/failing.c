@@ -70,6 +70,13 @@ static struct zk_tree *furnished(void)
 	op[4] = zt_create("/d/s/t", "t", 1, 0);
 	op[5] = zt_create("/c", "c", 1, ZK_OWNER_CONTAINER);
 	zt_equal(zt_apply(tree, op, 6), 0);
+	/* A quota, of /c. */
+	op[0] = zt_create("/zookeeper", NULL, 0, 0);
+	op[1] = zt_create("/zookeeper/quota", NULL, 0, 0);
+	op[2] = zt_create("/zookeeper/quota/c", NULL, 0, 0);
+	op[3] = zt_create("/zookeeper/quota/c/zookeeper_limits", NULL, 0, 0);
+	op[4] = zt_create("/zookeeper/quota/c/zookeeper_stats", NULL, 0, 0);
+	zt_equal(zt_apply(tree, op, 5), 0);
 	return tree;
 }
 
@@ -134,6 +141,9 @@ static void failing_txns(void)
 		{ { zt_delete("/d") }, 1, ZK_TXN_REPLAY },
 		{ { with_acl(zt_create("/d/s", "x", 1, 0), 1), zt_delete("/d/none") }, 2,
 		  ZK_TXN_REPLAY },
+		{ { zt_delete("/zookeeper/quota/c/zookeeper_stats"),
+		    zt_create("/zookeeper/quota/c/zookeeper_stats", "x", 1, 0),
+		    zt_set("/c", "ccc", 3, 1) }, 3, 0 },
 		{ { zt_create("/m", "m", 1, 7), zt_set("/m", "mm", 2, 1), set_acl("/m", 2),
 		    zt_delete("/m"), zt_create("/m", NULL, -1, 0),
 		    zt_create("/m/k", "k", 1, 8) }, 6, 0 },
@@ -197,7 +207,7 @@ static void failing_loads(void)
 		zt_verify(tree);
 	}
 	compat_may_alloc = NULL;
-	zk_tree_load_done(tree, 9);
+	zt_equal(zk_tree_load_done(tree, 9), 0);
 	zt_verify(tree);
 	zt_tree_done(tree);
 }
