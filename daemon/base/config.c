@@ -17,6 +17,7 @@
 #include "daemon/base/config.h"
 #include "daemon/base/log.h"
 #include "daemon/base/props.h"
+#include "daemon/disk/disk.h"
 
 #define CONFIG_FILE_MAX	(1024 * 1024)
 #define PURGE_RETAIN_MIN	3
@@ -56,6 +57,8 @@ static const struct key keys[] = {
 	{ "snapCount", NUM_LOW, AT(snap_count), 2, INT_MAX },
 	{ "snapSizeLimitInKb", KIB, AT(snap_bytes), 0, 1LL << 40 },
 	{ "preAllocSize", KIB, AT(prealloc_bytes), 0, 16 * 1024 * 1024 },
+	{ "txnLogSizeLimitInKb", KIB, AT(log_bytes_max), 0, 1LL << 40 },
+	{ "fsync.warningthresholdms", NUM, AT(fsync_warn_ms), 0, INT_MAX },
 	{ "jute.maxbuffer", NUM, AT(max_buffer), 1024, 1024 * 1024 * 1024 },
 	{ "globalOutstandingLimit", NUM, AT(global_outstanding), 1, INT_MAX },
 	{ "autopurge.snapRetainCount", NUM_LOW, AT(purge_retain), PURGE_RETAIN_MIN, INT_MAX },
@@ -67,6 +70,8 @@ static const struct key keys[] = {
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
 	{ "DigestAuthenticationProvider.superDigest", STR, AT(super_digest), 0, 0 },
 	{ "4lw.commands.whitelist", STR, AT(fourlw_whitelist), 0, 0 },
+	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
+	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
 
 	{ "initLimit", IDLE, 0, 0, 0 },
@@ -84,7 +89,6 @@ static const struct key keys[] = {
 	{ "localSessionsEnabled", IDLE, 0, 0, 0 },
 	{ "localSessionsUpgradingEnabled", IDLE, 0, 0, 0 },
 	{ "observerMasterPort", IDLE, 0, 0, 0 },
-	{ "fsync.warningthresholdms", IDLE, 0, 0, 0 },
 	{ "jvm.pause.monitor", IDLE, 0, 0, 0 },
 	{ "jvm.pause.warn-threshold.ms", IDLE, 0, 0, 0 },
 	{ "jvm.pause.info-threshold.ms", IDLE, 0, 0, 0 },
@@ -307,6 +311,22 @@ static int set_instance(struct load *l, int line, const char *key, const char *v
 	return 0;
 }
 
+/* SnapStream.StreamMode.fromString: what it does not know is "checked", not packed. */
+static int set_packed(struct load *l, int line, const char *key, const char *value)
+{
+	if (!strcasecmp(value, "gz"))
+		l->cfg->snap_packed = FILE_GZIP;
+	else if (!strcasecmp(value, "snappy"))
+		l->cfg->snap_packed = FILE_SNAPPY;
+	else
+		l->cfg->snap_packed = FILE_PLAIN;
+	if (l->cfg->snap_packed == FILE_PLAIN && *value && strcasecmp(value, "checked") &&
+	    strcasecmp(value, "none"))
+		log_warn("%s:%d: %s: neither gz nor snappy: %.100s; snapshots are not packed",
+			 l->file, line, key, value);
+	return 0;
+}
+
 static bool has_prefix(const char *s, const char *prefix)
 {
 	return !strncmp(s, prefix, strlen(prefix));
@@ -321,6 +341,8 @@ static int one_key(void *arg, int line, char *key, char *value)
 		key += strlen("zookeeper.");
 	if (!strcmp(key, "clientPort"))
 		return set_port(l, line, key, value);
+	if (!strcmp(key, "snapshot.compression.method"))
+		return set_packed(l, line, key, value);
 	if (!strcmp(key, "zkern.store"))
 		return set_store(l, line, key, value);
 	if (!strcmp(key, "zkern.instance"))
@@ -450,6 +472,8 @@ int config_default(struct config *cfg)
 	cfg->max_buffer = 0xfffff;
 	cfg->global_outstanding = 1000;
 	cfg->purge_retain = PURGE_RETAIN_MIN;
+	cfg->fsync_warn_ms = 1000;
+	cfg->room_warn_bytes = DISK_ROOM_AUTO;
 	cfg->force_sync = true;
 	cfg->digest_enabled = true;
 	rc = default_dir(&cfg->data_dir);

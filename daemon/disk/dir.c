@@ -70,15 +70,8 @@ static bool parse_name(const char *name, const char *prefix, bool packed,
 		return false;
 	if (!parse_hex(&s, &f->zxid))
 		return false;
-	f->how = FILE_PLAIN;
-	if (*s) {
-		if (packed && !strcmp(s, ".gz"))
-			f->how = FILE_GZIP;
-		else if (packed && !strcmp(s, ".snappy"))
-			f->how = FILE_SNAPPY;
-		else
-			return false;
-	}
+	if (!pack_by_ending(s, &f->how) || (f->how != FILE_PLAIN && !packed))
+		return false;
 	strcpy(f->name, name);
 	return true;
 }
@@ -347,7 +340,8 @@ int disk_open(const struct disk_params *p, struct disk **out, char *why, size_t 
 		rc = open_version(d->p.log_dir, &d->log_path, &d->log_dfd, why, why_len);
 	if (!rc)
 		rc = lock_dir(d->p.data_dir, &d->lock_fd[0], why, why_len);
-	if (!rc && !same_file(d->snap_dfd, d->log_dfd)) {
+	d->apart = !rc && !same_file(d->snap_dfd, d->log_dfd);
+	if (d->apart) {
 		rc = lock_dir(d->p.log_dir, &d->lock_fd[1], why, why_len);
 		if (!rc)
 			rc = check_kinds(d, why, why_len);
@@ -405,6 +399,17 @@ int disk_snapshot(struct disk *d, struct store *st, const struct disk_session *s
 	return rc;
 }
 
+void disk_snapshot_last(struct disk *d, struct store *st, const struct disk_session *s,
+			u32 n_sessions)
+{
+	char why[512];
+
+	snapw_wait(d->snap);
+	if (snapw_zxid(d->snap) != store_zxid(st) &&
+	    snapw_write_now(d->snap, st, s, n_sessions, why, sizeof(why)))
+		log_error("%s", why);
+}
+
 void disk_flush(struct disk *d)
 {
 	logw_flush(d->log);
@@ -416,6 +421,7 @@ void disk_stats(struct disk *d, struct disk_stats *s)
 	memset(s, 0, sizeof(*s));
 	logw_stats(d->log, s);
 	snapw_stats(d->snap, s);
+	room_stats(d, s);
 }
 
 /* ---------------------------------------------------------------- small files */

@@ -8,14 +8,18 @@
  * logwrite.c   the log thread
  * snapread.c   a snapshot read
  * snapwrite.c  a snapshot written, the snapshot thread
+ * snapout.c    the stream that it is written to
+ * pack.c       packed ones: gzip, snappy
  * aclmap.c     the ACLs in it
  * sessions.c   sessions while the log is replayed
+ * room.c       how much room there is
  * recover.c    all of them put together at start
  */
 #ifndef ZKD_DISK_INTERNAL_H
 #define ZKD_DISK_INTERNAL_H
 
 #include <linux/types.h>
+#include <limits.h>
 
 #include "daemon/disk/disk.h"
 
@@ -37,6 +41,12 @@
 struct logw;
 struct snapw;
 
+/* What was said of a file system's room; the log thread's. */
+struct room {
+	bool low;
+	u64 said;		/* bytes free when it was said */
+};
+
 struct disk {
 	struct disk_params p;		/* strings are ours */
 	char *snap_path;		/* dataDir/version-2 */
@@ -44,22 +54,34 @@ struct disk {
 	int snap_dfd;
 	int log_dfd;			/* may be equal to snap_dfd */
 	int lock_fd[2];			/* of dataDir and dataLogDir */
+	bool apart;			/* dataLogDir is another file system or directory */
 	struct logw *log;
 	struct snapw *snap;
+	struct room room[2];		/* of dataLogDir and dataDir */
+	u64 room_ms;			/* when it was looked at */
+	/* relaxed, read by all */
+	u64 room_free, room_warnings;
+	bool room_low;
 };
 
 /* Writes the text of an error and returns @err. */
 int disk_why(char *why, size_t why_len, int err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* ---------------------------------------------------------------- dir.c */
+/* ---------------------------------------------------------------- room.c */
 
-enum file_how { FILE_PLAIN, FILE_GZIP, FILE_SNAPPY };
+#define ROOM_IDLE_MS	10000
+
+/* The log thread: looks how much is free, not more often than makes sense. */
+void room_look(struct disk *d);
+void room_stats(const struct disk *d, struct disk_stats *s);
+
+/* ---------------------------------------------------------------- dir.c */
 
 struct disk_file {
 	u64 zxid;
 	enum file_how how;
-	char name[40];
+	char name[NAME_MAX + 1];
 };
 
 /*
@@ -134,6 +156,70 @@ void logw_roll(struct logw *lw);
 void logw_flush(struct logw *lw);
 void logw_stats(struct logw *lw, struct disk_stats *s);
 
+/* ---------------------------------------------------------------- pack.c */
+
+/* "", ".gz", ".snappy" */
+const char *pack_ending(enum file_how how);
+bool pack_by_ending(const char *s, enum file_how *how);
+
+struct unpack;
+
+/*
+ * Reads what is packed in the file open at @fd, from where it stands; takes over
+ * @fd, also on an error: -EBADMSG if it does not begin as it should.
+ */
+int unpack_open(int fd, enum file_how how, struct unpack **u);
+/* Some bytes, at most @n; 0 at the end; -EBADMSG: not packed as it should be. */
+ssize_t unpack_read(struct unpack *u, void *buf, size_t n);
+void unpack_close(struct unpack *u);
+
+struct pack;
+
+int pack_new(enum file_how how, struct pack **p);
+void pack_free(struct pack *p);
+/* What a file begins with. */
+const void *pack_head(const struct pack *p, size_t *n);
+/* Packs @n bytes as a piece of its own; @out is valid until the next call. */
+int pack_piece(struct pack *p, const void *bytes, size_t n, const void **out, size_t *len);
+
+/* ---------------------------------------------------------------- snapout.c */
+
+/*
+ * A snapshot's stream on its way into a file: summed up, packed, written. One
+ * thread. All return 0 or a negative errno.
+ */
+struct snap_out {
+	int fd;
+	struct pack *pack;
+	u8 *buf;
+	size_t len;
+	u32 sum;		/* Adler-32 of what was flushed since it was set */
+	u64 plain;		/* bytes flushed */
+	u64 written;		/* and bytes that they take in the file */
+	u64 flushed;		/* of these, writing back has begun */
+};
+
+int sout_init(struct snap_out *so, enum file_how how);
+void sout_free(struct snap_out *so);
+/* Begins anew, with a file that is empty. */
+int sout_begin(struct snap_out *so, int fd);
+int sout_flush(struct snap_out *so);
+int sout_bytes(struct snap_out *so, const void *bytes, size_t n);
+int sout_int(struct snap_out *so, s32 v);
+int sout_long(struct snap_out *so, s64 v);
+/* A string or buffer; -1: null. */
+int sout_str(struct snap_out *so, const void *p, s32 len);
+/* The checksum of all so far, and "/". */
+int sout_seal(struct snap_out *so);
+/* Takes @bytes of the file @from behind @skip, as they are, to the end. */
+int sout_copy(struct snap_out *so, int from, u64 skip, u64 bytes);
+/* StatPersisted behind the number of an ACL; @path "/" is written as "". */
+int sout_node(struct snap_out *so, const struct store_rec *rec, s64 acl);
+/* The end of the nodes. */
+int sout_nodes_end(struct snap_out *so);
+/* ZxidDigest and its seal. */
+int sout_digest(struct snap_out *so, u64 zxid, s32 version, u64 digest);
+
 /* ---------------------------------------------------------------- snapread.c */
 
 /* What a snapshot holds beside nodes and sessions. */
@@ -195,6 +281,9 @@ int snapw_write_now(struct snapw *sw, struct store *st, const struct disk_sessio
 int snapw_start(struct snapw *sw, struct store *st, const struct disk_session *s,
 		u32 n_sessions);
 void snapw_wait(struct snapw *sw);
+/* The zxid of the newest snapshot: written, or said by who recovered from it. */
+u64 snapw_zxid(const struct snapw *sw);
+void snapw_found(struct snapw *sw, u64 zxid);
 void snapw_stats(struct snapw *sw, struct disk_stats *s);
 
 /* ---------------------------------------------------------------- sessions.c */

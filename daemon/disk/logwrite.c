@@ -39,8 +39,6 @@
 #define CHUNK		(256 * 1024)	/* bytes to gather before a write */
 #define PAD_NEAR	4096
 #define PAD_AGAIN	1024		/* groups before padding is tried again */
-#define FSYNC_SLOW_MS	1000		/* fsync.warningthresholdms */
-
 #define KICK_EVERY	256		/* transactions added without waking */
 
 struct logw {
@@ -76,7 +74,7 @@ struct logw {
 	size_t len;
 
 	/* relaxed, read by all */
-	u64 bytes, fsyncs, fsync_ns, fsync_max;
+	u64 bytes, fsyncs, fsync_ns, fsync_max, slow, errors;
 	/* appended since the last snapshot */
 	u64 since_txns, since_bytes;
 	u64 rand;
@@ -244,9 +242,12 @@ static int sync_file(struct logw *lw, bool *broke)
 	add_relaxed(&lw->fsync_ns, ns);
 	if (ns > __atomic_load_n(&lw->fsync_max, __ATOMIC_RELAXED))
 		__atomic_store_n(&lw->fsync_max, ns, __ATOMIC_RELAXED);
-	if (ns / 1000000 > FSYNC_SLOW_MS)
-		log_warn("%s/%s: fdatasync took %llu ms", lw->d->log_path, lw->name,
-			 (ns / 1000000));
+	if (lw->d->p.fsync && ns / 1000000 > lw->d->p.fsync_warn_ms) {
+		add_relaxed(&lw->slow, 1);
+		log_ratelimited(LOG_WARN, "%s/%s: fdatasync took %llu ms (fsync.warningthresholdms=%u): writes wait for it",
+				lw->d->log_path, lw->name, ns / 1000000,
+				lw->d->p.fsync_warn_ms);
+	}
 	return 0;
 }
 
@@ -312,6 +313,7 @@ static void fail(struct logw *lw, int rc, bool broke)
 
 	if (broke || back || !room)
 		broke = true;
+	add_relaxed(&lw->errors, 1);
 	snprintf(text, sizeof(text), "cannot write to the transaction log %s/%s: %s%s",
 		 lw->d->log_path, lw->name, strerror(-rc),
 		 broke ? "" : "; it is open for reading only until there is room");
@@ -345,7 +347,7 @@ static int one_group(struct logw *lw, const struct txn *from, const struct txn *
 {
 	int rc = 0;
 
-	if (from->rolls)
+	if (from->rolls || (lw->d->p.log_bytes_max && lw->pos > lw->d->p.log_bytes_max))
 		close_file(lw);
 	if (lw->fd < 0)
 		rc = open_file(lw, from->zxid);
@@ -401,7 +403,7 @@ static void wait_for_work(struct logw *lw)
 	if (!queue_may_sleep(&lw->queue))
 		return;
 	if (!stopping(lw))
-		poll(&fd, 1, -1);
+		poll(&fd, 1, ROOM_IDLE_MS);
 	queue_awake(&lw->queue);
 }
 
@@ -416,6 +418,7 @@ static void *log_main(void *arg)
 		/* in this order: what was appended before the end is written */
 		stop = stopping(lw);
 		t = take(lw);
+		room_look(lw->d);
 		if (t)
 			work_off(lw, t);
 		else if (stop)
@@ -514,6 +517,8 @@ void logw_stats(struct logw *lw, struct disk_stats *s)
 	s->fsyncs = __atomic_load_n(&lw->fsyncs, __ATOMIC_RELAXED);
 	s->fsync_ns_total = __atomic_load_n(&lw->fsync_ns, __ATOMIC_RELAXED);
 	s->fsync_ns_max = __atomic_load_n(&lw->fsync_max, __ATOMIC_RELAXED);
+	s->fsyncs_slow = __atomic_load_n(&lw->slow, __ATOMIC_RELAXED);
+	s->log_errors = __atomic_load_n(&lw->errors, __ATOMIC_RELAXED);
 }
 
 int disk_start(struct disk *d, u64 last_zxid, void (*durable)(void *arg, u64 zxid),

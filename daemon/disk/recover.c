@@ -369,6 +369,7 @@ static int finish(struct recovery *rec)
 
 	if (rc)
 		return why(rec, rc, "sessions");
+	snapw_found(rec->d->snap, r->snapshot_zxid);
 	if (!rec->n_snaps)
 		rc = snapw_write_now(rec->d->snap, rec->st, r->sessions, r->n_sessions,
 				     rec->why, rec->why_len);

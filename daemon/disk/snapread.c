@@ -10,7 +10,7 @@
  *   ZxidDigest: long zxid, int version, long digest; seal	(3.6 and later)
  *   long zxid; seal						(3.9 and later)
  *
- * plain or packed with gzip. Memory grows with what was read, never with what a
+ * plain or packed (pack.c). Memory grows with what was read, never with what a
  * length in the file claims, and no further than the tree's own bounds.
  */
 #include <linux/types.h>
@@ -20,7 +20,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <libdeflate.h>
-#include <zlib.h>
 
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
@@ -31,12 +30,11 @@
 
 /* The stream: what was read and not used yet is buf[pos..len). */
 struct snap_in {
-	int fd;
-	gzFile gz;
+	struct unpack *from;
 	u8 *buf;
 	size_t pos, len, cap;
 	size_t summed;		/* how far @sum goes */
-	uLong sum;
+	u32 sum;
 	u64 base;		/* offset of buf[0] in the (unpacked) stream */
 	int err;
 	bool eof;
@@ -57,36 +55,28 @@ struct snap_acls {
 
 static int in_open(struct snap_in *in, struct disk *d, const struct disk_file *f)
 {
+	int fd, rc;
+
 	memset(in, 0, sizeof(*in));
 	in->sum = ADLER_INIT;
-	in->fd = openat(d->snap_dfd, f->name, O_RDONLY | O_CLOEXEC);
-	if (in->fd < 0)
+	fd = openat(d->snap_dfd, f->name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return -errno;
-	if (f->how == FILE_GZIP) {
-		in->gz = gzdopen(in->fd, "rb");
-		if (!in->gz)
-			goto err;
-		gzbuffer(in->gz, BUF_MIN);
-	}
 	in->buf = malloc(BUF_MIN);
-	if (!in->buf)
-		goto err;
+	if (!in->buf) {
+		close(fd);
+		return -ENOMEM;
+	}
 	in->cap = BUF_MIN;
-	return 0;
-err:
-	if (in->gz)
-		gzclose(in->gz);
-	else
-		close(in->fd);
-	return -ENOMEM;
+	rc = unpack_open(fd, f->how, &in->from);
+	if (rc)
+		free(in->buf);
+	return rc;
 }
 
 static void in_close(struct snap_in *in)
 {
-	if (in->gz)
-		gzclose(in->gz);
-	else
-		close(in->fd);
+	unpack_close(in->from);
 	free(in->buf);
 }
 
@@ -99,22 +89,11 @@ static void sum_up(struct snap_in *in, size_t to)
 /* Reads some more behind buf[len]. */
 static void in_more(struct snap_in *in)
 {
-	ssize_t r;
+	ssize_t r = unpack_read(in->from, in->buf + in->len, in->cap - in->len);
 
-	if (in->gz) {
-		r = gzread(in->gz, in->buf + in->len, in->cap - in->len);
-		if (r < 0) {
-			in->err = -EBADMSG;
-			return;
-		}
-	} else {
-		do {
-			r = read(in->fd, in->buf + in->len, in->cap - in->len);
-		} while (r < 0 && errno == EINTR);
-		if (r < 0) {
-			in->err = -errno;
-			return;
-		}
+	if (r < 0) {
+		in->err = r;
+		return;
 	}
 	if (!r)
 		in->eof = true;
@@ -472,18 +451,18 @@ int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink 
 
 	memset(head, 0, sizeof(*head));
 	head->zxid = f->zxid;
-	if (f->how == FILE_SNAPPY)
-		return disk_why(why, why_len, -EBADMSG,
-				"%s/%s: packed with snappy, which is not supported", d->snap_path,
-				f->name);
 	rc = in_open(&in, d, f);
+	if (rc == -EBADMSG)
+		return disk_why(why, why_len, rc, "%s/%s: damaged at offset 0: not packed as %s",
+				d->snap_path, f->name, pack_ending(f->how));
 	if (rc)
 		return disk_why(why, why_len, rc, "cannot open %s/%s: %s", d->snap_path, f->name,
 				strerror(-rc));
 	rc = read_all(&in, sink, &acls, head, &part);
 	if (in.err == -EBADMSG)
-		disk_why(why, why_len, rc, "%s/%s: damaged before offset %llu (%s)",
-			 d->snap_path, f->name, (in.base + in.pos), part);
+		disk_why(why, why_len, rc, "%s/%s: damaged before offset %llu%s (%s)",
+			 d->snap_path, f->name, in.base + in.pos,
+			 f->how == FILE_PLAIN ? "" : " of what is packed", part);
 	else if (rc)
 		disk_why(why, why_len, rc, "cannot read %s/%s (%s): %s", d->snap_path, f->name,
 			 part, strerror(-rc));
