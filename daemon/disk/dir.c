@@ -363,6 +363,37 @@ err:
 	return rc;
 }
 
+int disk_open_files(const char *dir, u64 max_txn_bytes, struct disk **out, char *why,
+		    size_t why_len)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+	int rc;
+
+	if (!d)
+		return disk_why(why, why_len, -ENOMEM, "out of memory");
+	d->p.max_txn_bytes = max_txn_bytes;
+	d->lock_fd[0] = -1;
+	d->lock_fd[1] = -1;
+	d->log_dfd = -1;
+	d->snap_path = strdup(dir);
+	d->log_path = strdup(dir);
+	d->snap_dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = -errno;
+	if (d->snap_dfd >= 0) {
+		d->log_dfd = fcntl(d->snap_dfd, F_DUPFD_CLOEXEC, 0);
+		rc = d->log_dfd < 0 ? -errno : 0;
+	}
+	if (!rc && (!d->snap_path || !d->log_path))
+		rc = -ENOMEM;
+	if (rc) {
+		disk_why(why, why_len, rc, "cannot open %s: %s", dir, strerror(-rc));
+		disk_close(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
+}
+
 static void close_fd(int fd)
 {
 	if (fd >= 0)
@@ -481,9 +512,11 @@ int disk_epoch_read(struct disk *d, const char *name, u64 *epoch)
 	b[strcspn(b, "\r\n")] = '\0';
 	errno = 0;
 	*epoch = strtoull(b, &end, 10);
-	if (b[0] < '0' || b[0] > '9' || *end || errno)
-		return -EBADMSG;
-	return 0;
+	if (b[0] >= '0' && b[0] <= '9' && !*end && !errno)
+		return 0;
+	log_error("%s/%s: damaged at offset %td: not a number", d->snap_path, name,
+		  b[0] >= '0' && b[0] <= '9' ? end - b : 0);
+	return -EBADMSG;
 }
 
 int disk_epoch_write(struct disk *d, const char *name, u64 epoch)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of daemon/disk share. Nobody else includes it.
+ * What the files of daemon/disk share. Besides them, only tools that read and write
+ * single files include it (tools/zkern/disk_*.c).
  *
  * dir.c        the directory: lock, listing, small files, purge
  * logread.c    the log read: one transaction after the other, over all files
@@ -85,6 +86,12 @@ struct disk_file {
 };
 
 /*
+ * For tools: the files in @dir, read only and without the lock, a running server's
+ * too. Only what reads can be done with it, and disk_close().
+ */
+int disk_open_files(const char *dir, u64 max_txn_bytes, struct disk **d, char *why,
+		    size_t why_len);
+/*
  * The files "@prefix.<hex zxid>" of a directory, lowest zxid first; with @packed
  * also those with a compression's ending. malloc'ed.
  */
@@ -126,6 +133,26 @@ int logr_next(struct logr *lr, struct txn **txn, char *why, size_t why_len);
 /* The first zxid that is missing between two transactions read so far, 0: none. */
 u64 logr_gap(const struct logr *lr);
 void logr_close(struct logr *lr);
+
+/*
+ * For tools: one file of d->log_path, whatever its name, its records as they are,
+ * whatever their zxids. After the end: what was there, and the bytes of any part.
+ */
+int logr_open_file(struct disk *d, const char *name, struct logr **lr, char *why,
+		   size_t why_len);
+/* 1: a record, valid until the next call; @pos: its offset. 0: the end. */
+int logr_next_raw(struct logr *lr, const u8 **bytes, u32 *len, u64 *pos, char *why,
+		  size_t why_len);
+int logr_bytes(struct logr *lr, u64 pos, size_t n, const u8 **bytes);
+
+struct logr_end {
+	u64 dbid;		/* of the header, once that was read */
+	u64 pos;		/* behind the last record */
+	u64 size;		/* of the file */
+	bool torn;		/* an unfinished write follows */
+};
+
+const struct logr_end *logr_end(const struct logr *lr);
 
 /* Whether @zxid may follow @last: the next one, or the first of a later epoch. */
 static inline bool zxid_follows(u64 last, u64 zxid)
@@ -225,17 +252,31 @@ int sout_digest(struct snap_out *so, u64 zxid, s32 version, u64 digest);
 /* What a snapshot holds beside nodes and sessions. */
 struct snap_head {
 	u64 zxid;		/* of the file's name */
-	bool has_digest;
+	u64 dbid;
+	bool digest_there;	/* there is one at all */
+	bool has_digest;	/* and it counts */
 	s32 digest_version;
 	u64 digest_zxid;
 	u64 digest;
+	bool last_there;	/* of 3.9 and later */
+	u64 last_zxid;
 	u64 nodes;
+	u64 bytes;		/* read, unpacked */
 };
 
+/*
+ * Who takes what a snapshot holds, in the order in which it is there. Only session
+ * must be there; NULL for node: they are only checked for their form.
+ */
 struct snap_sink {
 	void *arg;
+	bool all;		/* read to the end of the file, as 3.9 writes it */
+	int (*begin)(void *arg, const struct snap_head *head);
+	int (*sessions)(void *arg, s32 count);
 	int (*session)(void *arg, u64 id, s32 timeout);
-	/* NULL: nodes are only checked for their form */
+	int (*acls)(void *arg, s32 count);
+	int (*acl)(void *arg, s64 id, const u8 *jute, u32 len);
+	/* node.acl_id: of the file's own map */
 	int (*node)(void *arg, const struct store_rec *rec);
 };
 

@@ -38,6 +38,7 @@ struct snap_in {
 	u64 base;		/* offset of buf[0] in the (unpacked) stream */
 	int err;
 	bool eof;
+	const char *what;	/* is wrong, where there is more to say */
 };
 
 struct acl_entry {
@@ -193,13 +194,22 @@ static bool in_at_end(struct snap_in *in)
 
 /* ---------------------------------------------------------------- its parts */
 
-static int read_header(struct snap_in *in)
+static int read_header(struct snap_in *in, struct snap_head *head)
 {
 	const u8 *p = in_take(in, FILE_HEADER_LEN);
 
-	if (p && jute_get32(p) != SNAP_MAGIC)
+	if (!p)
+		return in->err;
+	if (jute_get32(p) != SNAP_MAGIC) {
+		in->what = "not a snapshot";
 		return in_bad(in);
-	return in->err;
+	}
+	if (jute_get32(p + 4) != FILE_VERSION) {
+		in->what = "of a version that this program does not read";
+		return in_bad(in);
+	}
+	head->dbid = jute_get64(p + 8);
+	return 0;
 }
 
 static int read_sessions(struct snap_in *in, const struct snap_sink *sink)
@@ -207,6 +217,8 @@ static int read_sessions(struct snap_in *in, const struct snap_sink *sink)
 	s32 count = in_int(in);
 	int rc = 0;
 
+	if (!in->err && sink->sessions)
+		rc = sink->sessions(sink->arg, count);
 	while (!in->err && !rc && count-- > 0) {
 		u64 id = in_long(in);
 		s32 timeout = in_int(in);
@@ -264,11 +276,14 @@ static int by_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static int read_acls(struct snap_in *in, struct snap_acls *acls)
+static int read_acls(struct snap_in *in, const struct snap_sink *sink, struct snap_acls *acls)
 {
 	s32 count = in_int(in);
+	int rc = 0;
 
-	while (!in->err && count-- > 0) {
+	if (!in->err && sink->acls)
+		rc = sink->acls(sink->arg, count);
+	while (!in->err && !rc && count-- > 0) {
 		struct acl_entry *e;
 
 		if (acls->n == acls->cap) {
@@ -282,12 +297,15 @@ static int read_acls(struct snap_in *in, struct snap_acls *acls)
 		}
 		e = &acls->e[acls->n];
 		e->id = in_long(in);
-		if (!in->err && !read_acl(in, e))
-			acls->n++;
+		if (in->err || read_acl(in, e))
+			break;
+		acls->n++;
+		if (sink->acl)
+			rc = sink->acl(sink->arg, e->id, e->jute, e->len);
 	}
 	if (!in->err && acls->n)
 		qsort(acls->e, acls->n, sizeof(*acls->e), by_id);
-	return in->err;
+	return in->err ? in->err : rc;
 }
 
 static void free_acls(struct snap_acls *acls)
@@ -371,8 +389,11 @@ static int read_node(struct snap_in *in, const struct snap_acls *acls,
 	rec.path_len = path_len ? path_len : 1;
 	rec.data = data_len > 0 ? p + 8 + path_len : NULL;
 	rec.node.data_len = data_len;
-	if (find_acl(acls, jute_get64(p + d), &rec))
+	if (find_acl(acls, jute_get64(p + d), &rec)) {
+		in->what = "a node whose ACL is not in the map";
 		return in_bad(in);
+	}
+	rec.node.acl_id = jute_get64(p + d);
 	get_stat(p + d + 8, &rec.node.stat);
 	in->pos += d + 8 + STAT_LEN;
 	if (!sink->node)
@@ -394,8 +415,10 @@ static int check_seal(struct snap_in *in)
 		p = in_take(in, 1);
 	else
 		p = NULL;
-	if (!in->err && (sum != want || !p || *p != '/'))
+	if (!in->err && (sum != want || !p || *p != '/')) {
+		in->what = "wrong checksum";
 		return in_bad(in);
+	}
 	return in->err;
 }
 
@@ -403,6 +426,7 @@ static int read_digest(struct snap_in *in, struct snap_head *head)
 {
 	if (in_at_end(in))
 		return 0;
+	head->digest_there = true;
 	head->digest_zxid = in_long(in);
 	head->digest_version = in_int(in);
 	head->digest = in_long(in);
@@ -411,13 +435,31 @@ static int read_digest(struct snap_in *in, struct snap_head *head)
 	return check_seal(in);
 }
 
+/* What 3.9 and later have behind the digest. */
+static int read_last(struct snap_in *in, struct snap_head *head)
+{
+	if (!head->digest_there || in_at_end(in))
+		return 0;
+	head->last_there = true;
+	head->last_zxid = in_long(in);
+	if (check_seal(in))
+		return in->err;
+	if (!in_at_end(in)) {
+		in->what = "more than a snapshot";
+		return in_bad(in);
+	}
+	return 0;
+}
+
 static int read_all(struct snap_in *in, const struct snap_sink *sink, struct snap_acls *acls,
 		    struct snap_head *head, const char **part)
 {
 	int rc;
 
 	*part = "header";
-	rc = read_header(in);
+	rc = read_header(in, head);
+	if (!rc && sink->begin)
+		rc = sink->begin(sink->arg, head);
 	if (rc)
 		return rc;
 	*part = "sessions";
@@ -425,7 +467,7 @@ static int read_all(struct snap_in *in, const struct snap_sink *sink, struct sna
 	if (rc)
 		return rc;
 	*part = "ACLs";
-	rc = read_acls(in, acls);
+	rc = read_acls(in, sink, acls);
 	if (rc)
 		return rc;
 	*part = "nodes";
@@ -438,7 +480,11 @@ static int read_all(struct snap_in *in, const struct snap_sink *sink, struct sna
 	if (rc)
 		return rc;
 	*part = "digest";
-	return read_digest(in, head);
+	rc = read_digest(in, head);
+	if (rc || !sink->all)
+		return rc;
+	*part = "end";
+	return read_last(in, head);
 }
 
 int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink *sink,
@@ -460,12 +506,14 @@ int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink 
 				strerror(-rc));
 	rc = read_all(&in, sink, &acls, head, &part);
 	if (in.err == -EBADMSG)
-		disk_why(why, why_len, rc, "%s/%s: damaged before offset %llu%s (%s)",
+		disk_why(why, why_len, rc, "%s/%s: damaged before offset %llu%s (%s): %s",
 			 d->snap_path, f->name, in.base + in.pos,
-			 f->how == FILE_PLAIN ? "" : " of what is packed", part);
+			 f->how == FILE_PLAIN ? "" : " of what is packed", part,
+			 in.what ? in.what : in.eof ? "it ends too soon" : "malformed");
 	else if (rc)
 		disk_why(why, why_len, rc, "cannot read %s/%s (%s): %s", d->snap_path, f->name,
 			 part, strerror(-rc));
+	head->bytes = in.base + in.pos;
 	free_acls(&acls);
 	in_close(&in);
 	return rc;
