@@ -146,13 +146,24 @@ int logr_next_raw(struct logr *lr, const u8 **bytes, u32 *len, u64 *pos, char *w
 int logr_bytes(struct logr *lr, u64 pos, size_t n, const u8 **bytes);
 
 struct logr_end {
-	u64 dbid;		/* of the header, once that was read */
+	bool headed;		/* the file has its header, */
+	u64 dbid;		/* and this in it */
 	u64 pos;		/* behind the last record */
 	u64 size;		/* of the file */
 	bool torn;		/* an unfinished write follows */
 };
 
 const struct logr_end *logr_end(const struct logr *lr);
+
+/* What a log begins with, and what stands before each record. */
+static inline void log_file_header(u8 h[FILE_HEADER_LEN], u64 dbid)
+{
+	jute_put32(h, LOG_MAGIC);
+	jute_put32(h + 4, FILE_VERSION);
+	jute_put64(h + 8, dbid);
+}
+
+void log_record_head(u8 h[RECORD_HEAD], const void *bytes, u32 len);
 
 /* Whether @zxid may follow @last: the next one, or the first of a later epoch. */
 static inline bool zxid_follows(u64 last, u64 zxid)
@@ -261,6 +272,8 @@ struct snap_head {
 	bool last_there;	/* of 3.9 and later */
 	u64 last_zxid;
 	u64 nodes;
+	u64 strangers;		/* of these, with an ACL that is not in the map */
+	u64 sum;		/* digest of the nodes read */
 	u64 bytes;		/* read, unpacked */
 };
 
@@ -270,7 +283,8 @@ struct snap_head {
  */
 struct snap_sink {
 	void *arg;
-	bool all;		/* read to the end of the file, as 3.9 writes it */
+	/* for tools: to the end of the file, as 3.9 writes it; and head.sum */
+	bool all;
 	int (*begin)(void *arg, const struct snap_head *head);
 	int (*sessions)(void *arg, s32 count);
 	int (*session)(void *arg, u64 id, s32 timeout);
@@ -278,6 +292,11 @@ struct snap_sink {
 	int (*acl)(void *arg, s64 id, const u8 *jute, u32 len);
 	/* node.acl_id: of the file's own map */
 	int (*node)(void *arg, const struct store_rec *rec);
+	/*
+	 * The log is replayed behind it: nodes that it makes and whose ACL is not in
+	 * the map are left out (see snapread.c).
+	 */
+	bool replayed;
 };
 
 /*

@@ -258,6 +258,7 @@ static int check_header(struct logr *lr, char *why, size_t why_len)
 	jute_put32(magic, LOG_MAGIC);
 	if (n == FILE_HEADER_LEN && !memcmp(p, magic, 4)) {
 		if (jute_get32(p + 4) == FILE_VERSION) {
+			lr->end.headed = true;
 			lr->end.dbid = jute_get64(p + 8);
 			return 1;
 		}
@@ -283,6 +284,7 @@ static int next_file(struct logr *lr, char *why, size_t why_len)
 			return io_error(lr, rc, why, why_len);
 		lr->pos = FILE_HEADER_LEN;
 		lr->repeated = false;
+		lr->end = (struct logr_end){ .size = lr->w.size };
 		rc = check_header(lr, why, why_len);
 		if (rc)
 			return rc;

@@ -190,9 +190,7 @@ static int open_file(struct logw *lw, u64 zxid)
 	lw->size = 0;
 	lw->pad_wait = 0;
 	lw->fresh = true;
-	jute_put32(h, LOG_MAGIC);
-	jute_put32(h + 4, FILE_VERSION);
-	jute_put64(h + 8, 0);
+	log_file_header(h, 0);
 	rc = put(lw, h, sizeof(h));
 	return rc ? rc : write_out(lw);
 }
@@ -210,14 +208,19 @@ static u64 record_size(const struct txn *t)
 	return RECORD_HEAD + (u64)t->len + 1;
 }
 
+void log_record_head(u8 h[RECORD_HEAD], const void *bytes, u32 len)
+{
+	jute_put64(h, libdeflate_adler32(ADLER_INIT, bytes, len));
+	jute_put32(h + 8, len);
+}
+
 static int put_record(struct logw *lw, const struct txn *t)
 {
 	static const u8 eor = RECORD_EOR;
 	u8 h[RECORD_HEAD];
 	int rc;
 
-	jute_put64(h, libdeflate_adler32(ADLER_INIT, t->bytes, t->len));
-	jute_put32(h + 8, t->len);
+	log_record_head(h, t->bytes, t->len);
 	rc = put(lw, h, sizeof(h));
 	if (!rc)
 		rc = put(lw, t->bytes, t->len);

@@ -247,7 +247,7 @@ static int load_node(void *arg, const struct store_rec *node)
 static int load_snapshot(struct recovery *rec, const struct disk_file *f)
 {
 	const struct snap_sink sink = {
-		.arg = rec, .session = add_session, .node = load_node,
+		.arg = rec, .session = add_session, .node = load_node, .replayed = true,
 	};
 	int rc = rec->st->ops->load_begin(rec->st);
 
@@ -256,6 +256,9 @@ static int load_snapshot(struct recovery *rec, const struct disk_file *f)
 	rc = snap_read(rec->d, f, &sink, &rec->head, rec->why, rec->why_len);
 	if (rc)
 		return rc;
+	if (rec->head.strangers)
+		log_info("%s/%s: the log has the ACLs of %llu nodes", rec->d->snap_path, f->name,
+			 rec->head.strangers);
 	rec->r->zxid = f->zxid;
 	rec->r->snapshot_zxid = f->zxid;
 	rec->fuzzy = rec->head.has_digest && rec->head.digest_version == DIGEST_VERSION &&

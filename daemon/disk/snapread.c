@@ -12,6 +12,11 @@
  *
  * plain or packed (pack.c). Memory grows with what was read, never with what a
  * length in the file claims, and no further than the tree's own bounds.
+ *
+ * ZooKeeper writes the map of ACLs first and then the nodes while they change, so a
+ * node may have an ACL that the map has not: made, or given by a setACL, behind the
+ * file's zxid. The log has it. A node made behind that zxid is left to the log, with
+ * what is below it; another one is given to nobody until the log says to whom.
  */
 #include <linux/types.h>
 #include <errno.h>
@@ -21,6 +26,7 @@
 #include <unistd.h>
 #include <libdeflate.h>
 
+#include "daemon/base/crc32.h"
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
 
@@ -39,6 +45,8 @@ struct snap_in {
 	int err;
 	bool eof;
 	const char *what;	/* is wrong, where there is more to say */
+	char *left_out;		/* a node; NULL: none so far */
+	size_t left_len;
 };
 
 struct acl_entry {
@@ -78,6 +86,7 @@ static int in_open(struct snap_in *in, struct disk *d, const struct disk_file *f
 static void in_close(struct snap_in *in)
 {
 	unpack_close(in->from);
+	free(in->left_out);
 	free(in->buf);
 }
 
@@ -326,7 +335,7 @@ static int find_acl(const struct snap_acls *acls, s64 id, struct store_rec *rec)
 	if (id != ACL_OPEN && acls->n)
 		e = bsearch(&key, acls->e, acls->n, sizeof(key), by_id);
 	if (id != ACL_OPEN && !e)
-		return -EBADMSG;
+		return -ENOENT;
 	if (!e || (e->len == 4 && jute_get32(e->jute) == 0xffffffff)) {
 		rec->acl = txn_open_acl;
 		rec->acl_len = sizeof(txn_open_acl);
@@ -351,15 +360,62 @@ static void get_stat(const u8 *p, struct zk_stat *st)
 	st->num_children = 0;
 }
 
+/* What the node adds to the tree's digest, as kmod/tree/digest.c has it. */
+static u64 node_digest(const struct store_rec *rec)
+{
+	static const char quiet[] = "/zookeeper/";
+	const struct zk_stat *st = &rec->node.stat;
+	u8 b[STAT_LEN];
+
+	if (rec->path_len >= sizeof(quiet) - 1 && !memcmp(rec->path, quiet, sizeof(quiet) - 1))
+		return 0;
+	jute_put64(b, st->czxid);
+	jute_put64(b + 8, st->mzxid);
+	jute_put64(b + 16, st->pzxid);
+	jute_put64(b + 24, st->ctime);
+	jute_put64(b + 32, st->mtime);
+	jute_put32(b + 40, st->version);
+	jute_put32(b + 44, st->cversion);
+	jute_put32(b + 48, st->aversion);
+	jute_put64(b + 52, st->owner);
+	return crc32_fast(rec->node.crc, b, sizeof(b));
+}
+
+/* Whether the node is left to the log: 1, 0, or an error. */
+static int leave_out(struct snap_in *in, const struct store_rec *rec, bool stranger, u64 zxid)
+{
+	char *path;
+
+	if (in->left_out && rec->path_len > in->left_len && rec->path[in->left_len] == '/' &&
+	    !memcmp(rec->path, in->left_out, in->left_len))
+		return 1;
+	if (!stranger || rec->node.stat.czxid <= zxid)
+		return 0;
+	path = realloc(in->left_out, rec->path_len);
+	if (!path)
+		return in->err = -ENOMEM;
+	memcpy(path, rec->path, rec->path_len);
+	in->left_out = path;
+	in->left_len = rec->path_len;
+	return 1;
+}
+
 /*
  * One node: 1, 0 at the end mark, or an error. The whole record is in the buffer
  * before pointers into it are taken.
  */
 static int read_node(struct snap_in *in, const struct snap_acls *acls,
-		     const struct snap_sink *sink)
+		     const struct snap_sink *sink, struct snap_head *head)
 {
+	/* one entry, world:anyone without a permission: no entry is open to all */
+	static const u8 nobody[] = {
+		0, 0, 0, 1, 0, 0, 0, 0,
+		0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
+		0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e',
+	};
 	struct store_rec rec = { 0 };
 	s32 path_len, data_len;
+	bool stranger;
 	const u8 *p;
 	size_t d;
 	int rc;
@@ -389,16 +445,27 @@ static int read_node(struct snap_in *in, const struct snap_acls *acls,
 	rec.path_len = path_len ? path_len : 1;
 	rec.data = data_len > 0 ? p + 8 + path_len : NULL;
 	rec.node.data_len = data_len;
-	if (find_acl(acls, jute_get64(p + d), &rec)) {
-		in->what = "a node whose ACL is not in the map";
-		return in_bad(in);
-	}
 	rec.node.acl_id = jute_get64(p + d);
+	stranger = find_acl(acls, rec.node.acl_id, &rec);
+	if (stranger) {
+		rec.acl = nobody;
+		rec.acl_len = sizeof(nobody);
+		head->strangers++;
+	}
 	get_stat(p + d + 8, &rec.node.stat);
 	in->pos += d + 8 + STAT_LEN;
+	if (!sink->node && !sink->all)
+		return 1;
+	if (sink->replayed) {
+		rc = leave_out(in, &rec, stranger, head->zxid);
+		if (rc)
+			return rc;
+	}
+	rec.node.crc = txn_crc(rec.path, rec.path_len, rec.data, data_len);
+	if (sink->all)
+		head->sum += node_digest(&rec);
 	if (!sink->node)
 		return 1;
-	rec.node.crc = txn_crc(rec.path, rec.path_len, rec.data, data_len);
 	rc = sink->node(sink->arg, &rec);
 	return rc ? rc : 1;
 }
@@ -432,7 +499,14 @@ static int read_digest(struct snap_in *in, struct snap_head *head)
 	head->digest = in_long(in);
 	/* DataTree.deserializeZxidDigest: none, or of before the snapshot */
 	head->has_digest = head->digest_zxid && head->digest_zxid >= head->zxid;
-	return check_seal(in);
+	if (check_seal(in))
+		return in->err;
+	/* nothing changed while it was written */
+	if (head->strangers && head->has_digest && head->digest_zxid == head->zxid) {
+		in->what = "nodes whose ACL is not in the map";
+		return in_bad(in);
+	}
+	return 0;
 }
 
 /* What 3.9 and later have behind the digest. */
@@ -471,7 +545,7 @@ static int read_all(struct snap_in *in, const struct snap_sink *sink, struct sna
 	if (rc)
 		return rc;
 	*part = "nodes";
-	while ((rc = read_node(in, acls, sink)) == 1)
+	while ((rc = read_node(in, acls, sink, head)) == 1)
 		head->nodes++;
 	if (rc)
 		return rc;
