@@ -15,14 +15,16 @@
  * The file grows as FilePadding's does: by prealloc_bytes whenever the end is
  * nearer than 4 KiB.
  *
- * When a write fails the file is taken back to the last durable record, @failed is
- * called once, and everything queued is dropped until disk_retry(). When that
- * cannot be done, or fdatasync() failed (the kernel then forgets which pages it did
- * not write), the log is closed for good.
+ * When a write fails for want of room the file is taken back to the last durable
+ * record, @failed is called once, and everything queued is dropped until
+ * disk_retry(); the same when a new file cannot be opened. When that cannot be done,
+ * a write failed otherwise, or fdatasync() did (the kernel then forgets which pages
+ * it did not write), the log is closed for good.
  */
 #include <linux/types.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -310,16 +312,16 @@ static struct txn *put_all(struct txn *t, const struct txn *end)
 
 static void fail(struct logw *lw, int rc, bool broke)
 {
-	char text[256];
-	int back = broke ? 0 : take_back(lw);
-	bool room = rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
+	char text[PATH_MAX + 256];
+	bool room = lw->fd < 0 || rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
 
-	if (broke || back || !room)
-		broke = true;
+	if (!broke)
+		broke = !room || take_back(lw);
 	add_relaxed(&lw->errors, 1);
 	snprintf(text, sizeof(text), "cannot write to the transaction log %s/%s: %s%s",
 		 lw->d->log_path, lw->name, strerror(-rc),
-		 broke ? "" : "; it is open for reading only until there is room");
+		 broke ? "; it is not trusted any more: no writes until a new start" :
+		 "; no writes until there is room");
 	log_error("%s", text);
 	if (broke)
 		close_file(lw);

@@ -120,6 +120,7 @@ void test_damage(void);
 void test_snapshot(void);
 void test_recover(void);
 void test_room(void);
+void test_failing(void);
 void test_config(void);
 void test_keep(void);
 

@@ -13,6 +13,7 @@ static const struct {
 	{ "snapshot", test_snapshot, false },
 	{ "recover", test_recover, false },
 	{ "room", test_room, false },
+	{ "failing", test_failing, false },
 	{ "config", test_config, false },
 	{ "keep", test_keep, true },
 };
