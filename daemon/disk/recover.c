@@ -275,6 +275,7 @@ static bool is_of_file(int rc)
 
 static int newest_snapshot(struct recovery *rec)
 {
+	size_t n;
 	u32 i;
 	int rc;
 
@@ -290,8 +291,10 @@ static int newest_snapshot(struct recovery *rec)
 			rec->must_reach = rec->snaps[i].zxid;
 		forget(rec);
 	}
-	return disk_why(rec->why, rec->why_len, -EBADMSG, "no snapshot in %s can be read",
-			rec->d->snap_path);
+	n = strlen(rec->why);
+	if (n < rec->why_len)
+		snprintf(rec->why + n, rec->why_len - n, "; no other snapshot can be read");
+	return -EBADMSG;
 }
 
 /*
