@@ -30,7 +30,7 @@
 #include "daemon/store/store.h"
 
 #define EXIT_USAGE	2
-#define MAX_TXN_BYTES	(1024 * 1024 * 1024)
+#define MAX_TXN_BYTES	INT32_MAX	/* what a record can say */
 
 static const char usage_text[] =
 	"usage: zkernd [--store auto|kernel|memory] [--instance N] [CONFIG]\n"

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What keys of zoo.cfg ask of the disk: how snapshots are packed, when logs are
- * rolled, what is purged; the snapshot at an orderly end; figures.
+ * rolled, what is purged; the snapshot at an orderly end; figures; records longer
+ * than any client could send.
  */
 #include "selftests/disk/common.h"
 
 #include <unistd.h>
+
+#include "daemon/proto/zookeeper.h"
 
 static void packed(enum file_how how, const char *ending)
 {
@@ -150,6 +153,48 @@ static void test_purge(void)
 	world_free(&w);
 }
 
+/* A session that had a million ephemerals ends in one transaction. */
+static void test_long(void)
+{
+	const char *dir = temp_dir();
+	struct disk_params p = params(dir);
+	struct txn *x;
+	char path[64];
+	struct try t;
+	struct jw w;
+	int i;
+
+	jw_init(&w, 0);
+	b_header(&w, 0x1234, 1, 1, 1, OP_CREATESESSION);
+	jw_int(&w, 30000);
+	x = b_done(&w);
+	need(!try_open_params(&t, &p), "%s", t.why);
+	try_start(&t);
+	disk_append(t.d, x);
+	txn_put(x);
+	jw_init(&w, 0);
+	b_header(&w, 0x1234, 2, 2, 1, OP_CLOSESESSION);
+	jw_int(&w, 1000000);
+	for (i = 0; i < 1000000; i++) {
+		snprintf(path, sizeof(path), "/services/instance-%010d", i);
+		b_path(&w, path);
+	}
+	x = b_done(&w);
+	ok(x->len > 30000000, "a closeSession of %u bytes", x->len);
+	disk_append(t.d, x);
+	txn_put(x);
+	disk_flush(t.d);
+	is(__atomic_load_n(&t.durable, __ATOMIC_ACQUIRE), 2, "is written");
+	try_close(&t);
+	is(try_open_params(&t, &p), 0, "and read: %s", t.why);
+	ok(t.r.zxid == 2 && !t.r.n_sessions, "the session is closed");
+	try_close(&t);
+	p.max_txn_bytes = 1 << 20;
+	is(try_open_params(&t, &p), -EBADMSG, "where less is allowed");
+	ok(strstr(t.why, "log.1: damaged at offset 65: impossible length"), "%s", t.why);
+	try_close(&t);
+}
+
 void test_keys(void)
 {
 	packed(FILE_PLAIN, "");
@@ -158,4 +203,5 @@ void test_keys(void)
 	test_roll();
 	test_last();
 	test_purge();
+	test_long();
 }

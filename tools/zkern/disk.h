@@ -22,7 +22,7 @@
 #include "cli.h"
 #include "daemon/disk/internal.h"
 
-#define DISK_MAX_TXN	(1024 * 1024 * 1024)
+#define DISK_MAX_TXN	INT32_MAX
 #define DISK_WHY	1024
 
 /* ------------------------------------------------------------ disk_json.c */
