@@ -41,7 +41,7 @@ TOOLS_CPPFLAGS := $(INCLUDES) -Itools/lib \
 	$(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-genl-3.0 jansson)
 
 URCU_LIBS := -lurcu -lurcu-common
-DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsodium -lcrypto
+DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsnappy -lsodium -lcrypto
 # The daemon itself allocates by jemalloc (sanitizers bring their own malloc).
 MALLOC_LIBS := $(if $(SAN),,-ljemalloc)
 TOOLS_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0 jansson)
@@ -95,9 +95,10 @@ $(B)/libzkern.so.0: $(LIBZKERN_OBJS)
 	@$(CC) $(ZK_LDFLAGS) -shared -Wl,-soname,libzkern.so.0 -Wl,-z,defs \
 		-o $@ $^ $(LIBZKERN_LIBS)
 
-$(B)/zkern: $(CLI_OBJS) $(B)/libzkern.a
+# zkern log and zkern snapshot read files with the daemon's own parts.
+$(B)/zkern: $(CLI_OBJS) $(B)/libzkern.a $(ZKERND_LIB)
 	@echo "  LD      $@"
-	@$(CC) $(ZK_LDFLAGS) -o $@ $^ $(TOOLS_LIBS)
+	@$(CC) $(ZK_LDFLAGS) -Wl,--as-needed -o $@ $^ $(TOOLS_LIBS) $(DAEMON_LIBS)
 
 # The agent runs in the VM, where there is no libc: static, never sanitized.
 $(B)/vm-agent $(B)/vm-exec: $(B)/vm-%: tools/vm/%.c tools/vm/wire.h
@@ -111,6 +112,7 @@ $(B)/obj/daemon/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
 $(B)/obj/kmod/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
 $(ZKERND_MAIN): CPPFLAGS_ = $(DAEMON_CPPFLAGS) -DZKERN_VERSION=\"$(VERSION)\"
 $(B)/obj/tools/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
+$(B)/obj/tools/zkern/disk_%.o: CPPFLAGS_ = -Idaemon/store/compat $(TOOLS_CPPFLAGS)
 $(B)/obj/tools/lib/%.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS) -fPIC
 $(B)/obj/selftests/%.o: CPPFLAGS_ = $(T_CPPFLAGS)
 

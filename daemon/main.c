@@ -5,8 +5,8 @@
  *   config -> disk (lock) -> store -> recovery -> core -> clients -> "serving"
  *
  * The main thread then waits for signals, and purges old files between. SIGTERM
- * and SIGINT end the daemon: it stops listening, finishes what was proposed, and
- * leaves the log whole.
+ * and SIGINT end the daemon: it stops listening, finishes what was proposed, leaves
+ * the log whole, and a snapshot behind it, so that the next start has little to do.
  */
 #include <linux/types.h>
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include "daemon/store/store.h"
 
 #define EXIT_USAGE	2
-#define MAX_TXN_BYTES	(1024 * 1024 * 1024)
+#define MAX_TXN_BYTES	INT32_MAX	/* what a record can say */
 
 static const char usage_text[] =
 	"usage: zkernd [--store auto|kernel|memory] [--instance N] [CONFIG]\n"
@@ -179,6 +179,11 @@ static int open_disk(struct daemon *d)
 		.log_dir = d->cfg.data_log_dir,
 		.prealloc_bytes = d->cfg.prealloc_bytes,
 		.max_txn_bytes = MAX_TXN_BYTES,
+		.packed = d->cfg.snap_packed,
+		.log_bytes_max = d->cfg.log_bytes_max,
+		.fsync_warn_ms = d->cfg.fsync_warn_ms,
+		.room_warn_bytes = d->cfg.room_warn_bytes,
+		.trust_gaps = d->cfg.trust_gaps,
 		.fsync = d->cfg.force_sync,
 		.trust_empty = d->cfg.trust_empty,
 	};
@@ -264,8 +269,10 @@ static void shut_down(struct daemon *d)
 		core_stop(d->core);
 	if (d->clients)
 		client_free(d->clients);
-	if (d->core)
+	if (d->core) {
+		core_snapshot(d->core);
 		core_free(d->core);
+	}
 	free(d->recovery.sessions);
 	disk_close(d->disk);
 	if (d->store)

@@ -15,7 +15,7 @@ zk_die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 # To build the programs and the module (plain make).
 ZK_PKGS_BUILD="
 	gcc make libc6-dev pkg-config linux-headers-amd64 pahole perl xz-utils kmod
-	liburcu-dev libjemalloc-dev zlib1g-dev libdeflate-dev libsodium-dev libssl-dev
+	liburcu-dev libjemalloc-dev zlib1g-dev libdeflate-dev libsnappy-dev libsodium-dev libssl-dev
 	libnl-3-dev libnl-genl-3-dev libjansson-dev"
 
 # To boot the VM with the first session, besides.

@@ -26,7 +26,6 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "localSessionsEnabled", IDLE, ENSEMBLE },
 	{ "localSessionsUpgradingEnabled", IDLE, ENSEMBLE },
 	{ "observerMasterPort", IDLE, ENSEMBLE },
-	{ "fsync.warningthresholdms", IDLE, "" },
 	{ "jvm.pause.*", IDLE, JVM },
 	{ "datadir.autocreate", IDLE, "" },
 	{ "db.autocreate", IDLE, "" },

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "daemon/base/conf_impl.h"
+#include "daemon/disk/disk.h"
 
 #define PURGE_RETAIN_MIN	3
 #define UNSET		(-1)
@@ -36,6 +38,8 @@ const struct conf_key conf_keys[] = {
 	{ "snapCount", NUM_LOW, AT(snap_count), 2, INT_MAX },
 	{ "snapSizeLimitInKb", KIB, AT(snap_bytes), 0, 1LL << 40 },
 	{ "preAllocSize", KIB, AT(prealloc_bytes), 0, 16 * 1024 * 1024 },
+	{ "txnLogSizeLimitInKb", KIB, AT(log_bytes_max), 0, 1LL << 40 },
+	{ "fsync.warningthresholdms", NUM, AT(fsync_warn_ms), 0, INT_MAX },
 	{ "jute.maxbuffer", NUM, AT(max_buffer), 1024, 1024 * 1024 * 1024 },
 	{ "globalOutstandingLimit", NUM, AT(global_outstanding), 1, INT_MAX },
 	{ "autopurge.snapRetainCount", NUM_LOW, AT(purge_retain), PURGE_RETAIN_MIN, INT_MAX },
@@ -49,6 +53,8 @@ const struct conf_key conf_keys[] = {
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
 	{ "DigestAuthenticationProvider.superDigest", STR, AT(super_digest), 0, 0 },
 	{ "4lw.commands.whitelist", STR, AT(fourlw_whitelist), 0, 0 },
+	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
+	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
 
 	{ "secureClientPort", LATER, 0, 0, 0 },
@@ -99,8 +105,23 @@ static int set_standalone(struct conf_load *l, const char *key, const char *valu
 	return 0;
 }
 
+/* SnapStream.StreamMode.fromString: what it does not know is "checked", not packed. */
+static int set_packed(struct conf_load *l, const char *key, const char *value)
+{
+	l->cfg->snap_packed = FILE_PLAIN;
+	if (!strcasecmp(value, "gz"))
+		l->cfg->snap_packed = FILE_GZIP;
+	else if (!strcasecmp(value, "snappy"))
+		l->cfg->snap_packed = FILE_SNAPPY;
+	else if (*value && strcasecmp(value, "checked") && strcasecmp(value, "none"))
+		return conf_say(l, CONFIG_WARN, key,
+				"neither gz nor snappy: %.100s; snapshots are not packed", value);
+	return 0;
+}
+
 const struct conf_special conf_specials[] = {
 	{ "clientPort", set_port },
+	{ "snapshot.compression.method", set_packed },
 	{ "standaloneEnabled", set_standalone },
 	{ "zkern.store", set_store },
 	{ "zkern.instance", set_instance },
@@ -188,6 +209,8 @@ int config_default(struct config *cfg)
 	cfg->max_buffer = 0xfffff;
 	cfg->global_outstanding = 1000;
 	cfg->purge_retain = PURGE_RETAIN_MIN;
+	cfg->fsync_warn_ms = 1000;
+	cfg->room_warn_bytes = DISK_ROOM_AUTO;
 	cfg->force_sync = true;
 	cfg->digest_enabled = true;
 	rc = default_dir(&cfg->data_dir);

@@ -22,6 +22,9 @@ struct config {
 	u32 snap_count;			/* snapCount, 100000 */
 	u64 snap_bytes;			/* snapSizeLimitInKb, 4 GiB */
 	u64 prealloc_bytes;		/* preAllocSize in KiB, 64 MiB */
+	u64 log_bytes_max;		/* txnLogSizeLimitInKb, 0: none */
+	u32 snap_packed;		/* snapshot.compression.method: enum file_how */
+	u32 fsync_warn_ms;		/* fsync.warningthresholdms, 1000 */
 	u32 max_buffer;			/* jute.maxbuffer, 0xfffff */
 	u32 global_outstanding;		/* globalOutstandingLimit, 1000 */
 	u32 purge_retain;		/* autopurge.snapRetainCount, 3 */
@@ -38,6 +41,8 @@ struct config {
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */
 	int instance;			/* zkern.instance: N of /dev/zkernN */
+	u64 room_warn_bytes;		/* zkern.roomWarningInKb; see disk_params */
+	bool trust_gaps;		/* zkern.trustGaps: start where the log lacks some */
 	u32 io_threads;			/* zkern.ioThreads; 0: by the cores */
 };
 

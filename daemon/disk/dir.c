@@ -70,15 +70,8 @@ static bool parse_name(const char *name, const char *prefix, bool packed,
 		return false;
 	if (!parse_hex(&s, &f->zxid))
 		return false;
-	f->how = FILE_PLAIN;
-	if (*s) {
-		if (packed && !strcmp(s, ".gz"))
-			f->how = FILE_GZIP;
-		else if (packed && !strcmp(s, ".snappy"))
-			f->how = FILE_SNAPPY;
-		else
-			return false;
-	}
+	if (!pack_by_ending(s, &f->how) || (f->how != FILE_PLAIN && !packed))
+		return false;
 	strcpy(f->name, name);
 	return true;
 }
@@ -347,7 +340,8 @@ int disk_open(const struct disk_params *p, struct disk **out, char *why, size_t 
 		rc = open_version(d->p.log_dir, &d->log_path, &d->log_dfd, why, why_len);
 	if (!rc)
 		rc = lock_dir(d->p.data_dir, &d->lock_fd[0], why, why_len);
-	if (!rc && !same_file(d->snap_dfd, d->log_dfd)) {
+	d->apart = !rc && !same_file(d->snap_dfd, d->log_dfd);
+	if (d->apart) {
 		rc = lock_dir(d->p.log_dir, &d->lock_fd[1], why, why_len);
 		if (!rc)
 			rc = check_kinds(d, why, why_len);
@@ -367,6 +361,37 @@ int disk_open(const struct disk_params *p, struct disk **out, char *why, size_t 
 err:
 	disk_close(d);
 	return rc;
+}
+
+int disk_open_files(const char *dir, u64 max_txn_bytes, struct disk **out, char *why,
+		    size_t why_len)
+{
+	struct disk *d = calloc(1, sizeof(*d));
+	int rc;
+
+	if (!d)
+		return disk_why(why, why_len, -ENOMEM, "out of memory");
+	d->p.max_txn_bytes = max_txn_bytes;
+	d->lock_fd[0] = -1;
+	d->lock_fd[1] = -1;
+	d->log_dfd = -1;
+	d->snap_path = strdup(dir);
+	d->log_path = strdup(dir);
+	d->snap_dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = -errno;
+	if (d->snap_dfd >= 0) {
+		d->log_dfd = fcntl(d->snap_dfd, F_DUPFD_CLOEXEC, 0);
+		rc = d->log_dfd < 0 ? -errno : 0;
+	}
+	if (!rc && (!d->snap_path || !d->log_path))
+		rc = -ENOMEM;
+	if (rc) {
+		disk_why(why, why_len, rc, "cannot open %s: %s", dir, strerror(-rc));
+		disk_close(d);
+		return rc;
+	}
+	*out = d;
+	return 0;
 }
 
 static void close_fd(int fd)
@@ -405,6 +430,17 @@ int disk_snapshot(struct disk *d, struct store *st, const struct disk_session *s
 	return rc;
 }
 
+void disk_snapshot_last(struct disk *d, struct store *st, const struct disk_session *s,
+			u32 n_sessions)
+{
+	char why[512];
+
+	snapw_wait(d->snap);
+	if (snapw_zxid(d->snap) != store_zxid(st) &&
+	    snapw_write_now(d->snap, st, s, n_sessions, why, sizeof(why)))
+		log_error("%s", why);
+}
+
 void disk_flush(struct disk *d)
 {
 	logw_flush(d->log);
@@ -416,6 +452,7 @@ void disk_stats(struct disk *d, struct disk_stats *s)
 	memset(s, 0, sizeof(*s));
 	logw_stats(d->log, s);
 	snapw_stats(d->snap, s);
+	room_stats(d, s);
 }
 
 /* ---------------------------------------------------------------- small files */
@@ -475,9 +512,11 @@ int disk_epoch_read(struct disk *d, const char *name, u64 *epoch)
 	b[strcspn(b, "\r\n")] = '\0';
 	errno = 0;
 	*epoch = strtoull(b, &end, 10);
-	if (b[0] < '0' || b[0] > '9' || *end || errno)
-		return -EBADMSG;
-	return 0;
+	if (b[0] >= '0' && b[0] <= '9' && !*end && !errno)
+		return 0;
+	log_error("%s/%s: damaged at offset %td: not a number", d->snap_path, name,
+		  b[0] >= '0' && b[0] <= '9' ? end - b : 0);
+	return -EBADMSG;
 }
 
 int disk_epoch_write(struct disk *d, const char *name, u64 epoch)

@@ -18,6 +18,11 @@
 
 struct disk;
 
+/* How a snapshot is packed (SnapStream.StreamMode). */
+enum file_how { FILE_PLAIN, FILE_GZIP, FILE_SNAPPY };
+
+#define DISK_ROOM_AUTO	(~0ULL)
+
 struct disk_params {
 	const char *data_dir;	/* dataDir: snapshots (in version-2/) */
 	const char *log_dir;	/* dataLogDir, or the same */
@@ -25,9 +30,18 @@ struct disk_params {
 	u64 max_txn_bytes;	/* bound on one record when reading (jute.maxbuffer +
 				 * extrasize does not bound closeSession: generous)
 				  */
+	enum file_how packed;	/* snapshot.compression.method */
+	u64 log_bytes_max;	/* txnLogSizeLimitInKb: a log of more is rolled; 0: none */
+	u32 fsync_warn_ms;	/* fsync.warningthresholdms */
+	u64 room_warn_bytes;	/* zkern.roomWarningInKb: say when less is free, 0: never,
+				 * DISK_ROOM_AUTO: a tenth of the disk, 1 GiB at most
+				  */
 	bool fsync;		/* forceSync, default yes */
 	bool trust_empty;	/* snapshot.trust.empty: logs without any snapshot are
 				 * replayed over an empty tree
+				  */
+	bool trust_gaps;	/* zkern.trustGaps: transactions missing in the logs are
+				 * said, and no error
 				  */
 };
 
@@ -97,6 +111,13 @@ int disk_retry(struct disk *d);
 int disk_snapshot(struct disk *d, struct store *st, const struct disk_session *s,
 		  u32 n_sessions);
 /*
+ * At an orderly end, when nobody appends any more: a snapshot at the store's zxid,
+ * on this thread, unless the newest one has all there is. What goes wrong is
+ * logged: the log has everything.
+ */
+void disk_snapshot_last(struct disk *d, struct store *st, const struct disk_session *s,
+			u32 n_sessions);
+/*
  * Core thread: whether it's time for one, ZooKeeper's way (SyncRequestProcessor:
  * snapCount/2 plus a random part up to snapCount/2, or by bytes).
  */
@@ -111,9 +132,15 @@ struct disk_stats {
 	u64 fsyncs;
 	u64 fsync_ns_total;
 	u64 fsync_ns_max;
+	u64 fsyncs_slow;	/* that took longer than fsync_warn_ms */
+	u64 log_errors;		/* times that the log could not be written */
 	u64 snapshots;
+	u64 snapshot_errors;
 	u64 last_snapshot_zxid;
 	u64 last_snapshot_ms;	/* how long it took */
+	u64 room_free;		/* bytes, where there is less of them */
+	u64 room_warnings;
+	bool room_low;		/* less than was asked to be warned of */
 };
 void disk_stats(struct disk *d, struct disk_stats *s);
 

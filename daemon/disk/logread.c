@@ -16,6 +16,7 @@
 #include <linux/types.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,11 +39,13 @@ struct logr {
 	u64 last;		/* zxid handed out or passed over last; 0: none */
 	u64 gap;
 	bool repair;
+	bool gaps;		/* what is missing is said, and no error */
 	bool repeated;		/* said that @cur has zxids of earlier files */
 	/* an unfinished write at the end of an earlier file */
 	bool torn;
 	u32 torn_file;
 	u64 torn_pos;
+	struct logr_end end;	/* of the file read last */
 };
 
 /* ---------------------------------------------------------------- window */
@@ -123,19 +126,29 @@ const u8 *window_at(struct window *w, u64 pos, size_t n)
 
 /* ---------------------------------------------------------------- reading */
 
+static struct logr *logr_new(struct disk *d, u64 from, bool repair)
+{
+	struct logr *lr = calloc(1, sizeof(*lr));
+
+	if (!lr)
+		return NULL;
+	lr->d = d;
+	lr->from = from;
+	lr->repair = repair;
+	lr->gaps = d->p.trust_gaps;
+	lr->w.fd = -1;
+	return lr;
+}
+
 int logr_open(struct disk *d, u64 from, bool repair, struct logr **out, char *why,
 	      size_t why_len)
 {
-	struct logr *lr = calloc(1, sizeof(*lr));
+	struct logr *lr = logr_new(d, from, repair);
 	u32 i;
 	int rc;
 
 	if (!lr)
 		return disk_why(why, why_len, -ENOMEM, "out of memory");
-	lr->d = d;
-	lr->from = from;
-	lr->repair = repair;
-	lr->w.fd = -1;
 	rc = disk_list(d->log_dfd, "log", false, &lr->files, &lr->n);
 	if (rc) {
 		free(lr);
@@ -147,6 +160,29 @@ int logr_open(struct disk *d, u64 from, bool repair, struct logr **out, char *wh
 		lr->cur = i;
 	*out = lr;
 	return 0;
+}
+
+int logr_open_file(struct disk *d, const char *name, struct logr **out, char *why,
+		   size_t why_len)
+{
+	struct logr *lr = logr_new(d, 0, false);
+
+	if (lr)
+		lr->files = calloc(1, sizeof(*lr->files));
+	if (!lr || !lr->files) {
+		free(lr);
+		return disk_why(why, why_len, -ENOMEM, "out of memory");
+	}
+	lr->gaps = true;
+	lr->n = 1;
+	snprintf(lr->files[0].name, sizeof(lr->files[0].name), "%s", name);
+	*out = lr;
+	return 0;
+}
+
+const struct logr_end *logr_end(const struct logr *lr)
+{
+	return &lr->end;
 }
 
 void logr_close(struct logr *lr)
@@ -214,13 +250,23 @@ static int check_header(struct logr *lr, char *why, size_t why_len)
 	static const u8 none[FILE_HEADER_LEN];
 	size_t n = lr->w.size < FILE_HEADER_LEN ? lr->w.size : FILE_HEADER_LEN;
 	const u8 *p = window_at(&lr->w, 0, n);
+	char what[80];
 	u8 magic[4];
 
 	if (!p && n)
 		return io_error(lr, lr->w.err, why, why_len);
 	jute_put32(magic, LOG_MAGIC);
-	if (n == FILE_HEADER_LEN && !memcmp(p, magic, 4))
-		return 1;
+	if (n == FILE_HEADER_LEN && !memcmp(p, magic, 4)) {
+		if (jute_get32(p + 4) == FILE_VERSION) {
+			lr->end.headed = true;
+			lr->end.dbid = jute_get64(p + 8);
+			return 1;
+		}
+		snprintf(what, sizeof(what), "a log of version %d; this program reads version %d",
+			 (s32)jute_get32(p + 4), FILE_VERSION);
+		return disk_why(why, why_len, -EBADMSG, "%s/%s: %s (at offset 4)",
+				lr->d->log_path, cur_name(lr), what);
+	}
 	if (!n || !memcmp(p, none, n) || (n < FILE_HEADER_LEN && n >= 4 && !memcmp(p, magic, 4)) ||
 	    (n < 4 && !memcmp(p, magic, n)))
 		return 0;
@@ -238,6 +284,7 @@ static int next_file(struct logr *lr, char *why, size_t why_len)
 			return io_error(lr, rc, why, why_len);
 		lr->pos = FILE_HEADER_LEN;
 		lr->repeated = false;
+		lr->end = (struct logr_end){ .size = lr->w.size };
 		rc = check_header(lr, why, why_len);
 		if (rc)
 			return rc;
@@ -262,6 +309,9 @@ static int file_end(struct logr *lr, char *why, size_t why_len)
 		return io_error(lr, end, why, why_len);
 	if (end == LOG_END_DAMAGED)
 		return damaged(lr, lr->cur, lr->pos, what, why, why_len);
+	lr->end.pos = lr->pos;
+	lr->end.size = lr->w.size;
+	lr->end.torn = end == LOG_END_TORN;
 	window_close(&lr->w);
 	if (end == LOG_END_TORN && !newest && !lr->torn) {
 		lr->torn = true;
@@ -317,14 +367,40 @@ static int account(struct logr *lr, u64 zxid, char *why, size_t why_len)
 		if (lr->torn)
 			return damaged(lr, lr->torn_file, lr->torn_pos,
 				       "transactions are missing", why, why_len);
-		log_warn("%s/%s: transactions are missing between 0x%llx and 0x%llx",
-			 lr->d->log_path, cur_name(lr), before, zxid);
 		if (!lr->gap)
 			lr->gap = before + 1;
+		disk_why(why, why_len, -EBADMSG,
+			 "%s/%s: offset %llu has transaction 0x%llx, but the one before it is 0x%llx: what is between them is missing",
+			 lr->d->log_path, cur_name(lr), lr->pos, zxid, before);
+		if (!lr->gaps)
+			return -EBADMSG;
+		log_warn("%s", why);
 	}
 	lr->torn = false;
 	lr->last = zxid;
 	return zxid > lr->from;
+}
+
+/* 1: there is a record at the position; 0: the end of the last file. */
+static int next_record(struct logr *lr, const u8 **p, u32 *len, char *why, size_t why_len)
+{
+	int rc;
+
+	for (;;) {
+		if (lr->w.fd < 0) {
+			rc = next_file(lr, why, why_len);
+			if (rc <= 0)
+				return rc;
+		}
+		*p = record(lr, len);
+		if (*p)
+			return 1;
+		if (lr->w.err)
+			return io_error(lr, lr->w.err, why, why_len);
+		rc = file_end(lr, why, why_len);
+		if (rc)
+			return rc;
+	}
 }
 
 int logr_next(struct logr *lr, struct txn **txn, char *why, size_t why_len)
@@ -335,23 +411,7 @@ int logr_next(struct logr *lr, struct txn **txn, char *why, size_t why_len)
 	u32 len;
 	int rc;
 
-	for (;;) {
-		if (lr->w.fd < 0) {
-			rc = next_file(lr, why, why_len);
-			if (rc < 0)
-				return rc;
-			if (!rc)
-				return 0;
-		}
-		p = record(lr, &len);
-		if (!p && lr->w.err)
-			return io_error(lr, lr->w.err, why, why_len);
-		if (!p) {
-			rc = file_end(lr, why, why_len);
-			if (rc)
-				return rc;
-			continue;
-		}
+	while ((rc = next_record(lr, &p, &len, why, why_len)) == 1) {
 		if (txn_peek_zxid(p, len, &zxid))
 			return damaged(lr, lr->cur, lr->pos, "malformed transaction header",
 				       why, why_len);
@@ -370,4 +430,29 @@ int logr_next(struct logr *lr, struct txn **txn, char *why, size_t why_len)
 		if (rc)
 			return 1;
 	}
+	return rc;
+}
+
+int logr_next_raw(struct logr *lr, const u8 **bytes, u32 *len, u64 *pos, char *why,
+		  size_t why_len)
+{
+	int rc = next_record(lr, bytes, len, why, why_len);
+
+	if (rc == 1) {
+		*pos = lr->pos;
+		lr->pos += RECORD_HEAD + (u64)*len + 1;
+	}
+	return rc;
+}
+
+int logr_bytes(struct logr *lr, u64 pos, size_t n, const u8 **bytes)
+{
+	int rc = 0;
+
+	if (lr->w.fd < 0)
+		rc = window_open(&lr->w, lr->d->log_dfd, lr->files[0].name);
+	if (rc)
+		return rc;
+	*bytes = window_at(&lr->w, pos, n);
+	return *bytes ? 0 : lr->w.err ? lr->w.err : -EIO;
 }

@@ -15,14 +15,16 @@
  * The file grows as FilePadding's does: by prealloc_bytes whenever the end is
  * nearer than 4 KiB.
  *
- * When a write fails the file is taken back to the last durable record, @failed is
- * called once, and everything queued is dropped until disk_retry(). When that
- * cannot be done, or fdatasync() failed (the kernel then forgets which pages it did
- * not write), the log is closed for good.
+ * When a write fails for want of room the file is taken back to the last durable
+ * record, @failed is called once, and everything queued is dropped until
+ * disk_retry(); the same when a new file cannot be opened. When that cannot be done,
+ * a write failed otherwise, or fdatasync() did (the kernel then forgets which pages
+ * it did not write), the log is closed for good.
  */
 #include <linux/types.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -39,8 +41,6 @@
 #define CHUNK		(256 * 1024)	/* bytes to gather before a write */
 #define PAD_NEAR	4096
 #define PAD_AGAIN	1024		/* groups before padding is tried again */
-#define FSYNC_SLOW_MS	1000		/* fsync.warningthresholdms */
-
 #define KICK_EVERY	256		/* transactions added without waking */
 
 struct logw {
@@ -76,7 +76,7 @@ struct logw {
 	size_t len;
 
 	/* relaxed, read by all */
-	u64 bytes, fsyncs, fsync_ns, fsync_max;
+	u64 bytes, fsyncs, fsync_ns, fsync_max, slow, errors;
 	/* appended since the last snapshot */
 	u64 since_txns, since_bytes;
 	u64 rand;
@@ -192,9 +192,7 @@ static int open_file(struct logw *lw, u64 zxid)
 	lw->size = 0;
 	lw->pad_wait = 0;
 	lw->fresh = true;
-	jute_put32(h, LOG_MAGIC);
-	jute_put32(h + 4, FILE_VERSION);
-	jute_put64(h + 8, 0);
+	log_file_header(h, 0);
 	rc = put(lw, h, sizeof(h));
 	return rc ? rc : write_out(lw);
 }
@@ -212,14 +210,19 @@ static u64 record_size(const struct txn *t)
 	return RECORD_HEAD + (u64)t->len + 1;
 }
 
+void log_record_head(u8 h[RECORD_HEAD], const void *bytes, u32 len)
+{
+	jute_put64(h, libdeflate_adler32(ADLER_INIT, bytes, len));
+	jute_put32(h + 8, len);
+}
+
 static int put_record(struct logw *lw, const struct txn *t)
 {
 	static const u8 eor = RECORD_EOR;
 	u8 h[RECORD_HEAD];
 	int rc;
 
-	jute_put64(h, libdeflate_adler32(ADLER_INIT, t->bytes, t->len));
-	jute_put32(h + 8, t->len);
+	log_record_head(h, t->bytes, t->len);
 	rc = put(lw, h, sizeof(h));
 	if (!rc)
 		rc = put(lw, t->bytes, t->len);
@@ -244,9 +247,12 @@ static int sync_file(struct logw *lw, bool *broke)
 	add_relaxed(&lw->fsync_ns, ns);
 	if (ns > __atomic_load_n(&lw->fsync_max, __ATOMIC_RELAXED))
 		__atomic_store_n(&lw->fsync_max, ns, __ATOMIC_RELAXED);
-	if (ns / 1000000 > FSYNC_SLOW_MS)
-		log_warn("%s/%s: fdatasync took %llu ms", lw->d->log_path, lw->name,
-			 (ns / 1000000));
+	if (lw->d->p.fsync && ns / 1000000 > lw->d->p.fsync_warn_ms) {
+		add_relaxed(&lw->slow, 1);
+		log_ratelimited(LOG_WARN, "%s/%s: fdatasync took %llu ms (fsync.warningthresholdms=%u): writes wait for it",
+				lw->d->log_path, lw->name, ns / 1000000,
+				lw->d->p.fsync_warn_ms);
+	}
 	return 0;
 }
 
@@ -306,15 +312,16 @@ static struct txn *put_all(struct txn *t, const struct txn *end)
 
 static void fail(struct logw *lw, int rc, bool broke)
 {
-	char text[256];
-	int back = broke ? 0 : take_back(lw);
-	bool room = rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
+	char text[PATH_MAX + 256];
+	bool room = lw->fd < 0 || rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG;
 
-	if (broke || back || !room)
-		broke = true;
+	if (!broke)
+		broke = !room || take_back(lw);
+	add_relaxed(&lw->errors, 1);
 	snprintf(text, sizeof(text), "cannot write to the transaction log %s/%s: %s%s",
 		 lw->d->log_path, lw->name, strerror(-rc),
-		 broke ? "" : "; it is open for reading only until there is room");
+		 broke ? "; it is not trusted any more: no writes until a new start" :
+		 "; no writes until there is room");
 	log_error("%s", text);
 	if (broke)
 		close_file(lw);
@@ -345,7 +352,7 @@ static int one_group(struct logw *lw, const struct txn *from, const struct txn *
 {
 	int rc = 0;
 
-	if (from->rolls)
+	if (from->rolls || (lw->d->p.log_bytes_max && lw->pos > lw->d->p.log_bytes_max))
 		close_file(lw);
 	if (lw->fd < 0)
 		rc = open_file(lw, from->zxid);
@@ -401,7 +408,7 @@ static void wait_for_work(struct logw *lw)
 	if (!queue_may_sleep(&lw->queue))
 		return;
 	if (!stopping(lw))
-		poll(&fd, 1, -1);
+		poll(&fd, 1, ROOM_IDLE_MS);
 	queue_awake(&lw->queue);
 }
 
@@ -416,6 +423,7 @@ static void *log_main(void *arg)
 		/* in this order: what was appended before the end is written */
 		stop = stopping(lw);
 		t = take(lw);
+		room_look(lw->d);
 		if (t)
 			work_off(lw, t);
 		else if (stop)
@@ -514,6 +522,8 @@ void logw_stats(struct logw *lw, struct disk_stats *s)
 	s->fsyncs = __atomic_load_n(&lw->fsyncs, __ATOMIC_RELAXED);
 	s->fsync_ns_total = __atomic_load_n(&lw->fsync_ns, __ATOMIC_RELAXED);
 	s->fsync_ns_max = __atomic_load_n(&lw->fsync_max, __ATOMIC_RELAXED);
+	s->fsyncs_slow = __atomic_load_n(&lw->slow, __ATOMIC_RELAXED);
+	s->log_errors = __atomic_load_n(&lw->errors, __ATOMIC_RELAXED);
 }
 
 int disk_start(struct disk *d, u64 last_zxid, void (*durable)(void *arg, u64 zxid),

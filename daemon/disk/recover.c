@@ -18,11 +18,13 @@
  * the zxid on at which the snapshot says that it is whole.
  *
  * A snapshot that cannot be read is passed over. But when the log then does not
- * lead to it without a gap, acknowledged transactions would be lost: that is an
- * error.
+ * lead to it, or somewhere lacks a transaction, or ends before the last one that a
+ * snapshot has the work of, acknowledged transactions would be lost: that is an
+ * error, where ZooKeeper goes on. zkern.trustGaps goes on too.
  */
 #include <linux/types.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,6 +121,26 @@ static int replay_one(struct recovery *rec, const struct txn *t)
 	return 0;
 }
 
+static int cannot_reach(struct recovery *rec)
+{
+	return disk_why(rec->why, rec->why_len, -EBADMSG,
+			"%s/snapshot.%llx cannot be read, and the log does not lead to it",
+			rec->d->snap_path, rec->must_reach);
+}
+
+/* Says besides what the reader said how to go on. */
+static int explain_gap(struct recovery *rec)
+{
+	size_t n = strlen(rec->why);
+
+	if (rec->must_reach && rec->gap <= rec->must_reach)
+		return cannot_reach(rec);
+	if (n < rec->why_len)
+		snprintf(rec->why + n, rec->why_len - n,
+			 " (the log file with it was removed or cut; zkern.trustGaps=true starts without)");
+	return -EBADMSG;
+}
+
 /* Calls @fn for every transaction after @from. */
 static int each_txn(struct recovery *rec, u64 from,
 		    int (*fn)(struct recovery *rec, const struct txn *t))
@@ -138,7 +160,7 @@ static int each_txn(struct recovery *rec, u64 from,
 	}
 	rec->gap = logr_gap(lr);
 	logr_close(lr);
-	return rc;
+	return rec->gap && rc == -EBADMSG ? explain_gap(rec) : rc;
 }
 
 /* ---------------------------------------------------------------- keeping */
@@ -238,7 +260,7 @@ static u64 nodes_in(const struct disk *d, const struct disk_file *f)
 static int load_snapshot(struct recovery *rec, const struct disk_file *f)
 {
 	const struct snap_sink sink = {
-		.arg = rec, .session = add_session, .node = load_node,
+		.arg = rec, .session = add_session, .node = load_node, .replayed = true,
 	};
 	int rc = rec->st->ops->load_begin(rec->st, nodes_in(rec->d, f));
 
@@ -247,6 +269,9 @@ static int load_snapshot(struct recovery *rec, const struct disk_file *f)
 	rc = snap_read(rec->d, f, &sink, &rec->head, rec->why, rec->why_len);
 	if (rc)
 		return rc;
+	if (rec->head.strangers)
+		log_info("%s/%s: the log has the ACLs of %llu nodes", rec->d->snap_path, f->name,
+			 rec->head.strangers);
 	rec->r->zxid = f->zxid;
 	rec->r->snapshot_zxid = f->zxid;
 	rec->fuzzy = rec->head.has_digest && rec->head.digest_version == DIGEST_VERSION &&
@@ -257,11 +282,13 @@ static int load_snapshot(struct recovery *rec, const struct disk_file *f)
 /* An error of the file, and not of this machine. */
 static bool is_of_file(int rc)
 {
-	return rc == -EBADMSG || rc == -EINVAL || rc == -ENOENT || rc == -EEXIST || rc == -EIO;
+	return rc == -EBADMSG || rc == -EINVAL || rc == -ENOENT || rc == -EEXIST || rc == -EIO ||
+	       rc == -EISDIR;
 }
 
 static int newest_snapshot(struct recovery *rec)
 {
+	size_t n;
 	u32 i;
 	int rc;
 
@@ -277,8 +304,10 @@ static int newest_snapshot(struct recovery *rec)
 			rec->must_reach = rec->snaps[i].zxid;
 		forget(rec);
 	}
-	return disk_why(rec->why, rec->why_len, -EBADMSG, "no snapshot in %s can be read",
-			rec->d->snap_path);
+	n = strlen(rec->why);
+	if (n < rec->why_len)
+		snprintf(rec->why + n, rec->why_len - n, "; no other snapshot can be read");
+	return -EBADMSG;
 }
 
 /*
@@ -322,13 +351,19 @@ static int found_txn(struct recovery *rec, const struct txn *t)
 /* Whether all is there that was acknowledged, as far as the names of files tell. */
 static int check_reach(struct recovery *rec)
 {
-	if (!rec->must_reach)
+	if (rec->must_reach &&
+	    (rec->r->zxid < rec->must_reach || (rec->gap && rec->gap <= rec->must_reach)))
+		return cannot_reach(rec);
+	if (!rec->fuzzy || rec->r->zxid >= rec->head.digest_zxid)
 		return 0;
-	if (rec->r->zxid >= rec->must_reach && (!rec->gap || rec->gap > rec->must_reach))
-		return 0;
-	return disk_why(rec->why, rec->why_len, -EBADMSG,
-			"%s/snapshot.%llx cannot be read, and the log does not lead to it",
-			rec->d->snap_path, rec->must_reach);
+	disk_why(rec->why, rec->why_len, -EBADMSG,
+		 "the log in %s ends with transaction 0x%llx, but %s/snapshot.%llx was written until 0x%llx: what is between them is missing (zkern.trustGaps=true starts without)",
+		 rec->d->log_path, rec->r->zxid, rec->d->snap_path, rec->head.zxid,
+		 rec->head.digest_zxid);
+	if (!rec->d->p.trust_gaps)
+		return -EBADMSG;
+	log_warn("%s", rec->why);
+	return 0;
 }
 
 static int commit_tree(struct recovery *rec)
@@ -382,6 +417,7 @@ static int finish(struct recovery *rec)
 
 	if (rc)
 		return why(rec, rc, "sessions");
+	snapw_found(rec->d->snap, r->snapshot_zxid);
 	if (!rec->n_snaps)
 		rc = snapw_write_now(rec->d->snap, rec->st, r->sessions, r->n_sessions,
 				     rec->why, rec->why_len);

@@ -10,8 +10,13 @@
  *   ZxidDigest: long zxid, int version, long digest; seal	(3.6 and later)
  *   long zxid; seal						(3.9 and later)
  *
- * plain or packed with gzip. Memory grows with what was read, never with what a
+ * plain or packed (pack.c). Memory grows with what was read, never with what a
  * length in the file claims, and no further than the tree's own bounds.
+ *
+ * ZooKeeper writes the map of ACLs first and then the nodes while they change, so a
+ * node may have an ACL that the map has not: made, or given by a setACL, behind the
+ * file's zxid. The log has it. A node made behind that zxid is left to the log, with
+ * what is below it; another one is given to nobody until the log says to whom.
  */
 #include <linux/types.h>
 #include <errno.h>
@@ -20,8 +25,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <libdeflate.h>
-#include <zlib.h>
 
+#include "daemon/base/crc32.h"
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
 
@@ -31,15 +36,17 @@
 
 /* The stream: what was read and not used yet is buf[pos..len). */
 struct snap_in {
-	int fd;
-	gzFile gz;
+	struct unpack *from;
 	u8 *buf;
 	size_t pos, len, cap;
 	size_t summed;		/* how far @sum goes */
-	uLong sum;
+	u32 sum;
 	u64 base;		/* offset of buf[0] in the (unpacked) stream */
 	int err;
 	bool eof;
+	const char *what;	/* is wrong, where there is more to say */
+	char *left_out;		/* a node; NULL: none so far */
+	size_t left_len;
 };
 
 struct acl_entry {
@@ -57,36 +64,29 @@ struct snap_acls {
 
 static int in_open(struct snap_in *in, struct disk *d, const struct disk_file *f)
 {
+	int fd, rc;
+
 	memset(in, 0, sizeof(*in));
 	in->sum = ADLER_INIT;
-	in->fd = openat(d->snap_dfd, f->name, O_RDONLY | O_CLOEXEC);
-	if (in->fd < 0)
+	fd = openat(d->snap_dfd, f->name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		return -errno;
-	if (f->how == FILE_GZIP) {
-		in->gz = gzdopen(in->fd, "rb");
-		if (!in->gz)
-			goto err;
-		gzbuffer(in->gz, BUF_MIN);
-	}
 	in->buf = malloc(BUF_MIN);
-	if (!in->buf)
-		goto err;
+	if (!in->buf) {
+		close(fd);
+		return -ENOMEM;
+	}
 	in->cap = BUF_MIN;
-	return 0;
-err:
-	if (in->gz)
-		gzclose(in->gz);
-	else
-		close(in->fd);
-	return -ENOMEM;
+	rc = unpack_open(fd, f->how, &in->from);
+	if (rc)
+		free(in->buf);
+	return rc;
 }
 
 static void in_close(struct snap_in *in)
 {
-	if (in->gz)
-		gzclose(in->gz);
-	else
-		close(in->fd);
+	unpack_close(in->from);
+	free(in->left_out);
 	free(in->buf);
 }
 
@@ -99,22 +99,11 @@ static void sum_up(struct snap_in *in, size_t to)
 /* Reads some more behind buf[len]. */
 static void in_more(struct snap_in *in)
 {
-	ssize_t r;
+	ssize_t r = unpack_read(in->from, in->buf + in->len, in->cap - in->len);
 
-	if (in->gz) {
-		r = gzread(in->gz, in->buf + in->len, in->cap - in->len);
-		if (r < 0) {
-			in->err = -EBADMSG;
-			return;
-		}
-	} else {
-		do {
-			r = read(in->fd, in->buf + in->len, in->cap - in->len);
-		} while (r < 0 && errno == EINTR);
-		if (r < 0) {
-			in->err = -errno;
-			return;
-		}
+	if (r < 0) {
+		in->err = r;
+		return;
 	}
 	if (!r)
 		in->eof = true;
@@ -214,13 +203,22 @@ static bool in_at_end(struct snap_in *in)
 
 /* ---------------------------------------------------------------- its parts */
 
-static int read_header(struct snap_in *in)
+static int read_header(struct snap_in *in, struct snap_head *head)
 {
 	const u8 *p = in_take(in, FILE_HEADER_LEN);
 
-	if (p && jute_get32(p) != SNAP_MAGIC)
+	if (!p)
+		return in->err;
+	if (jute_get32(p) != SNAP_MAGIC) {
+		in->what = "not a snapshot";
 		return in_bad(in);
-	return in->err;
+	}
+	if (jute_get32(p + 4) != FILE_VERSION) {
+		in->what = "of a version that this program does not read";
+		return in_bad(in);
+	}
+	head->dbid = jute_get64(p + 8);
+	return 0;
 }
 
 static int read_sessions(struct snap_in *in, const struct snap_sink *sink)
@@ -228,6 +226,8 @@ static int read_sessions(struct snap_in *in, const struct snap_sink *sink)
 	s32 count = in_int(in);
 	int rc = 0;
 
+	if (!in->err && sink->sessions)
+		rc = sink->sessions(sink->arg, count);
 	while (!in->err && !rc && count-- > 0) {
 		u64 id = in_long(in);
 		s32 timeout = in_int(in);
@@ -285,11 +285,14 @@ static int by_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-static int read_acls(struct snap_in *in, struct snap_acls *acls)
+static int read_acls(struct snap_in *in, const struct snap_sink *sink, struct snap_acls *acls)
 {
 	s32 count = in_int(in);
+	int rc = 0;
 
-	while (!in->err && count-- > 0) {
+	if (!in->err && sink->acls)
+		rc = sink->acls(sink->arg, count);
+	while (!in->err && !rc && count-- > 0) {
 		struct acl_entry *e;
 
 		if (acls->n == acls->cap) {
@@ -303,12 +306,15 @@ static int read_acls(struct snap_in *in, struct snap_acls *acls)
 		}
 		e = &acls->e[acls->n];
 		e->id = in_long(in);
-		if (!in->err && !read_acl(in, e))
-			acls->n++;
+		if (in->err || read_acl(in, e))
+			break;
+		acls->n++;
+		if (sink->acl)
+			rc = sink->acl(sink->arg, e->id, e->jute, e->len);
 	}
 	if (!in->err && acls->n)
 		qsort(acls->e, acls->n, sizeof(*acls->e), by_id);
-	return in->err;
+	return in->err ? in->err : rc;
 }
 
 static void free_acls(struct snap_acls *acls)
@@ -329,7 +335,7 @@ static int find_acl(const struct snap_acls *acls, s64 id, struct store_rec *rec)
 	if (id != ACL_OPEN && acls->n)
 		e = bsearch(&key, acls->e, acls->n, sizeof(key), by_id);
 	if (id != ACL_OPEN && !e)
-		return -EBADMSG;
+		return -ENOENT;
 	if (!e || (e->len == 4 && jute_get32(e->jute) == 0xffffffff)) {
 		rec->acl = txn_open_acl;
 		rec->acl_len = sizeof(txn_open_acl);
@@ -354,15 +360,62 @@ static void get_stat(const u8 *p, struct zk_stat *st)
 	st->num_children = 0;
 }
 
+/* What the node adds to the tree's digest, as kmod/tree/digest.c has it. */
+static u64 node_digest(const struct store_rec *rec)
+{
+	static const char quiet[] = "/zookeeper/";
+	const struct zk_stat *st = &rec->node.stat;
+	u8 b[STAT_LEN];
+
+	if (rec->path_len >= sizeof(quiet) - 1 && !memcmp(rec->path, quiet, sizeof(quiet) - 1))
+		return 0;
+	jute_put64(b, st->czxid);
+	jute_put64(b + 8, st->mzxid);
+	jute_put64(b + 16, st->pzxid);
+	jute_put64(b + 24, st->ctime);
+	jute_put64(b + 32, st->mtime);
+	jute_put32(b + 40, st->version);
+	jute_put32(b + 44, st->cversion);
+	jute_put32(b + 48, st->aversion);
+	jute_put64(b + 52, st->owner);
+	return crc32_fast(rec->node.crc, b, sizeof(b));
+}
+
+/* Whether the node is left to the log: 1, 0, or an error. */
+static int leave_out(struct snap_in *in, const struct store_rec *rec, bool stranger, u64 zxid)
+{
+	char *path;
+
+	if (in->left_out && rec->path_len > in->left_len && rec->path[in->left_len] == '/' &&
+	    !memcmp(rec->path, in->left_out, in->left_len))
+		return 1;
+	if (!stranger || rec->node.stat.czxid <= zxid)
+		return 0;
+	path = realloc(in->left_out, rec->path_len);
+	if (!path)
+		return in->err = -ENOMEM;
+	memcpy(path, rec->path, rec->path_len);
+	in->left_out = path;
+	in->left_len = rec->path_len;
+	return 1;
+}
+
 /*
  * One node: 1, 0 at the end mark, or an error. The whole record is in the buffer
  * before pointers into it are taken.
  */
 static int read_node(struct snap_in *in, const struct snap_acls *acls,
-		     const struct snap_sink *sink)
+		     const struct snap_sink *sink, struct snap_head *head)
 {
+	/* one entry, world:anyone without a permission: no entry is open to all */
+	static const u8 nobody[] = {
+		0, 0, 0, 1, 0, 0, 0, 0,
+		0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd',
+		0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e',
+	};
 	struct store_rec rec = { 0 };
 	s32 path_len, data_len;
+	bool stranger;
 	const u8 *p;
 	size_t d;
 	int rc;
@@ -392,13 +445,27 @@ static int read_node(struct snap_in *in, const struct snap_acls *acls,
 	rec.path_len = path_len ? path_len : 1;
 	rec.data = data_len > 0 ? p + 8 + path_len : NULL;
 	rec.node.data_len = data_len;
-	if (find_acl(acls, jute_get64(p + d), &rec))
-		return in_bad(in);
+	rec.node.acl_id = jute_get64(p + d);
+	stranger = find_acl(acls, rec.node.acl_id, &rec);
+	if (stranger) {
+		rec.acl = nobody;
+		rec.acl_len = sizeof(nobody);
+		head->strangers++;
+	}
 	get_stat(p + d + 8, &rec.node.stat);
 	in->pos += d + 8 + STAT_LEN;
+	if (!sink->node && !sink->all)
+		return 1;
+	if (sink->replayed) {
+		rc = leave_out(in, &rec, stranger, head->zxid);
+		if (rc)
+			return rc;
+	}
+	rec.node.crc = txn_crc(rec.path, rec.path_len, rec.data, data_len);
+	if (sink->all)
+		head->sum += node_digest(&rec);
 	if (!sink->node)
 		return 1;
-	rec.node.crc = txn_crc(rec.path, rec.path_len, rec.data, data_len);
 	rc = sink->node(sink->arg, &rec);
 	return rc ? rc : 1;
 }
@@ -415,8 +482,10 @@ static int check_seal(struct snap_in *in)
 		p = in_take(in, 1);
 	else
 		p = NULL;
-	if (!in->err && (sum != want || !p || *p != '/'))
+	if (!in->err && (sum != want || !p || *p != '/')) {
+		in->what = "wrong checksum";
 		return in_bad(in);
+	}
 	return in->err;
 }
 
@@ -424,12 +493,36 @@ static int read_digest(struct snap_in *in, struct snap_head *head)
 {
 	if (in_at_end(in))
 		return 0;
+	head->digest_there = true;
 	head->digest_zxid = in_long(in);
 	head->digest_version = in_int(in);
 	head->digest = in_long(in);
 	/* DataTree.deserializeZxidDigest: none, or of before the snapshot */
 	head->has_digest = head->digest_zxid && head->digest_zxid >= head->zxid;
-	return check_seal(in);
+	if (check_seal(in))
+		return in->err;
+	/* nothing changed while it was written */
+	if (head->strangers && head->has_digest && head->digest_zxid == head->zxid) {
+		in->what = "nodes whose ACL is not in the map";
+		return in_bad(in);
+	}
+	return 0;
+}
+
+/* What 3.9 and later have behind the digest. */
+static int read_last(struct snap_in *in, struct snap_head *head)
+{
+	if (!head->digest_there || in_at_end(in))
+		return 0;
+	head->last_there = true;
+	head->last_zxid = in_long(in);
+	if (check_seal(in))
+		return in->err;
+	if (!in_at_end(in)) {
+		in->what = "more than a snapshot";
+		return in_bad(in);
+	}
+	return 0;
 }
 
 static int read_all(struct snap_in *in, const struct snap_sink *sink, struct snap_acls *acls,
@@ -438,7 +531,9 @@ static int read_all(struct snap_in *in, const struct snap_sink *sink, struct sna
 	int rc;
 
 	*part = "header";
-	rc = read_header(in);
+	rc = read_header(in, head);
+	if (!rc && sink->begin)
+		rc = sink->begin(sink->arg, head);
 	if (rc)
 		return rc;
 	*part = "sessions";
@@ -446,11 +541,11 @@ static int read_all(struct snap_in *in, const struct snap_sink *sink, struct sna
 	if (rc)
 		return rc;
 	*part = "ACLs";
-	rc = read_acls(in, acls);
+	rc = read_acls(in, sink, acls);
 	if (rc)
 		return rc;
 	*part = "nodes";
-	while ((rc = read_node(in, acls, sink)) == 1)
+	while ((rc = read_node(in, acls, sink, head)) == 1)
 		head->nodes++;
 	if (rc)
 		return rc;
@@ -459,7 +554,11 @@ static int read_all(struct snap_in *in, const struct snap_sink *sink, struct sna
 	if (rc)
 		return rc;
 	*part = "digest";
-	return read_digest(in, head);
+	rc = read_digest(in, head);
+	if (rc || !sink->all)
+		return rc;
+	*part = "end";
+	return read_last(in, head);
 }
 
 int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink *sink,
@@ -472,21 +571,23 @@ int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink 
 
 	memset(head, 0, sizeof(*head));
 	head->zxid = f->zxid;
-	if (f->how == FILE_SNAPPY)
-		return disk_why(why, why_len, -EBADMSG,
-				"%s/%s: packed with snappy, which is not supported", d->snap_path,
-				f->name);
 	rc = in_open(&in, d, f);
+	if (rc == -EBADMSG)
+		return disk_why(why, why_len, rc, "%s/%s: damaged at offset 0: not packed as %s",
+				d->snap_path, f->name, pack_ending(f->how));
 	if (rc)
 		return disk_why(why, why_len, rc, "cannot open %s/%s: %s", d->snap_path, f->name,
 				strerror(-rc));
 	rc = read_all(&in, sink, &acls, head, &part);
 	if (in.err == -EBADMSG)
-		disk_why(why, why_len, rc, "%s/%s: damaged before offset %llu (%s)",
-			 d->snap_path, f->name, (in.base + in.pos), part);
+		disk_why(why, why_len, rc, "%s/%s: damaged before offset %llu%s (%s): %s",
+			 d->snap_path, f->name, in.base + in.pos,
+			 f->how == FILE_PLAIN ? "" : " of what is packed", part,
+			 in.what ? in.what : in.eof ? "it ends too soon" : "malformed");
 	else if (rc)
 		disk_why(why, why_len, rc, "cannot read %s/%s (%s): %s", d->snap_path, f->name,
 			 part, strerror(-rc));
+	head->bytes = in.base + in.pos;
 	free_acls(&acls);
 	in_close(&in);
 	return rc;

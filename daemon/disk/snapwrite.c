@@ -7,7 +7,8 @@
  * The file's map of ACLs stands before the nodes. The writer keeps the ACLs that
  * the last snapshot had (they seldom change) and begins with those. When it then
  * meets others, they are numbered behind, and the nodes are in the end copied into
- * another file, behind a map that has them all. The tree is walked once.
+ * another file, behind a map that has them all. The tree is walked once; what was
+ * packed stays so.
  */
 #include <linux/types.h>
 #include <errno.h>
@@ -16,17 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
-#include <libdeflate.h>
 #include <zlib.h>
 
 #include "daemon/base/log.h"
 #include "daemon/disk/internal.h"
 
-#define OUT_BUF		(1024 * 1024)
-#define WRITEBACK	(8 * 1024 * 1024)	/* begin writing back so often */
 #define ACL_OPEN	(-1LL)
 
 struct snapw {
@@ -43,128 +40,46 @@ struct snapw {
 	u64 zxid, digest, nodes;
 	struct disk_session *sessions;
 	u32 n_sessions;
-	char name[40];
+	char name[48];
 
 	struct acl_map acls;	/* kept from one to the next */
 
-	/* the file */
-	int fd;
-	u8 *buf;
-	size_t len;
-	uLong sum;
-	u64 written, flushed;
+	struct snap_out out;
 	u32 mapped;		/* ACLs in the map written */
 
-	u64 count, last_zxid, last_ms;	/* relaxed */
+	u64 count, errors, last_zxid, last_ms;	/* relaxed */
+	u64 newest;		/* zxid of the newest there is; ~0: none */
 };
-
-/* ---------------------------------------------------------------- the stream */
-
-static int out_flush(struct snapw *sw)
-{
-	const u8 *p = sw->buf;
-	size_t n = sw->len;
-	ssize_t w;
-
-	sw->sum = libdeflate_adler32(sw->sum, p, n);
-	for (; n; p += w, n -= w) {
-		w = write(sw->fd, p, n);
-		if (w < 0 && errno == EINTR)
-			w = 0;
-		else if (w < 0)
-			return -errno;
-	}
-	sw->written += sw->len;
-	sw->len = 0;
-	if (sw->written - sw->flushed >= WRITEBACK) {
-		sync_file_range(sw->fd, sw->flushed, sw->written - sw->flushed,
-				SYNC_FILE_RANGE_WRITE);
-		sw->flushed = sw->written;
-	}
-	return 0;
-}
-
-static int out_bytes(struct snapw *sw, const void *bytes, size_t n)
-{
-	const u8 *p = bytes;
-	size_t part;
-	int rc;
-
-	while (n) {
-		if (sw->len == OUT_BUF) {
-			rc = out_flush(sw);
-			if (rc)
-				return rc;
-		}
-		part = OUT_BUF - sw->len < n ? OUT_BUF - sw->len : n;
-		memcpy(sw->buf + sw->len, p, part);
-		sw->len += part;
-		p += part;
-		n -= part;
-	}
-	return 0;
-}
-
-static int out_int(struct snapw *sw, s32 v)
-{
-	u8 b[4];
-
-	jute_put32(b, v);
-	return out_bytes(sw, b, sizeof(b));
-}
-
-static int out_long(struct snapw *sw, s64 v)
-{
-	u8 b[8];
-
-	jute_put64(b, v);
-	return out_bytes(sw, b, sizeof(b));
-}
-
-static int out_str(struct snapw *sw, const void *p, s32 len)
-{
-	int rc = out_int(sw, len);
-
-	return rc || len <= 0 ? rc : out_bytes(sw, p, len);
-}
-
-static int out_seal(struct snapw *sw)
-{
-	int rc = out_flush(sw);
-
-	if (!rc)
-		rc = out_long(sw, sw->sum);
-	return rc ? rc : out_str(sw, "/", 1);
-}
 
 /* ---------------------------------------------------------------- its parts */
 
 static int put_head(struct snapw *sw)
 {
+	struct snap_out *so = &sw->out;
 	u32 i;
 	int rc;
 
-	rc = out_int(sw, SNAP_MAGIC);
+	rc = sout_int(so, SNAP_MAGIC);
 	if (!rc)
-		rc = out_int(sw, FILE_VERSION);
+		rc = sout_int(so, FILE_VERSION);
 	if (!rc)
-		rc = out_long(sw, -1);
+		rc = sout_long(so, -1);
 	if (!rc)
-		rc = out_int(sw, sw->n_sessions);
+		rc = sout_int(so, sw->n_sessions);
 	for (i = 0; i < sw->n_sessions && !rc; i++) {
-		rc = out_long(sw, sw->sessions[i].id);
+		rc = sout_long(so, sw->sessions[i].id);
 		if (!rc)
-			rc = out_int(sw, sw->sessions[i].timeout);
+			rc = sout_int(so, sw->sessions[i].timeout);
 	}
 	if (!rc)
-		rc = out_int(sw, sw->acls.n);
+		rc = sout_int(so, sw->acls.n);
 	for (i = 0; i < sw->acls.n && !rc; i++) {
-		rc = out_long(sw, i + 1);
+		rc = sout_long(so, i + 1);
 		if (!rc)
-			rc = out_bytes(sw, sw->acls.acls[i].jute, sw->acls.acls[i].len);
+			rc = sout_bytes(so, sw->acls.acls[i].jute, sw->acls.acls[i].len);
 	}
 	sw->mapped = sw->acls.n;
-	return rc ? rc : out_flush(sw);
+	return rc ? rc : sout_flush(so);
 }
 
 /* The number of the node's ACL in the map; learns those that are not there. */
@@ -191,89 +106,50 @@ static int acl_number(struct snapw *sw, const struct store_rec *rec, s64 *number
 
 static int put_node(void *arg, const struct store_rec *rec)
 {
-	const struct zk_stat *st = &rec->node.stat;
 	struct snapw *sw = arg;
-	u32 path_len = rec->path_len == 1 ? 0 : rec->path_len;
-	u8 b[68];
 	s64 acl;
-	int rc;
+	int rc = acl_number(sw, rec, &acl);
 
-	rc = acl_number(sw, rec, &acl);
-	if (rc)
-		return rc;
-	jute_put64(b, acl);
-	jute_put64(b + 8, st->czxid);
-	jute_put64(b + 16, st->mzxid);
-	jute_put64(b + 24, st->ctime);
-	jute_put64(b + 32, st->mtime);
-	jute_put32(b + 40, st->version);
-	jute_put32(b + 44, st->cversion);
-	jute_put32(b + 48, st->aversion);
-	jute_put64(b + 52, st->owner);
-	jute_put64(b + 60, st->pzxid);
-	rc = out_str(sw, rec->path, path_len);
-	if (!rc)
-		rc = out_str(sw, rec->data, rec->node.data_len);
-	return rc ? rc : out_bytes(sw, b, sizeof(b));
+	return rc ? rc : sout_node(&sw->out, rec, acl);
 }
 
 /* The end mark, the digest (none of a tree that has seen no transaction), seals. */
 static int put_tail(struct snapw *sw)
 {
-	int rc = out_str(sw, "/", 1);
+	int rc = sout_nodes_end(&sw->out);
 
 	if (!rc)
-		rc = out_seal(sw);
-	if (!rc)
-		rc = out_long(sw, sw->zxid);
-	if (!rc)
-		rc = out_int(sw, DIGEST_VERSION);
-	if (!rc)
-		rc = out_long(sw, sw->zxid ? sw->digest : 0);
-	if (!rc)
-		rc = out_seal(sw);
-	return rc ? rc : out_flush(sw);
+		rc = sout_digest(&sw->out, sw->zxid, DIGEST_VERSION, sw->zxid ? sw->digest : 0);
+	return rc ? rc : sout_flush(&sw->out);
 }
 
 /* ---------------------------------------------------------------- the file */
 
 static int open_tmp(struct snapw *sw, const char *tmp)
 {
-	sw->fd = openat(sw->d->snap_dfd, tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (sw->fd < 0)
+	int fd = openat(sw->d->snap_dfd, tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int rc;
+
+	if (fd < 0)
 		return -errno;
-	sw->len = 0;
-	sw->written = 0;
-	sw->flushed = 0;
-	sw->sum = ADLER_INIT;
-	return 0;
+	rc = sout_begin(&sw->out, fd);
+	if (rc)
+		close(fd);
+	return rc;
 }
 
-/* The nodes of @from, behind @skip, to the end of the file being written. */
-static int copy_nodes(struct snapw *sw, int from, u64 skip, u64 bytes)
-{
-	off_t at = skip;
-	ssize_t n;
-
-	while (bytes) {
-		n = sendfile(sw->fd, from, &at, bytes < WRITEBACK ? bytes : WRITEBACK);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		bytes -= n;
-		sw->written += n;
-		sync_file_range(sw->fd, sw->flushed, sw->written - sw->flushed,
-				SYNC_FILE_RANGE_WRITE);
-		sw->flushed = sw->written;
-	}
-	return 0;
-}
+/* The nodes as they were written, for another file behind another map. */
+struct nodes_done {
+	u64 at;			/* in the file, packed */
+	u64 bytes;
+	u64 plain;
+	u32 sum;
+};
 
 /* Begins anew with the whole map; the nodes come from the file written so far. */
-static int put_again(struct snapw *sw, const char *tmp, u64 head, u64 nodes, uLong nodes_sum)
+static int put_again(struct snapw *sw, const char *tmp, const struct nodes_done *nodes)
 {
-	int old = sw->fd, rc;
+	int old = sw->out.fd, rc;
 
 	if (unlinkat(sw->d->snap_dfd, tmp, 0)) {
 		rc = -errno;
@@ -281,24 +157,24 @@ static int put_again(struct snapw *sw, const char *tmp, u64 head, u64 nodes, uLo
 	}
 	rc = open_tmp(sw, tmp);
 	if (rc) {
-		sw->fd = old;
+		sw->out.fd = old;
 		return rc;
 	}
 	rc = put_head(sw);
 	if (!rc)
-		rc = copy_nodes(sw, old, head, nodes);
-	sw->sum = adler32_combine(sw->sum, nodes_sum, nodes);
+		rc = sout_copy(&sw->out, old, nodes->at, nodes->bytes);
+	sw->out.sum = adler32_combine(sw->out.sum, nodes->sum, nodes->plain);
 out:
-	if (old != sw->fd)
+	if (old != sw->out.fd)
 		close(old);
 	return rc;
 }
 
 static int put_all(struct snapw *sw, const char *tmp)
 {
-	uLong head_sum, nodes_sum;
-	u64 head, nodes;
-	u32 i;
+	struct snap_out *so = &sw->out;
+	struct nodes_done nodes;
+	u32 head_sum, i;
 	int rc;
 
 	for (i = 0; i < sw->acls.n; i++)
@@ -306,20 +182,22 @@ static int put_all(struct snapw *sw, const char *tmp)
 	rc = put_head(sw);
 	if (rc)
 		return rc;
-	head = sw->written;
-	head_sum = sw->sum;
-	sw->sum = ADLER_INIT;
+	nodes.at = so->written;
+	nodes.plain = so->plain;
+	head_sum = so->sum;
+	so->sum = ADLER_INIT;
 	rc = sw->st->ops->snap_each(sw->snap, "/", 1, put_node, sw);
 	if (!rc)
-		rc = out_flush(sw);
+		rc = sout_flush(so);
 	if (rc)
 		return rc;
-	nodes = sw->written - head;
-	nodes_sum = sw->sum;
+	nodes.bytes = so->written - nodes.at;
+	nodes.plain = so->plain - nodes.plain;
+	nodes.sum = so->sum;
 	if (sw->mapped == sw->acls.n)
-		sw->sum = adler32_combine(head_sum, nodes_sum, nodes);
+		so->sum = adler32_combine(head_sum, nodes.sum, nodes.plain);
 	else
-		rc = put_again(sw, tmp, head, nodes, nodes_sum);
+		rc = put_again(sw, tmp, &nodes);
 	return rc ? rc : put_tail(sw);
 }
 
@@ -327,16 +205,16 @@ static int write_file(struct snapw *sw, const char *tmp)
 {
 	int rc, dfd = sw->d->snap_dfd;
 
-	sw->buf = malloc(OUT_BUF);
-	if (!sw->buf)
-		return -ENOMEM;
+	rc = sout_init(&sw->out, sw->d->p.packed);
+	if (rc)
+		return rc;
 	rc = open_tmp(sw, tmp);
 	if (rc)
 		goto out;
 	rc = put_all(sw, tmp);
-	if (!rc && fsync(sw->fd))
+	if (!rc && fsync(sw->out.fd))
 		rc = -errno;
-	if (close(sw->fd) && !rc)
+	if (close(sw->out.fd) && !rc)
 		rc = -errno;
 	if (!rc && renameat(dfd, tmp, dfd, sw->name))
 		rc = -errno;
@@ -345,8 +223,7 @@ static int write_file(struct snapw *sw, const char *tmp)
 	else if (fsync(dfd))
 		rc = -errno;
 out:
-	free(sw->buf);
-	sw->buf = NULL;
+	sout_free(&sw->out);
 	return rc;
 }
 
@@ -379,7 +256,8 @@ static int begin(struct snapw *sw, struct store *st, const struct disk_session *
 		free(sw->sessions);
 		sw->sessions = NULL;
 	}
-	snprintf(sw->name, sizeof(sw->name), "snapshot.%llx", sw->zxid);
+	snprintf(sw->name, sizeof(sw->name), "snapshot.%llx%s", sw->zxid,
+		 pack_ending(sw->d->p.packed));
 	return rc;
 }
 
@@ -394,14 +272,17 @@ static int finish(struct snapw *sw)
 	sw->st->ops->snap_close(sw->snap);
 	free(sw->sessions);
 	sw->sessions = NULL;
-	if (rc)
+	if (rc) {
+		__atomic_add_fetch(&sw->errors, 1, __ATOMIC_RELAXED);
 		return rc;
+	}
 	acl_map_sweep(&sw->acls);
 	ms = now_ms() - t0;
 	log_info("wrote %s/%s: %llu nodes, %llu bytes in %llu ms",
-		 sw->d->snap_path, sw->name, sw->nodes, sw->written,
+		 sw->d->snap_path, sw->name, sw->nodes, sw->out.written,
 		 ms);
 	__atomic_store_n(&sw->last_zxid, sw->zxid, __ATOMIC_RELAXED);
+	snapw_found(sw, sw->zxid);
 	__atomic_store_n(&sw->last_ms, ms, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&sw->count, 1, __ATOMIC_RELAXED);
 	return 0;
@@ -481,8 +362,19 @@ void snapw_wait(struct snapw *sw)
 	pthread_mutex_unlock(&sw->lock);
 }
 
+u64 snapw_zxid(const struct snapw *sw)
+{
+	return __atomic_load_n(&sw->newest, __ATOMIC_RELAXED);
+}
+
+void snapw_found(struct snapw *sw, u64 zxid)
+{
+	__atomic_store_n(&sw->newest, zxid, __ATOMIC_RELAXED);
+}
+
 void snapw_stats(struct snapw *sw, struct disk_stats *s)
 {
+	s->snapshot_errors = __atomic_load_n(&sw->errors, __ATOMIC_RELAXED);
 	s->snapshots = __atomic_load_n(&sw->count, __ATOMIC_RELAXED);
 	s->last_snapshot_zxid = __atomic_load_n(&sw->last_zxid, __ATOMIC_RELAXED);
 	s->last_snapshot_ms = __atomic_load_n(&sw->last_ms, __ATOMIC_RELAXED);
@@ -495,6 +387,7 @@ int snapw_new(struct disk *d, struct snapw **out)
 	if (!sw)
 		return -ENOMEM;
 	sw->d = d;
+	sw->newest = ~0ULL;
 	pthread_mutex_init(&sw->lock, NULL);
 	pthread_cond_init(&sw->done, NULL);
 	*out = sw;

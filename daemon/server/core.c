@@ -227,6 +227,18 @@ static void handle_all(struct core *c)
 	}
 }
 
+/* The session table for a snapshot, malloc'ed; NULL: no memory, which was said. */
+static struct disk_session *list_sessions(struct core *c, u32 *n)
+{
+	struct disk_session *list = malloc((sessions_count(c->sessions) + 1) * sizeof(*list));
+
+	if (list)
+		*n = sessions_list(c->sessions, list);
+	else
+		log_ratelimited(LOG_ERROR, "no memory for a snapshot's sessions");
+	return list;
+}
+
 static void snapshot(struct core *c)
 {
 	struct disk_session *list;
@@ -235,13 +247,9 @@ static void snapshot(struct core *c)
 
 	if (!c->serving || !disk_snapshot_due(c->disk, c->cfg->snap_count, c->cfg->snap_bytes))
 		return;
-	n = sessions_count(c->sessions);
-	list = malloc((n + 1) * sizeof(*list));
-	if (!list) {
-		log_ratelimited(LOG_ERROR, "no memory for a snapshot's sessions");
+	list = list_sessions(c, &n);
+	if (!list)
 		return;
-	}
-	n = sessions_list(c->sessions, list);
 	rc = disk_snapshot(c->disk, c->st, list, n);
 	if (rc == -EBUSY)
 		log_ratelimited(LOG_WARN, "too busy to snapshot, skipping");
@@ -363,8 +371,22 @@ void core_stop(struct core *c)
 {
 	if (!c->started)
 		return;
+	c->served = true;
 	__atomic_store_n(&c->stopping, 1, __ATOMIC_SEQ_CST);
 	post_news(c);
 	pthread_join(c->thread, NULL);
 	c->started = false;
+}
+
+void core_snapshot(struct core *c)
+{
+	struct disk_session *list;
+	u32 n;
+
+	if (!c->served)
+		return;
+	list = list_sessions(c, &n);
+	if (list)
+		disk_snapshot_last(c->disk, c->st, list, n);
+	free(list);
 }

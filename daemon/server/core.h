@@ -33,6 +33,8 @@ struct core *core_new(const struct config *cfg, struct store *st, struct disk *d
 int core_start(struct core *c);
 /* Stops taking requests, finishes what is proposed, joins the thread. */
 void core_stop(struct core *c);
+/* After core_stop(): a snapshot of what there is, if it ever served. */
+void core_snapshot(struct core *c);
 void core_free(struct core *c);
 
 /* Any thread. Takes over the request (malloc'ed). Never blocks; what a client may

@@ -66,6 +66,7 @@ struct core {
 	struct client_side *side;	/* of all connections; NULL: none came yet */
 	pthread_t thread;
 	bool started;
+	bool served;		/* was started, whether it runs or not */
 
 	/* from other threads */
 	struct queue queue;

@@ -49,7 +49,7 @@ def dumps(server, z):
         lines = z("dump", "/dev/d", *way).splitlines()
         check(lines[0].startswith("# zxid 0x"), lines)
         equal(lines[1:], ["/dev/d\t", "/dev/d/tab\ta\\tb\\\\c\\nd"], way)
-    got = [json.loads(x) for x in z("snapshot", "/dev/d").splitlines()]
+    got = [json.loads(x) for x in z("dump", "--json", "/dev/d").splitlines()]
     equal([o["path"] for o in got], ["/dev/d", "/dev/d/tab"])
     equal(len({o["zxid"] for o in got}), 1, "one zxid")
     equal(got[1]["data"], "a\tb\\c\nd")

@@ -72,7 +72,7 @@ def usage(server, z):
 def helps(server, z):
     text = z("--help")
     for name in ("get", "ls", "stat", "create", "set", "delete", "watch",
-                 "dump", "snapshot", "status", "instance"):
+                 "dump", "status", "instance", "log", "snapshot"):
         check(" %s " % name in text, name + " is not in --help")
         of = z("help", name)
         equal(z(name, "--help"), of, "two ways to a command's help")

@@ -48,7 +48,7 @@ def zkern_page(server, z):
             seen |= options_told(z("help", name), page)
     check({"json", "acl", "max-age", "parents", "owner"} <= seen, seen)
     codes = re.findall(r"^ *(\d+) ", z("help", "exit"), re.M)
-    equal(codes, [str(i) for i in range(12)], "exit codes")
+    equal(codes, [str(i) for i in range(13)], "exit codes")
     told = page.split(".Sh EXIT STATUS")[1].split(".Sh")[0]
     equal(re.findall(r"\.It (\d+)", told), codes, "exit codes in the page")
 

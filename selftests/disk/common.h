@@ -111,6 +111,7 @@ int compare_stores(struct store *a, struct store *b);
 pid_t spawn(const char *what, const char *dir);
 void child_write(const char *dir) __attribute__((noreturn));
 int child_room(const char *dir);
+int child_rights(const char *dir);
 int child_make(const char *dir);
 int child_show(const char *dir);
 
@@ -120,6 +121,9 @@ void test_damage(void);
 void test_snapshot(void);
 void test_recover(void);
 void test_room(void);
+void test_failing(void);
+void test_start(void);
+void test_keys(void);
 void test_config(void);
 void test_keep(void);
 

@@ -240,6 +240,7 @@ static void test_files(struct victim *v)
 {
 	static const u8 head[16] = { 'Z', 'K', 'L', 'G', 0, 0, 0, 2 };
 	size_t cut = v->at[6], len;
+	struct disk_params p;
 	struct try t;
 	u8 *b = malloc(v->len);
 
@@ -262,9 +263,16 @@ static void test_files(struct victim *v)
 	ok(strstr(t.why, "log.1: damaged at offset"), "%s", t.why);
 	try_close(&t);
 
-	/* without the torn end: ZooKeeper reads on over a gap */
+	/* without the torn end: ZooKeeper reads on over a gap, we only when told to */
 	write_file(file_in(v->work, "log.1"), v->log, cut);
-	is(try_open(&t, v->work), 0, "a gap alone is passed over: %s", t.why);
+	is(try_open(&t, v->work), -EBADMSG, "a gap alone is an error");
+	ok(strstr(t.why, "log.8: offset 16 has transaction 0x8, but the one before it is 0x6"),
+	   "%s", t.why);
+	try_close(&t);
+	p = params(v->work);
+	p.trust_gaps = true;
+	is(try_open_params(&t, &p), 0, "zkern.trustGaps goes on: %s", t.why);
+	is(t.r.zxid, RECORDS, "to the end");
 	try_close(&t);
 
 	/* 1..12 again, and again 5..12 in another file */

@@ -13,6 +13,9 @@ static const struct {
 	{ "snapshot", test_snapshot, false },
 	{ "recover", test_recover, false },
 	{ "room", test_room, false },
+	{ "failing", test_failing, false },
+	{ "start", test_start, false },
+	{ "keys", test_keys, false },
 	{ "config", test_config, false },
 	{ "keep", test_keep, true },
 };
@@ -30,6 +33,8 @@ static int child(const char *what, const char *dir)
 		return child_show(dir);
 	else if (!strcmp(what, "room"))
 		return child_room(dir);
+	else if (!strcmp(what, "rights"))
+		return child_rights(dir);
 	return 1;
 }
 

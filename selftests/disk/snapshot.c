@@ -120,7 +120,7 @@ static void test_spoilt(void)
 			printf("# byte %zu of %zu: %s\n", k, len, t.why);
 			bad++;
 		}
-		unclear += !strstr(t.why, "no snapshot");
+		unclear += !strstr(t.why, "no other snapshot can be read");
 		try_close(&t);
 		n++;
 	}

@@ -34,6 +34,7 @@ enum {
 	EXIT_TIMEOUT = 9,
 	EXIT_NOT_OFFERED = 10,
 	EXIT_OTHER = 11,
+	EXIT_DAMAGED = 12,
 };
 
 /* The options that every command has. */
@@ -70,6 +71,7 @@ extern const struct command cmd_set;
 extern const struct command cmd_delete;
 extern const struct command cmd_watch;
 extern const struct command cmd_dump;
+extern const struct command cmd_log;
 extern const struct command cmd_snapshot;
 extern const struct command cmd_status;
 extern const struct command cmd_instance;

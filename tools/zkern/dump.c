@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * zkern dump, zkern snapshot: a subtree at one zxid. dump prints lines to read;
- * snapshot prints JSON lines with every field, whole enough to build it again
- * from. Over a device or netlink: a ZooKeeper server has no such read.
+ * zkern dump: a subtree at one zxid, as lines to read or, with --json, as JSON lines
+ * with every field. Over a device or netlink: a ZooKeeper server has no such read.
  */
 #include <errno.h>
 #include <string.h>
@@ -66,7 +65,7 @@ static int print_json(void *arg, const struct zkern_record *rec)
 	return ferror(stdout) ? -EPIPE : 0;
 }
 
-static int dump(struct cli *cli, const char *path, bool json)
+static int dump(struct cli *cli, const char *path)
 {
 	struct zkern_seen seen;
 	struct dump d = { .cli = cli, .seen = &seen };
@@ -75,18 +74,13 @@ static int dump(struct cli *cli, const char *path, bool json)
 	err = cli_open_reader(cli);
 	if (err)
 		return err;
-	err = zkern_dump(cli->zk, path, json ? print_json : print_line, &d, &seen);
+	err = zkern_dump(cli->zk, path, cli->json ? print_json : print_line, &d, &seen);
 	return err && err != -ENOMEM && err != -EPIPE ? cli_failed(cli, err) : err;
 }
 
 static int run_dump(struct cli *cli, int argc, char **argv)
 {
-	return dump(cli, argc ? argv[0] : "/", cli->json);
-}
-
-static int run_snapshot(struct cli *cli, int argc, char **argv)
-{
-	return dump(cli, argc ? argv[0] : "/", true);
+	return dump(cli, argc ? argv[0] : "/");
 }
 
 const struct command cmd_dump = {
@@ -100,25 +94,11 @@ const struct command cmd_dump = {
 		"\n"
 		"Examples:\n"
 		"  zkern dump /app\n"
-		"  zkern dump --json /app | jq -r '[.path,.data]|@tsv'\n",
+		"  zkern dump --json /app | jq -r '[.path,.data]|@tsv'\n"
+		"  zkern dump --json / | gzip >tree.jsonl.gz\n",
 	.shorts = "",
 	.opt = no_opt,
 	.min_args = 0,
 	.max_args = 1,
 	.run = run_dump,
-};
-
-const struct command cmd_snapshot = {
-	.name = "snapshot",
-	.args = "[PATH]",
-	.summary = "the same as JSON, one line a znode, with all of its stat",
-	.help = "PATH is / if left out. Needs a device or --netlink.\n"
-		"\n"
-		"Examples:\n"
-		"  zkern snapshot / | gzip >tree.jsonl.gz\n",
-	.shorts = "",
-	.opt = no_opt,
-	.min_args = 0,
-	.max_args = 1,
-	.run = run_snapshot,
 };

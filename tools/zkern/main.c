@@ -20,7 +20,7 @@ volatile sig_atomic_t cli_stop;
 
 static const struct command *const commands[] = {
 	&cmd_get, &cmd_ls, &cmd_stat, &cmd_create, &cmd_set, &cmd_delete, &cmd_watch,
-	&cmd_dump, &cmd_snapshot, &cmd_status, &cmd_instance,
+	&cmd_dump, &cmd_status, &cmd_instance, &cmd_log, &cmd_snapshot,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -67,7 +67,8 @@ static const char exit_help[] =
 	"  8  no connection, no device, or the session was lost\n"
 	"  9  no answer in time\n"
 	" 10  not offered the way it was asked for (device, netlink, TCP)\n"
-	" 11  anything else\n";
+	" 11  anything else\n"
+	" 12  a file is damaged: a log, a snapshot, JSON lines to make one of\n";
 
 void cli_error(const char *fmt, ...)
 {
@@ -123,6 +124,8 @@ static int exit_code(int err)
 		return EXIT_TIMEOUT;
 	case -EOPNOTSUPP:
 		return EXIT_NOT_OFFERED;
+	case -EBADMSG:
+		return EXIT_DAMAGED;
 	default:
 		return EXIT_OTHER;
 	}

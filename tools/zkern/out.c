@@ -134,13 +134,18 @@ int out_print_json(json_t *o)
 
 const char *out_time(int64_t ms, char buf[32])
 {
-	time_t s = ms / 1000;
+	int part = (int)(ms % 1000 + 1000) % 1000;
+	time_t s = (ms - part) / 1000;
 	struct tm tm;
 	size_t n;
 
-	gmtime_r(&s, &tm);
+	/* what a client or a file says need not be a year of four digits */
+	if (s < -62135596800LL || s > 253402300799LL || !gmtime_r(&s, &tm)) {
+		snprintf(buf, 32, "%lldms", (long long)ms);
+		return buf;
+	}
 	n = strftime(buf, 32, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, 32 - n, ".%03dZ", (int)(ms % 1000));
+	snprintf(buf + n, 32 - n, ".%03dZ", part);
 	return buf;
 }
 
