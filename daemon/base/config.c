@@ -64,10 +64,14 @@ static const struct key keys[] = {
 	{ "digest.enabled", BOOL, AT(digest_enabled), 0, 0 },
 	{ "extendedTypesEnabled", BOOL, AT(extended_types), 0, 0 },
 	{ "skipACL", YES, AT(skip_acl), 0, 0 },
+	{ "znode.container.checkIntervalMs", NUM, AT(container_check_ms), 1, INT_MAX },
+	{ "znode.container.maxPerMinute", NUM, AT(container_per_minute), 1, INT_MAX },
+	{ "znode.container.maxNeverUsedIntervalMs", NUM, AT(container_unused_ms), 0, INT_MAX },
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
 	{ "DigestAuthenticationProvider.superDigest", STR, AT(super_digest), 0, 0 },
 	{ "4lw.commands.whitelist", STR, AT(fourlw_whitelist), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
+	{ "zkern.clientWatchLimitInKb", KIB, AT(watch_limit), 0, 1LL << 40 },
 
 	{ "initLimit", IDLE, 0, 0, 0 },
 	{ "syncLimit", IDLE, 0, 0, 0 },
@@ -449,6 +453,9 @@ int config_default(struct config *cfg)
 	cfg->prealloc_bytes = 64 << 20;
 	cfg->max_buffer = 0xfffff;
 	cfg->global_outstanding = 1000;
+	cfg->container_check_ms = 60000;
+	cfg->container_per_minute = 10000;
+	cfg->watch_limit = 256ULL << 20;
 	cfg->purge_retain = PURGE_RETAIN_MIN;
 	cfg->force_sync = true;
 	cfg->digest_enabled = true;

@@ -31,12 +31,18 @@ struct config {
 	bool extended_types;		/* extendedTypesEnabled: TTL nodes */
 	bool skip_acl;			/* skipACL */
 	bool trust_empty;		/* snapshot.trust.empty */
+	u32 container_check_ms;		/* znode.container.checkIntervalMs, 60000 */
+	u32 container_per_minute;	/* znode.container.maxPerMinute, 10000 */
+	u32 container_unused_ms;	/* znode.container.maxNeverUsedIntervalMs, 0: keep */
 	char *super_digest;		/* DigestAuthenticationProvider.superDigest */
 	char *fourlw_whitelist;		/* 4lw.commands.whitelist, "srvr" */
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */
 	int instance;			/* zkern.instance: N of /dev/zkernN */
 	u32 io_threads;			/* zkern.ioThreads; 0: by the cores */
+	u64 watch_limit;		/* zkern.clientWatchLimitInKb: bytes of one client's
+					 * watches, 256 MiB; 0: no bound
+					  */
 };
 
 /*
