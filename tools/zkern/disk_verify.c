@@ -167,7 +167,7 @@ static int replay_from(struct verify *v, struct snap *s)
 	struct snap_head head;
 	struct logr *lr;
 	struct txn *t;
-	int rc = v->st->ops->load_begin(v->st);
+	int rc = v->st->ops->load_begin(v->st, 0);
 
 	if (!rc)
 		rc = snap_read(v->d, &s->file, &sink, &head, v->why, sizeof(v->why));
