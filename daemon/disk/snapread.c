@@ -228,7 +228,7 @@ static int read_sessions(struct snap_in *in, const struct snap_sink *sink)
 	s32 count = in_int(in);
 	int rc = 0;
 
-	while (!in->err && !rc && count-- > 0) {
+	for (; !in->err && !rc && count > 0; count--) {
 		u64 id = in_long(in);
 		s32 timeout = in_int(in);
 
@@ -289,7 +289,7 @@ static int read_acls(struct snap_in *in, struct snap_acls *acls)
 {
 	s32 count = in_int(in);
 
-	while (!in->err && count-- > 0) {
+	for (; !in->err && count > 0; count--) {
 		struct acl_entry *e;
 
 		if (acls->n == acls->cap) {
