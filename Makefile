@@ -260,6 +260,7 @@ help:
 	@echo 'make test          everything that a change must pass (tools/test)'
 	@echo 'make bench         the figures'
 	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
+	@echo 'make fuzz          each fuzzer for FUZZ_TIME=60 seconds (installs clang if need be)'
 	@echo 'make install       module (DKMS), daemon, tools, unit, udev rule; DESTDIR=, prefix='
 	@echo 'make sparse        sparse on the module; make checkpatch: the kernel style check'
 	@echo 'make clean         remove what was built'

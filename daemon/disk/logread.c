@@ -114,7 +114,7 @@ const u8 *window_at(struct window *w, u64 pos, size_t n)
 	w->err = 0;
 	if (pos > w->size || n > w->size - pos)
 		return NULL;
-	if (pos < w->start || pos + n > w->start + w->len) {
+	if (!w->buf || pos < w->start || pos + n > w->start + w->len) {
 		if (want > w->size - pos)
 			want = w->size - pos;
 		w->err = window_fill(w, pos, want);

@@ -228,7 +228,7 @@ static int read_sessions(struct snap_in *in, const struct snap_sink *sink)
 
 	if (!in->err && sink->sessions)
 		rc = sink->sessions(sink->arg, count);
-	while (!in->err && !rc && count-- > 0) {
+	for (; !in->err && !rc && count > 0; count--) {
 		u64 id = in_long(in);
 		s32 timeout = in_int(in);
 
@@ -292,7 +292,7 @@ static int read_acls(struct snap_in *in, const struct snap_sink *sink, struct sn
 
 	if (!in->err && sink->acls)
 		rc = sink->acls(sink->arg, count);
-	while (!in->err && !rc && count-- > 0) {
+	for (; !in->err && !rc && count > 0; count--) {
 		struct acl_entry *e;
 
 		if (acls->n == acls->cap) {

@@ -95,7 +95,7 @@ int txn_read_acl(struct jr *r, const u8 **acl, u32 *len)
 	}
 	if (count < 0)
 		r->err = -EBADMSG;
-	while (!r->err && count-- > 0) {
+	for (; !r->err && count > 0; count--) {
 		jr_int(r);
 		jr_str(r);
 		jr_str(r);
@@ -205,7 +205,7 @@ static int read_close(struct jr *r, u64 session, struct op_sink *sink)
 	count = jr_int(r);
 	if (count < -1)
 		return bad(sink, "malformed closeSession");
-	while (!r->err && count-- > 0)
+	for (; !r->err && count > 0; count--)
 		jr_str(r);
 	return r->err ? bad(sink, "malformed closeSession") : 0;
 }
@@ -243,7 +243,7 @@ static int read_multi(struct jr *r, u64 session, struct op_sink *sink)
 
 	if (count < 0)
 		return bad(sink, "malformed multi");
-	while (!r->err && count-- > 0) {
+	for (; !r->err && count > 0; count--) {
 		s32 type = jr_int(r);
 		struct jstr s = jr_str(r);
 		struct jr sub;

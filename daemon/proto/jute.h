@@ -36,7 +36,7 @@ struct jstr {
 static inline void jr_init(struct jr *r, const void *p, size_t len)
 {
 	r->p = p;
-	r->end = r->p + len;
+	r->end = len ? r->p + len : r->p;	/* of no bytes @p may be NULL */
 	r->err = 0;
 }
 

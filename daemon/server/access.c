@@ -78,7 +78,7 @@ bool access_allowed(const u8 *acl, u32 acl_len, u32 perms, const struct auth_set
 	n = jr_int(&r);
 	if (!r.err && n <= 0)
 		return true;	/* no ACL at all forbids nothing */
-	while (n-- > 0 && ace_next(&r, &a))
+	for (; n > 0 && ace_next(&r, &a); n--)
 		if (((u32)a.perms & perms) && ace_matches(&a, auth))
 			return true;
 	return false;
@@ -151,7 +151,7 @@ static u32 world_bits(const u8 *acl, u32 len)
 	n = jr_int(&r);
 	if (!r.err && n <= 0)
 		return ~0U;
-	while (n-- > 0 && ace_next(&r, &a))
+	for (; n > 0 && ace_next(&r, &a); n--)
 		if (is_world(&a))
 			bits |= a.perms;
 	return bits;
@@ -392,7 +392,7 @@ s32 access_fixup(const u8 *acl, u32 acl_len, const struct auth_set *auth, struct
 	jr_init(&r, acl, acl_len);
 	left = jr_int(&r);
 	jw_int(out, 0);
-	while (!err && left-- > 0 && ace_next(&r, &a)) {
+	for (; !err && left > 0 && ace_next(&r, &a); left--) {
 		if (ace_set_add(&set, &a))
 			err = fixup_one(&a, auth, out, &made);
 		if (!err && out->len - start > ACL_MAX_BYTES + acl_len)

@@ -58,7 +58,7 @@ static u32 world_bits(const u8 *bytes, u32 len)
 	n = jr_int(&r);
 	if (n <= 0)
 		return ~0U;	/* no ACL forbids nothing */
-	while (n-- > 0 && !r.err) {
+	for (; n > 0 && !r.err; n--) {
 		u32 perms = jr_int(&r);
 		struct jstr scheme = jr_str(&r), id = jr_str(&r);
 

@@ -25,7 +25,7 @@ static bool read_acl(struct jr *r, struct wish *w)
 
 	w->acl = r->p;
 	n = jr_int(r);
-	while (!r->err && n-- > 0) {
+	for (; !r->err && n > 0; n--) {
 		jr_int(r);
 		jr_str(r);
 		jr_str(r);

@@ -272,7 +272,7 @@ static void mask_digests(struct jw *out, size_t at)
 	jr_init(&in, out->buf + at, len);
 	n = jr_int(&in);
 	jw_int(out, n);
-	while (n-- > 0) {
+	for (; n > 0; n--) {
 		s32 perms = jr_int(&in);
 		struct jstr scheme = jr_str(&in);
 		struct jstr id = jr_str(&in);

@@ -121,7 +121,7 @@ static bool lists_ok(struct jr in, u32 n_lists)
 
 		if (n == -1)
 			return false;
-		while (!in.err && n-- > 0)
+		for (; !in.err && n > 0; n--)
 			if (jr_str(&in).len < 0)
 				return false;
 	}
