@@ -26,8 +26,12 @@ ZK_PKGS_RUN="$ZK_PKGS_BUILD
 ZK_PKGS_INSTALL="$ZK_PKGS_BUILD dkms"
 
 # What the tests need besides: the control (Apache ZooKeeper with its clients),
-# checkers, and the 32-bit compiler for the 32-bit callers of the device.
+# checkers, the 32-bit compiler for the 32-bit callers of the device, and what
+# the upstream suites want (kazoo's own tests; Curator).
 ZK_PKGS_TEST="
+	python3-pytest python3-pytest-timeout python3-mock python3-objgraph
+	python3-gevent python3-eventlet
+	python3-jpype libcurator-recipes-java libcurator-discovery-java
 	gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs dmsetup mandoc
 	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless"
 

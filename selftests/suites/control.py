@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The server under test, held by this program and steered by another.
+
+The upstream suites run in processes of their own and want to stop and start
+their server.  The server object (and with it the VM) stays here; a UNIX socket
+takes one command per connection, a line:
+
+    start               start it on its directory, if it is not running
+    clean KEY=VALUE...  start it anew on an empty directory, with these keys
+    stop                SIGTERM
+    kill                SIGKILL
+    address             host:port, and nothing else happens
+
+and answers with "ok TEXT" or "error TEXT" on one line.  send() is the other
+end, for programs and for scripts (python3 control.py COMMAND...); the path of
+the socket is in the environment, ENV.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import threading
+
+ENV = "ZKERN_SUITE_CONTROL"
+
+
+def send(*words):
+    """Give the command; its answer's text.  RuntimeError if it failed."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(os.environ[ENV])
+        s.sendall((" ".join(words) + "\n").encode())
+        got = s.makefile(errors="replace").readline().rstrip("\n")
+    word, _, text = got.partition(" ")
+    if word != "ok":
+        raise RuntimeError("%s: %s" % (" ".join(words), text or "no answer"))
+    return text
+
+
+class Control:
+    """The socket at path, and one thread that does what is asked there."""
+
+    def __init__(self, server, path):
+        self.server = server
+        self.config = dict(server.extra)
+        self.path = path
+        self.lock = threading.Lock()
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.bind(path)
+        self.sock.listen(8)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self):
+        """No further command is taken; one under way is waited for."""
+        self.sock.close()
+        with self.lock:
+            self.server = None
+
+    def _serve(self):
+        while True:
+            try:
+                c, _ = self.sock.accept()
+            except OSError:
+                return
+            with c:
+                words = c.makefile().readline().split()
+                try:
+                    answer = "ok " + self._do(words)
+                except Exception as e:
+                    answer = "error %s: %s" % (type(e).__name__, e)
+                try:
+                    c.sendall(answer.replace("\n", " | ").encode() + b"\n")
+                except OSError:
+                    pass
+
+    def _do(self, words):
+        with self.lock:
+            server = self.server
+            if not server:
+                raise RuntimeError("the suite is over")
+            command, args = words[0], words[1:]
+            if command == "start":
+                if not server.alive():
+                    server.start()
+            elif command == "clean":
+                self._clean(dict(a.split("=", 1) for a in args))
+            elif command == "stop":
+                server.stop()
+            elif command == "kill":
+                server.kill()
+            elif command != "address":
+                raise ValueError("unknown command " + command)
+            return server.address
+
+    def _clean(self, config):
+        from zktest.server import fresh
+        server = self.server
+        server.kill()
+        fresh(server.kind)
+        shutil.rmtree(server.data_dir)
+        os.makedirs(server.data_dir)
+        server.extra = dict(self.config, **config)
+        server.start()
+
+
+if __name__ == "__main__":
+    try:
+        print(send(*sys.argv[1:]))
+    except (OSError, RuntimeError) as e:
+        sys.exit(str(e))
