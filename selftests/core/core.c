@@ -86,6 +86,7 @@ static const struct {
 	{ "prepare: closing sessions", test_prepare_close },
 	{ "prepare: closing one with more than its record lists", test_prepare_close_many },
 	{ "prepare: every allocation fails once", test_prepare_memory },
+	{ "prepare: the end of sequence numbers", test_prepare_wrap },
 };
 
 int main(void)

@@ -54,5 +54,6 @@ void test_prepare_multi(void);
 void test_prepare_close(void);
 void test_prepare_close_many(void);
 void test_prepare_memory(void);
+void test_prepare_wrap(void);
 
 #endif

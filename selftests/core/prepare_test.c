@@ -547,3 +547,60 @@ void test_prepare_memory(void)
 	}
 	end();
 }
+
+/* Parents with so many children behind them, at zxid 1. */
+static void load_parents(const s32 *cversions, u32 n)
+{
+	struct store_rec rec = { .acl = open_acl, .acl_len = sizeof(open_acl) };
+	struct store_info info;
+	char path[32];
+
+	check(!st->ops->load_begin(st));
+	for (u32 i = 0; i < n; i++) {
+		rec.path_len = snprintf(path, sizeof(path), "/w%u", i);
+		rec.path = path;
+		rec.node.crc = txn_crc(path, rec.path_len, NULL, 0);
+		rec.node.stat.cversion = cversions[i];
+		check(!st->ops->load_node(st, &rec));
+	}
+	check(!st->ops->load_commit(st, 1));
+	check(!st->ops->info(st, &info));
+	ch.applied = 1;
+	changes_reset(&ch, info.digest);
+	zxid = 1;
+}
+
+/* Past the end of the numbers the digests are still the tree's, however far behind
+ * that is, and whatever of it was taken back. */
+void test_prepare_wrap(void)
+{
+	static const s32 cversions[] = {
+		0x7ffffffc, 0x7fffffff, -0x7fffffff - 1, -4, -1,
+	};
+	u32 n = sizeof(cversions) / sizeof(cversions[0]);
+	char path[32];
+	struct jw w;
+
+	begin();
+	load_parents(cversions, n);
+	for (int i = 0; i < 3000; i++) {
+		snprintf(path, sizeof(path), "/w%u/x%d-", rnd(n), i);
+		if (rnd(3)) {
+			check_eq(create(1, path, CREATE_PERSISTENT_SEQ), ZOK);
+			continue;
+		}
+		jw_init(&w, 0);
+		for (u32 k = rnd(5); k; k--) {
+			member(&w, OP_CREATE);
+			put_create(&w, path, "m", CREATE_EPHEMERAL_SEQ, -1);
+		}
+		if (!rnd(3)) {
+			member(&w, OP_CHECK);
+			put_versioned(&w, "/nowhere", -1);
+		}
+		member(&w, -1);
+		check_eq(write_op(1, OP_MULTI, &w), ZOK);
+	}
+	close_session(1);
+	end();
+}

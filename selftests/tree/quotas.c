@@ -162,8 +162,29 @@ static const struct {
 	{ "count=1x", NULL },
 };
 
+/* Whatever is parsed is printed, and what is printed is parsed and is the same. */
+static void any_text(struct zt_rand *r)
+{
+	static const char set[] = "count=bytes=,;-+0189=aZ\x80";
+	static char text[ZK_TRACK_TEXT], again[ZK_TRACK_TEXT];
+	struct zk_track track;
+	u32 len = zt_below(r, 60), n, i;
+
+	for (i = 0; i < len; i++)
+		text[i] = zt_below(r, 3) ? set[zt_below(r, sizeof(set) - 1)] : "=,"[i % 2];
+	if (zk_track_parse(&track, text, len))
+		return;
+	n = zk_track_print(&track, zk_track_get(&track, "count"),
+			   zk_track_get(&track, "bytes"), again);
+	zt_equal(zk_track_parse(&track, again, n), 0);
+	zt_equal(zk_track_print(&track, zk_track_get(&track, "count"),
+				zk_track_get(&track, "bytes"), text), n);
+	zt_check(!memcmp(text, again, n));
+}
+
 void zt_track(void)
 {
+	struct zt_rand r = { .state = zt_seed };
 	struct zk_track track;
 	char text[256];
 	u32 i, len;
@@ -189,4 +210,6 @@ void zt_track(void)
 	zt_equal(zk_track_parse(&track, text, 5 * ZK_TRACK_PAIRS), 0);
 	zt_equal(track.n, ZK_TRACK_PAIRS);
 	zt_equal(zk_track_parse(&track, text, 5 * ZK_TRACK_PAIRS + 4), -EINVAL);
+	for (i = 0; i < 20000 && !zt_failed(); i++)
+		any_text(&r);
 }

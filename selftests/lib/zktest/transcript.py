@@ -424,7 +424,7 @@ class Script:
         self.root = "/" + name
         self.lines = []
         self.sessions = {}
-        ctl = Client(server.host, server.port)
+        ctl = Client(server.host, server.port, 40000)
         self.ctl = ctl
         f = ctl.call(wire.EXISTS, wire.b_path_watch("/", False))
         self.norm = Norm(f.zxid)

@@ -9,6 +9,9 @@ from zktest.transcript import eq
 from zktest.wire import CREATE, SET_DATA, b_create, b_multi, b_path_watch, \
     b_set_data
 
+from .ahead import Sender
+from .ops import who
+
 MAX = 0xfffff       # jute.maxbuffer: of a frame, its header included
 
 
@@ -171,22 +174,22 @@ def t_odd_names(t):
     """As a node's name, alone, at the end and at the beginning of one, and
     as a parent's."""
     a = t.made_root("a")
+    s = Sender(t, a)
     root = t.root.encode()
     for text in UTF8 + RAW:
         if isinstance(text, str):
             text = text.encode("utf-8", "surrogatepass")
         for name in (text, b"x" + text, text + b"x"):
             p = root + b"/" + name
-            if a.create(p, name).err == 0:
-                eq(a.get(p).data, name)
-                a.create(p + b"/c")
-                a.create(p + b"/s", flags=wire.SEQ)
-            else:
-                for c in (a.exists, a.get, a.children, a.delete):
-                    c(p)
-                a.set(p, b"")
-                a.create(p + b"/c")
-                a.sync(p)
+            s.add(CREATE, b_create(p, name), "create %r" % p)
+            s.add(CREATE, b_create(p + b"/c"), "child")
+            s.add(CREATE, b_create(p + b"/s", flags=wire.SEQ), "sequence")
+            s.add(wire.SYNC, wire.b_path(p), "sync", lambda f: f.body.hex())
+            for op in (wire.EXISTS, wire.GET_DATA, wire.GET_CHILDREN):
+                s.add(op, b_path_watch(p), "read %d" % op)
+            s.add(SET_DATA, b_set_data(p, b""), "set")
+            s.add(wire.DELETE, wire.b_path_int(p, -1), "delete")
+    s.drain()
     a.children(t.root)
     a.call(wire.GET_ALL_CHILDREN_NUMBER, wire.b_path(t.root))
 
@@ -217,7 +220,7 @@ def t_odd_users(t):
         eq(b.create(p, acl=[ACL(31, "auth", "")]).err, 0)
         b.get_acl(p)
         eq(a.get(p).err, wire.NO_AUTH)
-        b.call(wire.WHO_AM_I)
+        who(b)
         c = t.client("c")
         c.auth("digest", b"\xef\xbf\xbd:pw" + b"\xef\xbf\xbd")
         c.get(p)

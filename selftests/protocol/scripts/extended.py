@@ -10,6 +10,9 @@ from zktest.jute import ACL
 from zktest.transcript import eq
 from zktest.wire import TTL, TTL_SEQ
 
+from . import precedence
+from .ahead import Sender
+
 SUPER = "super:" + base64.b64encode(
     hashlib.sha1(b"super:root").digest()).decode()
 
@@ -73,6 +76,22 @@ def t_ttl_in_multi(t):
     r = a.multi([(wire.CREATE, wire.b_create(t.root + "/c")),
                  (wire.CREATE_TTL, wire.b_create_ttl(t.root + "/d", ttl=0))])
     eq([x[1] for x in r.results], [0, wire.BAD_ARGUMENTS])
+
+
+def t_which_error(t):
+    """As in precedence.py, where TTL nodes can be made."""
+    s = Sender(t, precedence.scene(t))
+    for name, op, body, _ in precedence.ttls(t):
+        s.add(op, body, name)
+        if "/fresh" in name or "/below" in name:
+            s.add(wire.MULTI, wire.b_multi([(op, body)]), "multi " + name)
+            precedence.after_throw(s, (op, body))
+    for flags in range(-1, 8):
+        for op in (wire.CREATE, wire.CREATE2, wire.CREATE_CONTAINER):
+            if flags in (5, 6):
+                s.add(op, wire.b_create(t.root + "/ok/x", flags=flags),
+                      "%d f%d" % (op, flags))
+    precedence.finish(t, s)
 
 
 def t_super(t):

@@ -10,13 +10,12 @@ import itertools
 import struct
 
 from zktest import wire
-from zktest.jute import ACL, OPEN_ACL, DecodeError, In
-from zktest.transcript import eq
+from zktest.jute import ACL, OPEN_ACL
 from zktest.wire import (CHECK, CREATE, CREATE2, CREATE_CONTAINER, CREATE_TTL,
                          DELETE, MULTI, SET_ACL, SET_DATA, b_create,
                          b_multi, b_path_int, b_set_acl, b_set_data)
 
-IN_FLIGHT = 200
+from .ahead import Sender
 
 # world:anyone may do nothing of this
 NO_CREATE, NO_DELETE, NO_WRITE, NO_READ, NO_ADMIN = (
@@ -26,14 +25,9 @@ ACLS = {
     "open": OPEN_ACL,
     "empty": [],
     "null": None,
-    "scheme": [ACL(31, "none", "x")],
-    "nullscheme": [ACL(31, None, "x")],
     "nullid": [ACL(31, "digest", None)],
-    "auth": [ACL(31, "auth", "")],
-    "mixed": [ACL(31, "ip", "1.2.3.4"), ACL(31, "digest", "none")],
+    "mixed": [ACL(31, "ip", "1.2.3.4"), ACL(31, "auth", "")],
 }
-
-NULL_ID = b"digest" + struct.pack(">i", -1)
 
 NAMES = {
     "fresh": "fresh", "there": "there", "empty": "", "dot": ".",
@@ -41,8 +35,8 @@ NAMES = {
     "bytes": b"\xff", "below": "no/x", "belowdot": "./x",
 }
 
-FLAGS = (0, 1, 2, 3, 4, 5, 6, 7, -1)
-TTLS = (1000, 0, -1, -2, 1 << 40)
+FLAGS = (0, 1, 2, 4, 5, 7)
+TTLS = (1000, 0, -1, 1 << 40)
 VERSIONS = {"right": 0, "wrong": 7, "any": -1, "minus2": -2}
 
 # whole paths without a parent of ours
@@ -51,51 +45,6 @@ ODD_PATHS = {
     "rootchild": "//x", "zk": "/zookeeper", "quota": "/zookeeper/quota",
     "config": "/zookeeper/config", "nul": "/\0", "dot": "/.", "nuls": "\0",
 }
-
-
-class Sender:
-    """Sends ahead; writes down each request's name and its error."""
-
-    def __init__(self, t, c):
-        self.t, self.c = t, c
-        self.waiting = []
-
-    def add(self, op, body, name):
-        self.waiting.append((self.c.c.send(op, body), op, name))
-        if len(self.waiting) >= IN_FLIGHT:
-            self.drain(IN_FLIGHT // 2)
-
-    def drain(self, leave=0):
-        while len(self.waiting) > leave:
-            xid, op, name = self.waiting.pop(0)
-            f = self.c.c.reply()
-            eq(f.xid, xid)
-            self.t.say("%s -> %s" % (name, self.outcome(op, f)))
-
-    def after_throw(self, part):
-        """An ACL's null id, and a TTL node of a plain create, are exceptions
-        to 3.8, which then leaves what the parts before did in sight of
-        requests that come right behind."""
-        if NULL_ID in part[1] or part[0] != DELETE and \
-                part[1][-4:] in (b"\0\0\0\5", b"\0\0\0\6"):
-            self.drain()
-
-    @staticmethod
-    def outcome(op, f):
-        if op != MULTI or f.err:
-            return "%d +%d" % (f.err, len(f.body))
-        r = In(f.body)
-        codes = []
-        try:
-            while True:
-                kind, done, err = r.int(), r.bool(), r.int()
-                if done:
-                    return "%d %s" % (f.err, codes)
-                if kind != -1:
-                    return "%d done" % f.err
-                codes.append((err, r.int()))
-        except DecodeError:
-            return "undecodable " + f.body.hex()
 
 
 def join(parent, name):
@@ -138,7 +87,7 @@ def creates(t):
     n = 0
     for (where, path, fine), flags, (acl, acls) in itertools.product(
             paths(t, parents), FLAGS, ACLS.items()):
-        for op in (CREATE, CREATE2, CREATE_CONTAINER):
+        for op in (CREATE2 if flags else CREATE, CREATE_CONTAINER):
             good = fine and acl == "open" and flags not in (5, 6, 7, -1)
             if good and (flags == 4) != (op == CREATE_CONTAINER):
                 continue    # 3.8 spoils its log by these
@@ -152,7 +101,7 @@ def creates(t):
 
 def ttls(t):
     for (where, path, fine), flags, ttl, (acl, acls) in itertools.product(
-            paths(t, ("ok", "missing", "ephshut")), (0, 4, 5, 6, 7), TTLS,
+            paths(t, ("ok", "missing", "ephshut")), (0, 4, 5, 7), TTLS,
             ACLS.items()):
         if fine and acl == "open" and flags in (0, 4):
             continue    # 3.8 dies of it
@@ -181,6 +130,18 @@ def others(t, gone):
                        b_set_acl(path, acls, v))
     for (name, path), (version, v) in itertools.product(gone, VERSIONS.items()):
         yield "delete %s %s" % (name, version), DELETE, b_path_int(path, v)
+
+
+NULL_ID = b"digest" + struct.pack(">i", -1)
+
+
+def after_throw(s, part):
+    """An ACL's null id, and a TTL node of a plain create, are exceptions to
+    3.8, which then leaves what the parts before did in sight of requests
+    that come right behind."""
+    if NULL_ID in part[1] or part[0] != DELETE and \
+            part[1][-4:] in (b"\0\0\0\5", b"\0\0\0\6"):
+        s.drain()
 
 
 def finish(t, s):
@@ -263,11 +224,11 @@ def t_in_multi(t):
     for i, bad in enumerate(every):
         s.add(MULTI, b_multi([bad]), "%d" % i)
         s.add(MULTI, b_multi([good, bad]), "good %d" % i)
-        s.after_throw(bad)
+        after_throw(s, bad)
         for k in range(i % 11, len(every), 11):
             s.add(MULTI, b_multi([good, bad, every[k], good]),
                   "good %d %d good" % (i, k))
-            s.after_throw(bad)
+            after_throw(s, bad)
     finish(t, s)
 
 
