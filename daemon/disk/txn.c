@@ -369,8 +369,10 @@ struct txn *txn_get(struct txn *txn)
 
 void txn_put(struct txn *txn)
 {
-	if (txn && !__atomic_sub_fetch(&txn->refs, 1, __ATOMIC_ACQ_REL))
+	if (txn && !__atomic_sub_fetch(&txn->refs, 1, __ATOMIC_ACQ_REL)) {
+		free(txn->unlisted);
 		free(txn);
+	}
 }
 
 void txn_to_zk(const struct txn *txn, struct zk_txn *out)

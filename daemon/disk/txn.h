@@ -33,6 +33,12 @@ struct txn {
 	u32 n_ops;
 	struct zk_op *ops;
 	u8 *bytes;
+	/* closeSession made here, of so many ephemerals that their paths do not stand in
+	 * the record: malloc'ed, a vector<string> of them from @unlisted_at on. Not
+	 * logged. */
+	u8 *unlisted;
+	size_t unlisted_at;
+	size_t unlisted_len;
 };
 
 /*

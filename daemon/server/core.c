@@ -284,7 +284,7 @@ static void timers(struct core *c)
 	pipeline_fresh(c);
 	reap(c);
 	snapshot(c);
-	if (c->sweep)
+	if (c->sweep && !pipeline_firing(c))
 		c->sweep = watch_sweep(c->watches, SWEEP_ROWS);
 }
 
@@ -292,7 +292,7 @@ static int sleep_ms(const struct core *c)
 {
 	u64 next = c->serving ? sessions_next_ms(c->sessions) : c->retry_ms;
 
-	if (c->sweep)
+	if (c->sweep || c->committed)
 		return 0;
 	if (c->reap_ms < next)
 		next = c->reap_ms;
@@ -314,13 +314,14 @@ static void wait_for_work(struct core *c)
 
 static bool done(const struct core *c)
 {
-	return __atomic_load_n(&c->stopping, __ATOMIC_RELAXED) &&
+	return __atomic_load_n(&c->stopping, __ATOMIC_RELAXED) && !c->committed &&
 	       (!c->serving || !zab_outstanding(c->zab));
 }
 
 static void round_once(struct core *c)
 {
 	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+	c->budget = FIRE_BUDGET;
 	handle_all(c);
 	pipeline_run(c);
 	timers(c);
@@ -337,6 +338,7 @@ static void *core_main(void *arg)
 	struct core *c = arg;
 
 	store_thread_init();
+	c->budget = FIRE_BUDGET;
 	pipeline_start(c);
 	orphans_close(c);
 	for (;;) {

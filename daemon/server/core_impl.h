@@ -25,6 +25,7 @@
 #include "daemon/zab/zab.h"
 
 #define RETRY_DISK_MS	1000	/* after it refused */
+#define FIRE_BUDGET	4096	/* watchers told in one round, about */
 #define REAP_EVERY_MS	60000	/* ContainerManager's checkIntervalMs */
 
 /* A connection. Known from its connect request until REQ_GONE. */
@@ -59,6 +60,32 @@ struct proposal {
 	struct request **after_tail;
 };
 
+/* One event on its way to all who watch for it; zero: none. */
+struct event {
+	struct core *c;
+	u64 zxid;
+	int type;
+	const char *path;
+	u32 len;
+	u32 stamp;
+	bool acl_known;
+	struct zacl *acl;	/* reference; NULL: could not be read, nobody hears */
+	struct blob *blob;	/* made when the first one hears of it */
+};
+
+/* How far the events of the oldest outstanding transaction are posted (fire.c). */
+struct firing {
+	u64 zxid;		/* 0: not begun */
+	u32 op;			/* of the transaction */
+	u32 shot;		/* of the operation's kinds of event */
+	struct watch_cursor at;
+	struct event event;
+	bool in_paths;		/* closeSession: */
+	s32 n_paths;		/* still to come */
+	struct jr paths;
+	struct jstr path;	/* the one at hand */
+};
+
 struct core {
 	const struct config *cfg;
 	struct store *st;
@@ -82,6 +109,9 @@ struct core {
 	struct sessions *sessions;
 	struct watches *watches;
 	u64 applied;			/* zxid */
+	u32 committed;			/* of the outstanding: may be applied */
+	u32 budget;			/* of events, left in this round */
+	struct firing firing;
 	bool serving;			/* leading, the disk works */
 	bool posted;			/* messages since the last client_flush() */
 	bool sweep;			/* dead watchers to sweep out */
@@ -120,6 +150,9 @@ int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct message *rep
 int pipeline_delete_container(struct core *c, const char *path, u32 len);
 /* Whether anything that @cl asked for is not answered yet. */
 bool pipeline_busy(const struct core *c, const struct client *cl);
+/* Whether events of a transaction that is not published yet are being posted: what
+ * looks at watches has to wait for it, by pipeline_after(). */
+bool pipeline_firing(const struct core *c);
 /* Runs @r after all that @cl asked for before (and, with @all, after all that anybody
  * did); takes it over. Only if something is outstanding. */
 void pipeline_after(struct core *c, struct client *cl, struct request *r, bool all);
@@ -174,10 +207,15 @@ bool watchop_is(s32 op);
 s32 watchop_run(struct core *c, struct client *cl, const struct request *r, int *fail);
 
 /* ---- fire.c ---- */
-/* Posts the events of a transaction that is about to be published. */
-void fire_txn(struct core *c, const struct txn *t);
+/* Posts events of a transaction that is about to be published, as many as @budget
+ * lets it (watch_fire()); true: all of them. After false the next call must be for the
+ * same one. */
+bool fire_txn(struct core *c, const struct txn *t, u32 *budget);
+/* At the end: what an unfinished firing holds. */
+void fire_free(struct core *c);
 /* The frame of a notification; one reference. NULL: memory. */
 struct blob *fire_blob(int event, const char *path, u32 len);
+/* Wakes nobody: an answer, or the publishing, does. */
 void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid);
 
 /* ---- orphan.c ---- */

@@ -6,6 +6,12 @@
  * Nobody hears of a node that he may not read: by the node's own ACL, for a change
  * of children by the parent's. A standard watch is spent all the same
  * (NIOServerCnxn.process since CVE-2024-23944 was closed).
+ *
+ * A transaction may have any number of events: a closeSession deletes a million
+ * nodes, a node has a hundred thousand watchers. They are posted a budget at a time,
+ * so that the core thread takes requests and proposes writes between (pipeline.c
+ * sees to it that nothing looks at watches or is published meanwhile); c->firing is
+ * how far it has come.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,18 +20,6 @@
 #include "daemon/server/access.h"
 #include "daemon/server/core_impl.h"
 #include "daemon/server/path.h"
-
-/* One event on its way to all who watch for it. */
-struct event {
-	struct core *c;
-	u64 zxid;
-	int type;
-	const char *path;
-	u32 len;
-	bool acl_known;
-	struct zacl *acl;	/* reference; NULL: could not be read, nobody hears */
-	struct blob *blob;	/* made when the first one hears of it */
-};
 
 /* int length, int xid, long zxid, int err, int type, int state, string path */
 struct blob *fire_blob(int event, const char *path, u32 len)
@@ -67,7 +61,8 @@ void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid)
 	m->zxid = zxid;
 	m->blob = b;
 	__atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
-	post_message(c, m);
+	/* nobody is woken for it before it may be sent: when it is published */
+	conn_post(m);
 }
 
 /* The ACL as of the transaction: the record of the node has it, unless it was
@@ -107,89 +102,141 @@ static void tell(void *arg, void *owner)
 		lost(e->c, cl);
 }
 
-static void event_init(struct event *e, struct core *c, u64 zxid, int type,
-		       const char *path, u32 len)
-{
-	memset(e, 0, sizeof(*e));
-	e->c = c;
-	e->zxid = zxid;
-	e->type = type;
-	e->path = path;
-	e->len = len;
-}
+/* ------------------------------------------------------------ what fires when */
+
+/* One look at one table of watches. @same: the event is the one before it, for the
+ * other table: who has both kinds of watch hears of it once. */
+struct shot {
+	enum watch_table table;
+	int type;
+	bool parent;
+	bool same;
+};
+
+static const struct shot created[] = {
+	{ WATCH_DATA, EVENT_CREATED, false, false },
+	{ WATCH_CHILD, EVENT_CHILDREN, true, false },
+	{ }
+};
+
+static const struct shot deleted[] = {
+	{ WATCH_DATA, EVENT_DELETED, false, false },
+	{ WATCH_CHILD, EVENT_DELETED, false, true },
+	{ WATCH_CHILD, EVENT_CHILDREN, true, false },
+	{ }
+};
+
+static const struct shot changed[] = {
+	{ WATCH_DATA, EVENT_DATACHANGED, false, false },
+	{ }
+};
 
 static void event_done(struct event *e)
 {
 	zacl_put(e->acl);
 	blob_put(e->blob);
+	memset(e, 0, sizeof(*e));
 }
 
-static void fire(struct core *c, u64 zxid, enum watch_table t, int type, const char *path,
-		 u32 len)
+static void event_begin(struct core *c, u64 zxid, int type, const char *path, u32 len)
 {
-	struct event e;
+	struct event *e = &c->firing.event;
 
-	event_init(&e, c, zxid, type, path, len);
-	watch_fire(c->watches, t, type, path, len, watch_stamp(c->watches), tell, &e);
-	event_done(&e);
+	e->c = c;
+	e->zxid = zxid;
+	e->type = type;
+	e->path = path;
+	e->len = len;
+	e->stamp = watch_stamp(c->watches);
 }
 
-static void fire_created(struct core *c, u64 zxid, const char *path, u32 len)
+/* What the change of one node fires, from c->firing.shot on. */
+static bool fire_node(struct core *c, u64 zxid, const struct shot *shots, const char *path,
+		      u32 len, u32 *budget)
 {
-	fire(c, zxid, WATCH_DATA, EVENT_CREATED, path, len);
-	fire(c, zxid, WATCH_CHILD, EVENT_CHILDREN, path, path_parent(path, len));
-}
+	struct firing *f = &c->firing;
+	struct event *e = &f->event;
 
-/* Who has both kinds of watch on the node hears of its deletion once. */
-static void fire_deleted(struct core *c, u64 zxid, const char *path, u32 len)
-{
-	u32 stamp = watch_stamp(c->watches);
-	struct event e;
-
-	event_init(&e, c, zxid, EVENT_DELETED, path, len);
-	watch_fire(c->watches, WATCH_DATA, EVENT_DELETED, path, len, stamp, tell, &e);
-	watch_fire(c->watches, WATCH_CHILD, EVENT_DELETED, path, len, stamp, tell, &e);
-	event_done(&e);
-	fire(c, zxid, WATCH_CHILD, EVENT_CHILDREN, path, path_parent(path, len));
-}
-
-/* The paths stand in CloseSessionTxn, behind the header of 32 bytes. */
-static void fire_closed(struct core *c, const struct txn *t)
-{
-	struct jr r;
-	s32 n;
-
-	jr_init(&r, t->bytes, t->len);
-	jr_take(&r, 32);
-	for (n = jr_int(&r); n > 0 && !r.err; n--) {
-		struct jstr path = jr_str(&r);
-
-		if (path.len > 0)
-			fire_deleted(c, t->zxid, (const char *)path.p, path.len);
+	for (const struct shot *s = shots + f->shot; s->type; s++, f->shot++) {
+		if (!e->c)
+			event_begin(c, zxid, s->type, path,
+				    s->parent ? path_parent(path, len) : len);
+		if (!watch_fire(c->watches, s->table, e->type, e->path, e->len, e->stamp,
+				&f->at, budget, tell, e))
+			return false;
+		memset(&f->at, 0, sizeof(f->at));
+		if (!s[1].same)
+			event_done(e);
 	}
+	f->shot = 0;
+	return true;
 }
 
-void fire_txn(struct core *c, const struct txn *t)
+/* The paths stand in CloseSessionTxn, behind the header of 32 bytes, or beside it. */
+static void closed_paths(const struct txn *t, struct firing *f)
 {
-	for (u32 i = 0; i < t->n_ops; i++) {
-		const struct zk_op *op = &t->ops[i];
-
-		switch (op->type) {
-		case ZK_OP_CREATE:
-			fire_created(c, t->zxid, op->path, op->path_len);
-			break;
-		case ZK_OP_DELETE:
-			fire_deleted(c, t->zxid, op->path, op->path_len);
-			break;
-		case ZK_OP_SETDATA:
-			fire(c, t->zxid, WATCH_DATA, EVENT_DATACHANGED, op->path,
-			     op->path_len);
-			break;
-		case ZK_OP_CLOSE:
-			fire_closed(c, t);
-			break;
-		case ZK_OP_SETACL:
-			break;
-		}
+	if (t->unlisted) {
+		jr_init(&f->paths, t->unlisted, t->unlisted_len);
+		jr_take(&f->paths, t->unlisted_at);
+	} else {
+		jr_init(&f->paths, t->bytes, t->len);
+		jr_take(&f->paths, 32);
 	}
+	f->n_paths = jr_int(&f->paths);
+	f->path = (struct jstr){ NULL, -1 };
+	f->in_paths = true;
+}
+
+static bool fire_closed(struct core *c, const struct txn *t, u32 *budget)
+{
+	struct firing *f = &c->firing;
+
+	if (!f->in_paths)
+		closed_paths(t, f);
+	for (;;) {
+		if (f->path.len > 0 && !fire_node(c, t->zxid, deleted, (const char *)f->path.p,
+						  f->path.len, budget))
+			return false;
+		f->path.len = -1;
+		if (f->n_paths-- <= 0 || f->paths.err)
+			break;
+		f->path = jr_str(&f->paths);
+	}
+	f->in_paths = false;
+	return true;
+}
+
+static bool fire_op(struct core *c, const struct txn *t, const struct zk_op *op, u32 *budget)
+{
+	switch (op->type) {
+	case ZK_OP_CREATE:
+		return fire_node(c, t->zxid, created, op->path, op->path_len, budget);
+	case ZK_OP_DELETE:
+		return fire_node(c, t->zxid, deleted, op->path, op->path_len, budget);
+	case ZK_OP_SETDATA:
+		return fire_node(c, t->zxid, changed, op->path, op->path_len, budget);
+	case ZK_OP_CLOSE:
+		return fire_closed(c, t, budget);
+	case ZK_OP_SETACL:
+		break;
+	}
+	return true;
+}
+
+bool fire_txn(struct core *c, const struct txn *t, u32 *budget)
+{
+	struct firing *f = &c->firing;
+
+	if (!f->zxid && !watches_exist(c->watches))
+		return true;
+	for (f->zxid = t->zxid; f->op < t->n_ops; f->op++)
+		if (!fire_op(c, t, &t->ops[f->op], budget))
+			return false;
+	memset(f, 0, sizeof(*f));
+	return true;
+}
+
+void fire_free(struct core *c)
+{
+	event_done(&c->firing.event);
 }

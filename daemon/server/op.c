@@ -277,7 +277,7 @@ void op_request(struct core *c, struct request *r)
 		pipeline_write(c, cl, r);
 	} else if (r->op == OP_CLOSESESSION) {
 		close_session(c, cl, r);
-	} else if (pipeline_busy(c, cl)) {
+	} else if (pipeline_busy(c, cl) || pipeline_firing(c)) {
 		pipeline_after(c, cl, r, r->op == OP_SYNC);
 	} else if (r->op == OP_SYNC && c->tail) {
 		pipeline_after(c, cl, r, true);

@@ -8,6 +8,12 @@
  * first the events of all of them are posted, then they are published, then the
  * answers are posted, in the order of their zxids.
  *
+ * Events are many at times, so a round of the core's loop posts a bounded number of
+ * them. A transaction whose events are not all posted stays at the head, committed
+ * and unpublished, until the next rounds have done it; those between are free to
+ * take, prepare, propose and log other requests. What looks at watches waits for the
+ * head meanwhile, as the head's events are for the watches that were there before.
+ *
  * A request that is no write but comes after one of the same client waits on that
  * proposal (->after). If it looks at the tree, the group that is applied together
  * ends with that proposal, so that it sees the tree as of its place.
@@ -71,6 +77,7 @@ void pipeline_free(struct core *c)
 		c->spare = p->next;
 		free(p);
 	}
+	fire_free(c);
 	free(c->batch);
 	free(c->digests);
 }
@@ -229,9 +236,14 @@ bool pipeline_busy(const struct core *c, const struct client *cl)
 	return cl->last_zxid > c->applied;
 }
 
+bool pipeline_firing(const struct core *c)
+{
+	return c->firing.zxid;
+}
+
 void pipeline_after(struct core *c, struct client *cl, struct request *r, bool all)
 {
-	struct proposal *p = all ? c->tail : cl->last;
+	struct proposal *p = all ? c->tail : pipeline_busy(c, cl) ? cl->last : c->head;
 
 	r->next = NULL;
 	*p->after_tail = r;
@@ -319,12 +331,11 @@ static void answer(struct core *c, struct proposal *p)
 /* Applies and answers the first @n outstanding proposals. */
 static void complete(struct core *c, int n)
 {
-	struct proposal *p = c->head;
+	struct proposal *p;
 
-	if (watches_exist(c->watches))
-		for (int i = 0; i < n; i++, p = p->next)
-			fire_txn(c, p->txn);
 	apply_batch(c, c->head, n);
+	c->committed -= n;
+	c->posted = true;	/* events may wait for this in the I/O threads */
 	while (n--) {
 		p = c->head;
 		c->head = p->next;
@@ -351,27 +362,39 @@ static int reserve_batch(struct core *c)
 	return 0;
 }
 
-/* @n more of the outstanding proposals are committed. */
-static void committed(struct core *c, u32 n)
+/* How many of those that are committed have had all their events posted. The last one
+ * whose are not goes on from there the next time. */
+static u32 fire_batch(struct core *c, u32 *budget)
 {
-	while (n) {
-		struct proposal *p = c->head;
-		u32 k = 0;
+	struct proposal *p = c->head;
+	u32 n = 0;
 
-		while (k < n && k < BATCH_MAX) {
-			if (k == c->batch_room && reserve_batch(c))
-				break;
-			k++;
-			if (p->read_after)
-				break;
-			p = p->next;
-		}
-		if (!k) {
+	while (n < c->committed && n < BATCH_MAX) {
+		while (n == c->batch_room && reserve_batch(c)) {
+			if (n)
+				return n;
 			nap(RETRY_MIN_MS);
-			continue;
 		}
-		complete(c, k);
-		n -= k;
+		if (!fire_txn(c, p->txn, budget))
+			break;
+		n++;
+		if (p->read_after)
+			break;
+		p = p->next;
+	}
+	return n;
+}
+
+/* Applies what is committed, as far as @budget reaches. */
+static void apply_committed(struct core *c, u32 *budget)
+{
+	u32 n;
+
+	while (c->committed) {
+		n = fire_batch(c, budget);
+		if (!n)
+			break;
+		complete(c, n);
 	}
 }
 
@@ -390,8 +413,14 @@ static void reset_changes(struct core *c)
 
 static void drop_outstanding(struct core *c)
 {
+	u32 all = ~0U;
 	struct proposal *p;
 
+	/* what was committed before stays committed */
+	while (c->committed) {
+		apply_committed(c, &all);
+		all = ~0U;
+	}
 	/* Their clients must not wait for answers that will not come. */
 	for (u32 i = 0; i < c->clients_size; i++)
 		for (struct client *cl = c->clients[i]; cl; cl = cl->next)
@@ -428,7 +457,6 @@ void pipeline_fresh(struct core *c)
 void pipeline_run(struct core *c)
 {
 	struct zab_action a;
-	u32 n = 0;
 
 	while (zab_next(c->zab, &a)) {
 		switch (a.type) {
@@ -437,7 +465,7 @@ void pipeline_run(struct core *c)
 			break;
 		case ZAB_DO_COMMIT:
 			txn_put(a.txn);	/* the proposal has its own reference */
-			n++;
+			c->committed++;
 			break;
 		case ZAB_DO_STATE:
 			set_state(c, a.state);
@@ -447,7 +475,7 @@ void pipeline_run(struct core *c)
 			break;
 		}
 	}
-	committed(c, n);
+	apply_committed(c, &c->budget);
 }
 
 static void step(struct core *c, const struct zab_event *ev)

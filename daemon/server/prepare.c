@@ -22,6 +22,7 @@ int prep_init(struct prep *p, const struct config *cfg, struct changes *ch)
 	p->cfg = cfg;
 	p->ch = ch;
 	jw_init(&p->txn, 0);
+	jw_init(&p->unlisted, 0);
 	jw_init(&p->out, 0);
 	jw_init(&p->acl, 0);
 	jw_init(&p->path, 0);
@@ -34,6 +35,7 @@ int prep_init(struct prep *p, const struct config *cfg, struct changes *ch)
 void prep_free(struct prep *p)
 {
 	jw_free(&p->txn);
+	jw_free(&p->unlisted);
 	jw_free(&p->out);
 	jw_free(&p->acl);
 	jw_free(&p->path);
@@ -113,6 +115,8 @@ static void begin(struct prep *p, const struct prep_ask *ask, s32 type)
 	p->fail = 0;
 	p->n_ops = 0;
 	reuse(&p->txn);
+	jw_free(&p->unlisted);
+	jw_init(&p->unlisted, 0);
 	reuse(&p->out);
 	reuse(&p->acl);
 	reuse(&p->path);
@@ -251,12 +255,21 @@ int prep_create_session(struct prep *p, const struct prep_ask *ask, s32 timeout,
 
 int prep_close_session(struct prep *p, const struct prep_ask *ask, struct txn **txn)
 {
+	int rc;
+
 	begin(p, ask, OP_CLOSESESSION);
 	if (prep_close(p, ask->session)) {
 		changes_undo(p->ch);
 		return p->fail;
 	}
-	return finish(p, ask, OP_CLOSESESSION, p->cfg->digest_enabled, txn);
+	rc = finish(p, ask, OP_CLOSESESSION, p->cfg->digest_enabled, txn);
+	if (!rc && p->unlisted.buf) {
+		(*txn)->unlisted = p->unlisted.buf;
+		(*txn)->unlisted_at = p->unlisted_at;
+		(*txn)->unlisted_len = p->unlisted.len;
+		jw_init(&p->unlisted, 0);
+	}
+	return rc;
 }
 
 int prep_delete_container(struct prep *p, const struct prep_ask *ask, const char *path,

@@ -37,6 +37,8 @@ struct prep {
 	const struct auth_set *auth;
 	int fail;		/* -ENOMEM and the like: nothing can be made */
 	struct jw txn;		/* its bytes */
+	struct jw unlisted;	/* closeSession: the paths, when they are too many for it */
+	size_t unlisted_at;
 	struct jw out;		/* the answer's body */
 	struct zk_op *ops;	/* pointers are offsets into the bytes until the end */
 	u32 n_ops, ops_room;
@@ -90,7 +92,12 @@ s32 prep_fail(struct prep *p, int err);
 struct zk_op *prep_add_op(struct prep *p, enum zk_op_type type);
 /* Appends a jute string and returns where its bytes begin. */
 const void *prep_put(struct prep *p, const void *bytes, s32 len);
-/* A session's ephemerals, all of them, into the record. 0 or p->fail. */
+/*
+ * A session's ephemerals, all of them, into the record, or beside it when that would
+ * get longer than jute.maxbuffer: such a record could never be read back by Apache
+ * ZooKeeper, and needs not be: every server deletes what the session owns, whatever
+ * the record lists (DataTree.killSession). 0 or p->fail.
+ */
 int prep_close(struct prep *p, u64 session);
 
 #endif

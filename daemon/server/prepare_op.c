@@ -640,6 +640,16 @@ static int close_outstanding(struct closing *c)
 	return rc;
 }
 
+/* Keeps the header in p->txn, with an empty list, and moves the rest away. */
+static void unlist(struct prep *p, size_t count_at)
+{
+	p->unlisted = p->txn;
+	p->unlisted_at = count_at;
+	jw_init(&p->txn, 0);
+	jw_bytes(&p->txn, p->unlisted.buf, count_at);
+	jw_int(&p->txn, 0);
+}
+
 int prep_close(struct prep *p, u64 session)
 {
 	struct closing c = { .p = p, .session = session };
@@ -659,5 +669,9 @@ int prep_close(struct prep *p, u64 session)
 		return prep_fail(p, -ENOMEM);
 	op->owner = session;
 	jute_put32(p->txn.buf + count_at, c.n);
+	if (p->txn.len > p->cfg->max_buffer)
+		unlist(p, count_at);
+	if (p->txn.err)
+		return prep_fail(p, p->txn.err);
 	return 0;
 }

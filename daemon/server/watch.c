@@ -18,6 +18,7 @@
 #define BUCKETS_MIN	64
 #define WATCHERS_MIN	64
 #define NO_WATCHER	WATCHER_NONE
+#define WATCH_COST	160	/* beside the path: row, side, their heads, its bucket */
 
 struct side {
 	struct wset sets[N_TABLES][N_MODES];
@@ -39,6 +40,7 @@ struct watcher {
 	void *owner;		/* NULL: free or dead */
 	u32 count;		/* its watches; free: the next free one */
 	u32 stamp;
+	u64 bytes;		/* watcher_bytes() */
 };
 
 struct watches {
@@ -273,6 +275,7 @@ u32 watcher_new(struct watches *w, void *owner)
 	w->watchers[id].owner = owner;
 	w->watchers[id].count = 0;
 	w->watchers[id].stamp = 0;
+	w->watchers[id].bytes = 0;
 	return id;
 }
 
@@ -299,16 +302,18 @@ void watcher_gone(struct watches *w, u32 id)
 
 /* ------------------------------------------------------------ setting */
 
-static void count_watch(struct watches *w, u32 id)
+static void count_watch(struct watches *w, u32 id, u32 path_len)
 {
 	w->n_watches++;
+	w->watchers[id].bytes += WATCH_COST + path_len;
 	if (!w->watchers[id].count++)
 		w->n_watching++;
 }
 
-static void uncount_watch(struct watches *w, u32 id)
+static void uncount_watch(struct watches *w, u32 id, u32 path_len)
 {
 	w->n_watches--;
+	w->watchers[id].bytes -= WATCH_COST + path_len;
 	if (!--w->watchers[id].count)
 		w->n_watching--;
 }
@@ -343,7 +348,7 @@ int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, 
 	}
 	if (!rc || had)
 		return 0;
-	count_watch(w, id);
+	count_watch(w, id, len);
 	return 1;
 }
 
@@ -365,10 +370,15 @@ bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 l
 	}
 	if (!had)
 		return false;
-	uncount_watch(w, id);
+	uncount_watch(w, id, len);
 	if (row_empty(*slot))
 		row_unlink(w, slot);
 	return true;
+}
+
+u64 watcher_bytes(const struct watches *w, u32 id)
+{
+	return w->watchers[id].bytes;
 }
 
 bool watch_any(const struct watches *w, enum watch_table t, const char *path, u32 len)
@@ -405,36 +415,32 @@ u32 watch_stamp(struct watches *w)
 struct firing {
 	struct watches *w;
 	u32 stamp;
+	u32 *budget;
 	void (*fn)(void *arg, void *owner);
 	void *arg;
 };
 
-static void tell(struct firing *f, const struct wset *s)
+/* From @id on. @spent: standard watches, which have had their one event with this.
+ * False: the budget is used up, *@id says where to go on. */
+static bool tell(struct firing *f, const struct wset *s, u32 *id, const struct row *spent)
 {
-	u32 id;
+	for (; s && wset_next(s, id); (*id)++) {
+		struct watcher *who = &f->w->watchers[*id];
 
-	if (!s)
-		return;
-	wset_for_each(s, id) {
-		struct watcher *who = &f->w->watchers[id];
-
-		if (!who->owner || who->stamp == f->stamp)
+		if (!*f->budget)
+			return false;
+		--*f->budget;
+		if (!who->owner)
+			continue;
+		if (spent)
+			uncount_watch(f->w, *id, spent->len);
+		if (who->stamp == f->stamp)
 			continue;
 		who->stamp = f->stamp;
 		f->fn(f->arg, who->owner);
 	}
-}
-
-/* Standard watches have had their one event. */
-static void spend(struct watches *w, struct wset *s)
-{
-	u32 id;
-
-	wset_for_each(s, id) {
-		if (w->watchers[id].owner)
-			uncount_watch(w, id);
-	}
-	wset_clear(s);
+	*id = 0;
+	return true;
 }
 
 static u32 parent_len(const char *path, u32 len)
@@ -446,33 +452,53 @@ static u32 parent_len(const char *path, u32 len)
 	return len > 1 ? len - 1 : len;
 }
 
-void watch_fire(struct watches *w, enum watch_table t, int event, const char *path, u32 len,
-		u32 stamp, void (*fn)(void *arg, void *owner), void *arg)
+/* The sets of the path itself, in the order of their modes. */
+static bool fire_row(struct firing *f, enum watch_table t, int event, struct row **slot,
+		     struct watch_cursor *at)
 {
-	struct firing f = { .w = w, .stamp = stamp, .fn = fn, .arg = arg };
+	struct row *r = *slot;
+
+	for (; at->set < N_MODES; at->set++) {
+		struct wset *s = row_set(r, t, at->set);
+
+		if (at->set == WATCH_RECURSIVE && event == EVENT_CHILDREN)
+			break;
+		if (!tell(f, s, &at->id, at->set == WATCH_STANDARD ? r : NULL))
+			return false;
+		if (at->set == WATCH_STANDARD)
+			wset_clear(s);
+	}
+	if (row_empty(r))
+		row_unlink(f->w, slot);
+	return true;
+}
+
+bool watch_fire(struct watches *w, enum watch_table t, int event, const char *path, u32 len,
+		u32 stamp, struct watch_cursor *at, u32 *budget,
+		void (*fn)(void *arg, void *owner), void *arg)
+{
+	struct firing f = { .w = w, .stamp = stamp, .budget = budget, .fn = fn, .arg = arg };
+	u32 here = len - at->up;
 	struct row **slot;
 
-	if (!w->n_rows)
-		return;
-	slot = row_find(w, path, len);
-	if (*slot) {
-		struct row *r = *slot;
-
-		tell(&f, row_set(r, t, WATCH_STANDARD));
-		tell(&f, row_set(r, t, WATCH_PERSISTENT));
-		if (event != EVENT_CHILDREN)
-			tell(&f, row_set(r, t, WATCH_RECURSIVE));
-		spend(w, row_set(r, t, WATCH_STANDARD));
-		if (row_empty(r))
-			row_unlink(w, slot);
+	while (w->n_rows) {
+		if (!*budget)
+			return false;
+		--*budget;
+		slot = row_find(w, path, here);
+		if (*slot && here == len && !fire_row(&f, t, event, slot, at))
+			return false;
+		if (*slot && here != len &&
+		    !tell(&f, row_set(*slot, t, WATCH_RECURSIVE), &at->id, NULL))
+			return false;
+		if (!w->n_recursive[t] || event == EVENT_CHILDREN)
+			break;
+		here = parent_len(path, here);
+		if (!here)
+			break;
+		at->up = len - here;
 	}
-	if (!w->n_recursive[t] || event == EVENT_CHILDREN)
-		return;
-	while ((len = parent_len(path, len)) != 0) {
-		slot = row_find(w, path, len);
-		if (*slot)
-			tell(&f, row_set(*slot, t, WATCH_RECURSIVE));
-	}
+	return true;
 }
 
 bool watches_exist(const struct watches *w)

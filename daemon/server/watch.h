@@ -11,7 +11,11 @@
  * Memory. A watched path costs 32 bytes and its name; its watchers are sets of
  * numbers (wset.h). There is no list of paths per watcher: one that goes is marked
  * dead at once, hears nothing more, and is swept out of the sets a few paths at a
- * time by watch_sweep(); only then is its number given out again.
+ * time by watch_sweep(); only then is its number given out again. What a watcher's
+ * watches can cost at most is counted, so that it can be bounded.
+ *
+ * Work. watch_fire() and watch_sweep() do as much as they are told to and go on from
+ * there at the next call.
  */
 #ifndef ZKD_SERVER_WATCH_H
 #define ZKD_SERVER_WATCH_H
@@ -44,10 +48,19 @@ void watcher_gone(struct watches *w, u32 id);
 /* 1: new, 0: there was one already (its mode is now @mode), -ENOMEM. */
 int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, u32 id,
 	      enum watch_mode mode);
+/* What the watches of @id cost, bytes, were it alone with its paths. */
+u64 watcher_bytes(const struct watches *w, u32 id);
 /* Whether there was one. */
 bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 len, u32 id);
 /* Whether anybody has one on exactly this path: what 3.8's checkWatches asks. */
 bool watch_any(const struct watches *w, enum watch_table t, const char *path, u32 len);
+
+/* How far a firing has come; all zero: not begun. */
+struct watch_cursor {
+	u32 up;			/* bytes of the path left off: recursive watches above */
+	u32 set;
+	u32 id;
+};
 
 /*
  * Fires @event (enum EVENT_*) of @path: calls @fn for the owner of each watcher
@@ -55,10 +68,15 @@ bool watch_any(const struct watches *w, enum watch_table t, const char *path, u3
  * had @stamp already are passed over, and those that are told now get it: one stamp
  * for two tables is DataTree.deleteNode's "processed". Take stamps with
  * watch_stamp(). @fn may call watcher_gone(), and nothing else of this.
+ *
+ * Each path looked up and each watcher looked at takes one of @budget. False: it is
+ * used up; call again with the same @at to go on. Until then nothing may be added,
+ * removed or swept; watchers may go.
  */
 u32 watch_stamp(struct watches *w);
-void watch_fire(struct watches *w, enum watch_table t, int event, const char *path, u32 len,
-		u32 stamp, void (*fn)(void *arg, void *owner), void *arg);
+bool watch_fire(struct watches *w, enum watch_table t, int event, const char *path, u32 len,
+		u32 stamp, struct watch_cursor *at, u32 *budget,
+		void (*fn)(void *arg, void *owner), void *arg);
 
 /* False: nobody watches anything, nothing can fire. */
 bool watches_exist(const struct watches *w);

@@ -79,9 +79,12 @@ static const struct {
 	{ "watches: memory when dense", test_watch_dense },
 	{ "watches: memory when sparse", test_watch_sparse },
 	{ "watches: the dead are swept out", test_watch_sweep },
+	{ "watches: a storm is as much work as was asked for", test_watch_storm },
+	{ "watches: what each watcher's cost", test_watch_cost },
 	{ "prepare: random writes, applied and decoded", test_prepare_random },
 	{ "prepare: a refused multi leaves nothing", test_prepare_multi },
 	{ "prepare: closing sessions", test_prepare_close },
+	{ "prepare: closing one with more than its record lists", test_prepare_close_many },
 	{ "prepare: every allocation fails once", test_prepare_memory },
 };
 

@@ -47,9 +47,12 @@ void test_watch_model(void);
 void test_watch_dense(void);
 void test_watch_sparse(void);
 void test_watch_sweep(void);
+void test_watch_storm(void);
+void test_watch_cost(void);
 void test_prepare_random(void);
 void test_prepare_multi(void);
 void test_prepare_close(void);
+void test_prepare_close_many(void);
 void test_prepare_memory(void);
 
 #endif

@@ -25,7 +25,11 @@ static const u8 other_acl[] = {
 	0, 0, 0, 31, 0, 0, 0, 6, 'd', 'i', 'g', 'e', 's', 't', 0, 0, 0, 3, 'a', ':', 'b',
 };
 
-static struct config cfg = { .digest_enabled = true, .extended_types = true };
+static struct config cfg = {
+	.digest_enabled = true,
+	.extended_types = true,
+	.max_buffer = 0xfffff,
+};
 static struct store *st;
 static struct changes ch;
 static struct prep prep;
@@ -443,6 +447,36 @@ void test_prepare_close(void)
 	check_eq(count_paths(t), 2);
 	keep(t);
 	check_eq(delete(8, "/a", -1), ZOK);
+	end();
+}
+
+/* More ephemerals than a record may list: it lists none, and they go all the same. */
+void test_prepare_close_many(void)
+{
+	struct prep_ask a;
+	struct change *rec;
+	struct txn *t;
+	struct jr r;
+
+	begin();
+	cfg.max_buffer = 1024;
+	check_eq(create(7, "/a", 0), ZOK);
+	for (int i = 0; i < 100; i++)
+		check_eq(create(7, "/a/e-", CREATE_EPHEMERAL_SEQ), ZOK);
+	a = ask(7);
+	check(!prep_close_session(&prep, &a, &t));
+	check_eq(t->len, 32 + 4 + 12);
+	check_eq(count_paths(t), 0);
+	jr_init(&r, t->unlisted, t->unlisted_len);
+	jr_take(&r, t->unlisted_at);
+	check_eq(jr_int(&r), 100);
+	for (int i = 0; i < 100; i++)
+		check_eq(jr_str(&r).len, strlen("/a/e-0000000000"));
+	check(!r.err && !jr_left(&r));
+	keep(t);
+	check(!change_get(&ch, "/a", 2, &rec));
+	check_eq(rec->stat.num_children, 0);
+	cfg.max_buffer = 0xfffff;
 	end();
 }
 

@@ -127,18 +127,29 @@ static void model_fire(int t, int event, int path, bool *expect)
 	}
 }
 
+static void fire_in_parts(struct watches *w, int t, int event, const char *path, u32 stamp)
+{
+	struct watch_cursor at = { 0 };
+	u32 budget;
+
+	do {
+		budget = rnd(4);
+	} while (!watch_fire(w, t, event, path, strlen(path), stamp, &at, &budget, on_told,
+			     NULL));
+}
+
 static void fire_both(struct watches *w, bool both)
 {
 	bool expect[WATCHERS] = { false };
 	int path = rnd(PATHS), t = rnd(2);
 	int event = both ? EVENT_DELETED : (int)(EVENT_CREATED + rnd(4));
-	u32 len = strlen(paths[path]), stamp = watch_stamp(w);
+	u32 stamp = watch_stamp(w);
 
 	memset(told, 0, sizeof(told));
-	watch_fire(w, t, event, paths[path], len, stamp, on_told, NULL);
+	fire_in_parts(w, t, event, paths[path], stamp);
 	model_fire(t, event, path, expect);
 	if (both) {
-		watch_fire(w, !t, event, paths[path], len, stamp, on_told, NULL);
+		fire_in_parts(w, !t, event, paths[path], stamp);
 		model_fire(!t, event, path, expect);
 	}
 	check(!memcmp(told, expect, sizeof(told)));
@@ -298,5 +309,76 @@ void test_watch_sweep(void)
 	watch_counts(w, &c);
 	check_eq(c.watches, 0);
 	check_eq(c.paths, 0);
+	watches_free(w);
+}
+
+#define STORM	100000
+
+static u32 heard[STORM];
+static u32 calls;
+
+static void on_storm(void *arg, void *owner)
+{
+	(void)arg;
+	heard[(u32 *)owner - heard]++;
+	calls++;
+}
+
+/* One path, as many watchers as a server has sessions: told a slice at a time, each
+ * once, and who goes meanwhile is told no more. */
+void test_watch_storm(void)
+{
+	struct watches *w = watches_new();
+	struct watch_cursor at = { 0 };
+	u32 slices = 0, most = 0, gone = 0, budget, stamp;
+	struct watch_counts c;
+
+	for (u32 i = 0; i < STORM; i++) {
+		check_eq(watcher_new(w, &heard[i]), i);
+		check_eq(watch_add(w, WATCH_DATA, "/storm", 6, i,
+				   i % 3 ? WATCH_STANDARD : WATCH_PERSISTENT), 1);
+	}
+	stamp = watch_stamp(w);
+	do {
+		budget = 1000;
+		calls = 0;
+		slices++;
+		if (slices == 10)
+			for (u32 i = STORM - 100; i < STORM; i++, gone++)
+				watcher_gone(w, i);
+	} while (!watch_fire(w, WATCH_DATA, EVENT_DATACHANGED, "/storm", 6, stamp, &at,
+			     &budget, on_storm, NULL) && (calls <= 1000 || most++ < 1));
+	check_eq(most, 0);
+	check(slices > STORM / 1000);
+	for (u32 i = 0; i < STORM; i++)
+		check_eq(heard[i], i < STORM - 100);
+	watch_counts(w, &c);
+	check_eq(c.watches, (STORM - 100) / 3);
+	watches_free(w);
+}
+
+/* What is set, fired, removed and set anew adds up to nothing in the end. */
+void test_watch_cost(void)
+{
+	struct watches *w = watches_new();
+	u32 id = watcher_new(w, &owners[0]), budget = 100;
+	struct watch_cursor at = { 0 };
+	u64 one;
+
+	alive[0] = true;
+	memset(told, 0, sizeof(told));
+	check_eq(watcher_bytes(w, id), 0);
+	check_eq(watch_add(w, WATCH_DATA, "/abc", 4, id, WATCH_STANDARD), 1);
+	one = watcher_bytes(w, id);
+	check(one > 4);
+	check(watch_bytes(w) > one);
+	check_eq(watch_add(w, WATCH_DATA, "/abc", 4, id, WATCH_PERSISTENT), 0);
+	check_eq(watcher_bytes(w, id), one);
+	check_eq(watch_add(w, WATCH_CHILD, "/abcdefgh", 9, id, WATCH_STANDARD), 1);
+	check_eq(watcher_bytes(w, id), 2 * one + 5);
+	check(watch_remove(w, WATCH_DATA, "/abc", 4, id));
+	check(watch_fire(w, WATCH_CHILD, EVENT_CHILDREN, "/abcdefgh", 9, watch_stamp(w), &at,
+			 &budget, on_told, NULL));
+	check_eq(watcher_bytes(w, id), 0);
 	watches_free(w);
 }
