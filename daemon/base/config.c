@@ -50,12 +50,16 @@ const struct conf_key conf_keys[] = {
 	{ "skipACL", YES, AT(skip_acl), 0, 0 },
 	{ "enforceQuota", BOOL, AT(enforce_quota), 0, 0 },
 	{ "reconfigEnabled", BOOL, AT(reconfig_enabled), 0, 0 },
+	{ "znode.container.checkIntervalMs", NUM, AT(container_check_ms), 1, INT_MAX },
+	{ "znode.container.maxPerMinute", NUM, AT(container_per_minute), 1, INT_MAX },
+	{ "znode.container.maxNeverUsedIntervalMs", NUM, AT(container_unused_ms), 0, INT_MAX },
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
 	{ "DigestAuthenticationProvider.superDigest", STR, AT(super_digest), 0, 0 },
 	{ "4lw.commands.whitelist", STR, AT(fourlw_whitelist), 0, 0 },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
 	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
+	{ "zkern.clientWatchLimitInKb", KIB, AT(watch_limit), 0, 1LL << 40 },
 
 	{ "secureClientPort", LATER, 0, 0, 0 },
 	{ "secureClientPortAddress", LATER, 0, 0, 0 },
@@ -208,6 +212,9 @@ int config_default(struct config *cfg)
 	cfg->prealloc_bytes = 64 << 20;
 	cfg->max_buffer = 0xfffff;
 	cfg->global_outstanding = 1000;
+	cfg->container_check_ms = 60000;
+	cfg->container_per_minute = 10000;
+	cfg->watch_limit = 256ULL << 20;
 	cfg->purge_retain = PURGE_RETAIN_MIN;
 	cfg->fsync_warn_ms = 1000;
 	cfg->room_warn_bytes = DISK_ROOM_AUTO;

@@ -36,6 +36,9 @@ struct config {
 	bool enforce_quota;		/* enforceQuota */
 	bool reconfig_enabled;		/* reconfigEnabled */
 	bool trust_empty;		/* snapshot.trust.empty */
+	u32 container_check_ms;		/* znode.container.checkIntervalMs, 60000 */
+	u32 container_per_minute;	/* znode.container.maxPerMinute, 10000 */
+	u32 container_unused_ms;	/* znode.container.maxNeverUsedIntervalMs, 0: keep */
 	char *super_digest;		/* DigestAuthenticationProvider.superDigest */
 	char *fourlw_whitelist;		/* 4lw.commands.whitelist, "srvr" */
 	/* zkern's own keys */
@@ -44,6 +47,9 @@ struct config {
 	u64 room_warn_bytes;		/* zkern.roomWarningInKb; see disk_params */
 	bool trust_gaps;		/* zkern.trustGaps: start where the log lacks some */
 	u32 io_threads;			/* zkern.ioThreads; 0: by the cores */
+	u64 watch_limit;		/* zkern.clientWatchLimitInKb: bytes of one client's
+					 * watches, 256 MiB; 0: no bound
+					  */
 };
 
 /* What is to be said about one key. */

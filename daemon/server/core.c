@@ -24,6 +24,7 @@
 #include "daemon/server/core_impl.h"
 
 #define SWEEP_ROWS	4096	/* per round */
+#define EXPIRE_MAX	1024	/* sessions looked at per round */
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
 
 static u64 clock_ms(clockid_t id)
@@ -104,7 +105,7 @@ struct core *core_new(const struct config *cfg, struct store *st, struct disk *d
 	c->durable_item.kind = REQ_TASK;
 	c->applied = rec->zxid;
 	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
-	c->reap_ms = c->now_ms + REAP_EVERY_MS;
+	c->reap_ms = c->now_ms + cfg->container_check_ms;
 	jw_init(&c->out, 0);
 	access_configure(cfg->skip_acl);
 	if (st->ops->info(st, &info) || queue_init(&c->queue))
@@ -130,6 +131,7 @@ void core_free(struct core *c)
 
 	if (!c)
 		return;
+	reap_free(c);
 	for (r = c->queue.fd < 0 ? NULL : queue_take(&c->queue); r; r = next) {
 		next = r->next;
 		if (r != &c->durable_item)
@@ -280,7 +282,7 @@ static void timers(struct core *c)
 {
 	retry_disk(c);
 	if (c->serving)
-		sessions_expire(c->sessions, c->now_ms, connect_expired, c);
+		sessions_expire(c->sessions, c->now_ms, EXPIRE_MAX, connect_expired, c);
 	pipeline_fresh(c);
 	reap(c);
 	snapshot(c);

@@ -26,7 +26,6 @@
 
 #define RETRY_DISK_MS	1000	/* after it refused */
 #define FIRE_BUDGET	4096	/* watchers told in one round, about */
-#define REAP_EVERY_MS	60000	/* ContainerManager's checkIntervalMs */
 
 /* A connection. Known from its connect request until REQ_GONE. */
 struct client {
@@ -117,7 +116,8 @@ struct core {
 	bool sweep;			/* dead watchers to sweep out */
 	u64 now_ms;			/* monotonic, of this round */
 	u64 retry_ms;			/* when to try the disk again */
-	u64 reap_ms;			/* when to look at timed nodes next */
+	u64 reap_ms;			/* when reap() has something to do next */
+	struct reaper *reaper;
 	u64 fresh_ms;			/* when to tell the store again that it is fresh */
 
 	struct proposal *head;		/* outstanding, in order of zxid */
@@ -198,7 +198,10 @@ void post(struct core *c, struct client *cl, struct message *m);
 void post_message(struct core *c, struct message *m);
 
 /* ---- watchop.c ---- */
-/* Sets the watch that a read asked for. 0 or -ENOMEM. */
+/* Sets the watch that a read asked for. 0, -ENOMEM, or -EDQUOT (logged): the client
+ * has as many as it may (zkern.clientWatchLimitInKb). To a read or an addWatch that is
+ * answered with ZQUOTAEXCEEDED; a setWatches, whose answer no client looks at, closes
+ * the connection. */
 int watch_for(struct core *c, struct client *cl, enum watch_table t, const void *path,
 	      u32 len, enum watch_mode mode);
 /* Requests that only concern watches: the error for the reply (enum zk_error), its
@@ -223,6 +226,9 @@ void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid);
 void orphans_close(struct core *c);
 
 /* ---- reap.c ---- */
+/* A timer: each round. */
 void reap(struct core *c);
+/* Waits for its thread; nothing may be submitted to the core after that. */
+void reap_free(struct core *c);
 
 #endif

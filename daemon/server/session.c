@@ -202,29 +202,42 @@ void session_unuse(struct sess *s)
 		free(s);
 }
 
-void sessions_expire(struct sessions *ss, u64 now_ms,
+/* One bucket, of the tick that ended. False: @max are not enough for it. */
+static bool expire_bucket(struct sessions *ss, struct list_head *due, u64 passed, u32 *max,
+			  void (*fn)(void *arg, struct sess *s), void *arg)
+{
+	while (!list_empty(due)) {
+		struct sess *s = list_first_entry(due, struct sess, due);
+		u64 heard = __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED);
+
+		if (!*max)
+			return false;
+		--*max;
+		if ((heard + s->pub.timeout) / ss->tick_ms + 1 > passed) {
+			place(ss, s);
+			continue;
+		}
+		session_closing(s);
+		fn(arg, s);
+	}
+	return true;
+}
+
+void sessions_expire(struct sessions *ss, u64 now_ms, u32 max,
 		     void (*fn)(void *arg, struct sess *s), void *arg)
 {
 	u64 passed = now_ms / ss->tick_ms;
-	struct list_head *due;
-	struct sess *s;
 
 	/* After a long stop. */
 	if (passed >= ss->next_tick + WHEEL)
 		ss->next_tick = passed - WHEEL + 1;	/* each bucket once */
 	while (ss->next_tick <= passed) {
-		due = &ss->wheel[ss->next_tick++ % WHEEL];
-		while (!list_empty(due)) {
-			u64 heard;
+		/* nothing is put into a bucket while it is being emptied */
+		struct list_head *due = &ss->wheel[ss->next_tick++ % WHEEL];
 
-			s = list_first_entry(due, struct sess, due);
-			heard = __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED);
-			if ((heard + s->pub.timeout) / ss->tick_ms + 1 > passed) {
-				place(ss, s);
-				continue;
-			}
-			session_closing(s);
-			fn(arg, s);
+		if (!expire_bucket(ss, due, passed, &max, fn, arg)) {
+			ss->next_tick--;
+			return;
 		}
 	}
 }

@@ -8,7 +8,8 @@
  * which its last sign of life plus its timeout fell. Signs of life are noted by
  * I/O threads in heard_ms and not told here; a session whose bucket comes up is
  * moved to where it belongs by then, or expires. So each session is looked at once
- * a timeout, and a tick costs what is due in it.
+ * a timeout, and a tick costs what is due in it; if that is much, several calls share
+ * it.
  */
 #ifndef ZKD_SERVER_SESSION_H
 #define ZKD_SERVER_SESSION_H
@@ -54,10 +55,11 @@ void session_end(struct sessions *ss, struct sess *s);
 /* A user of @s is gone. */
 void session_unuse(struct sess *s);
 
-/* Calls @fn for each session that is due by @now_ms, marked closing before. */
-void sessions_expire(struct sessions *ss, u64 now_ms,
+/* Calls @fn for each session that is due by @now_ms, marked closing before; looks at
+ * no more than @max of them. */
+void sessions_expire(struct sessions *ss, u64 now_ms, u32 max,
 		     void (*fn)(void *arg, struct sess *s), void *arg);
-/* When sessions_expire() has something to look at next. */
+/* When sessions_expire() has something to look at next; it may have passed. */
 u64 sessions_next_ms(const struct sessions *ss);
 void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg);
 u32 sessions_total(const struct sessions *ss);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/log.h"
 #include "daemon/server/core_impl.h"
 #include "daemon/server/path.h"
 
@@ -22,6 +23,18 @@ bool watchop_is(s32 op)
 	return false;
 }
 
+static bool over_limit(struct core *c, struct client *cl)
+{
+	u64 bytes = watcher_bytes(c->watches, cl->watcher), limit = c->cfg->watch_limit;
+
+	if (!limit || bytes <= limit)
+		return false;
+	log_ratelimited(LOG_WARN, "%s, session 0x%llx: its watches would take %llu "
+			"bytes, at most %llu (zkern.clientWatchLimitInKb)", conn_name(cl->conn),
+			cl->sess->pub.id, bytes, limit);
+	return true;
+}
+
 int watch_for(struct core *c, struct client *cl, enum watch_table t, const void *path,
 	      u32 len, enum watch_mode mode)
 {
@@ -33,6 +46,10 @@ int watch_for(struct core *c, struct client *cl, enum watch_table t, const void 
 			return -ENOMEM;
 	}
 	rc = watch_add(c->watches, t, path, len, cl->watcher, mode);
+	if (rc == 1 && over_limit(c, cl)) {
+		watch_remove(c->watches, t, path, len, cl->watcher);
+		return -EDQUOT;
+	}
 	return rc < 0 ? rc : 0;
 }
 
@@ -139,6 +156,10 @@ static s32 add_watch(struct core *c, struct client *cl, struct jstr path, s32 mo
 		return ZMARSHALLINGERROR;
 	*fail = watch_both(c, cl, path,
 			   mode == ADDWATCH_PERSISTENT ? WATCH_PERSISTENT : WATCH_RECURSIVE);
+	if (*fail == -EDQUOT) {
+		*fail = 0;
+		return ZQUOTAEXCEEDED;
+	}
 	jw_int(&c->out, ZOK);
 	return ZOK;
 }

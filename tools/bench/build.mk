@@ -2,7 +2,7 @@
 # The benchmark's programs: build/bench/NAME. What measures the tree is compiled
 # as the daemon is, what measures the device as the tools are.
 
-BENCH_PROGS += $(addprefix $(B)/bench/,load canned tree reads)
+BENCH_PROGS += $(addprefix $(B)/bench/,load canned tree reads crowd watch_bytes)
 
 $(B)/obj/tools/bench/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
 $(B)/obj/tools/bench/tree.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
@@ -10,6 +10,10 @@ $(B)/obj/tools/bench/reads.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
 
 $(B)/bench/load: $(call objs,tools/bench/load.c tools/bench/load_conn.c \
 	tools/bench/measure.c)
+$(B)/bench/crowd: $(call objs,$(addprefix tools/bench/,crowd.c crowd_peer.c \
+	crowd_watch.c crowd_session.c measure.c))
+$(B)/bench/watch_bytes: $(call objs,tools/bench/watch_bytes.c) $(ZKERND_LIB)
+$(B)/bench/watch_bytes: BENCH_LIBS = $(DAEMON_LIBS)
 $(B)/bench/canned: $(call objs,tools/bench/canned.c)
 $(B)/bench/tree: $(call objs,tools/bench/tree.c) $(TREE_OBJS) \
 	$(call objs,$(wildcard daemon/store/compat/*.c))
