@@ -29,7 +29,8 @@ ZK_PKGS_INSTALL="$ZK_PKGS_BUILD dkms"
 # checkers, and the 32-bit compiler for the 32-bit callers of the device.
 ZK_PKGS_TEST="
 	gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs dmsetup mandoc
-	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless"
+	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless
+	openjdk-17-jdk-headless"
 
 # zk_have_pkg NAME: true when the package is installed.
 zk_have_pkg() {
