@@ -10,6 +10,7 @@
 
 #define ENSEMBLE	"one server has no peers"
 #define JVM		"there is no Java virtual machine"
+#define TREE		"answers are made from the tree, none are cached"
 #define NO_ENSEMBLE	"ensembles are not supported by this version"
 
 const struct conf_foreign conf_foreigns[] = {
@@ -30,7 +31,11 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "datadir.autocreate", IDLE, "" },
 	{ "db.autocreate", IDLE, "" },
 	{ "serverCnxnFactory", IDLE, JVM },
-	{ "clientPortListenBacklog", IDLE, "" },
+	{ "maxResponseCacheSize", IDLE, TREE },
+	{ "maxGetChildrenResponseCacheSize", IDLE, TREE },
+	{ "connection_throttle_local_session_weight", IDLE, "there are no local sessions" },
+	{ "request_stale_connection_check", IDLE, "what a closed connection asked is dropped" },
+	{ "request_throttler.shutdownTimeout", IDLE, "no request waits longer than its client" },
 
 	{ "dynamicConfigFile", REFUSED, NO_ENSEMBLE },
 	{ "group.*", REFUSED, NO_ENSEMBLE },

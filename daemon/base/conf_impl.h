@@ -24,6 +24,7 @@ enum kind {
 	NUM,		/* u32, @min..@max */
 	NUM_LOW,	/* u32; what is below @min becomes @min, with a warning */
 	KIB,		/* u64 bytes, given in KiB; not positive: 0 */
+	SHARE,		/* double, @min..@max */
 	BOOL,		/* true, false */
 	YES,		/* bool: yes, no */
 	LATER,		/* not in this version: said in a warning */

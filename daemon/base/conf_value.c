@@ -88,6 +88,21 @@ static int set_kib(struct conf_load *l, const struct conf_key *k, const char *va
 	return 0;
 }
 
+static int set_share(struct conf_load *l, const struct conf_key *k, const char *value,
+		     double *field)
+{
+	char *end;
+	double v = strtod(value, &end);
+
+	if (!*value || *end)
+		return conf_wrong(l, k->name, "not a number: %.100s", value);
+	if (!(v >= k->min && v <= k->max))
+		return conf_wrong(l, k->name, "%.100s is not in %lld to %lld", value, k->min,
+				  k->max);
+	*field = v;
+	return 0;
+}
+
 int conf_set(struct conf_load *l, const struct conf_key *k, const char *value)
 {
 	char *field = (char *)l->cfg + k->offset;
@@ -113,6 +128,8 @@ int conf_set(struct conf_load *l, const struct conf_key *k, const char *value)
 		return set_low(l, k, value, (u32 *)field);
 	case KIB:
 		return set_kib(l, k, value, (u64 *)field);
+	case SHARE:
+		return set_share(l, k, value, (double *)field);
 	case BOOL:
 		conf_bool(l, k->name, value, "true", "false", (bool *)field);
 		return 0;

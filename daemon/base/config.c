@@ -42,6 +42,26 @@ const struct conf_key conf_keys[] = {
 	{ "fsync.warningthresholdms", NUM, AT(fsync_warn_ms), 0, INT_MAX },
 	{ "jute.maxbuffer", NUM, AT(max_buffer), 1024, 1024 * 1024 * 1024 },
 	{ "globalOutstandingLimit", NUM, AT(global_outstanding), 1, INT_MAX },
+	{ "clientPortListenBacklog", NUM, AT(listen_backlog), -1, INT_MAX },
+	{ "clientTcpKeepAlive", BOOL, AT(tcp_keepalive), 0, 0 },
+	{ "nio.sessionlessCnxnTimeout", NUM, AT(sessionless_ms), 1, INT_MAX },
+	{ "largeRequestThreshold", NUM, AT(large_threshold), -1, INT_MAX },
+	{ "largeRequestMaxBytes", NUM, AT(large_max), 1, INT_MAX },
+	{ "request_throttle_max_requests", NUM, AT(throttle_max), 0, INT_MAX },
+	{ "request_throttle_stall_time", NUM, AT(throttle_stall_ms), 1, INT_MAX },
+	{ "request_throttle_drop_stale", BOOL, AT(throttle_drop_stale), 0, 0 },
+	{ "request_stale_latency_check", BOOL, AT(stale_latency), 0, 0 },
+	{ "throttled_op_wait_time", NUM, AT(throttle_wait_ms), 0, INT_MAX },
+	{ "connection_throttle_tokens", NUM, AT(connect_tokens), 0, INT_MAX / 16 },
+	{ "connection_throttle_fill_time", NUM, AT(connect_fill_ms), 1, INT_MAX },
+	{ "connection_throttle_fill_count", NUM, AT(connect_fill_count), 0, INT_MAX / 16 },
+	{ "connection_throttle_freeze_time", NUM, AT(connect_freeze_ms), -1, INT_MAX },
+	{ "connection_throttle_drop_increase", SHARE, AT(connect_drop_increase), 0, 1 },
+	{ "connection_throttle_drop_decrease", SHARE, AT(connect_drop_decrease), 0, 1 },
+	{ "connection_throttle_decrease_ratio", SHARE, AT(connect_decrease_ratio), 0, 1 },
+	{ "connection_throttle_weight_enabled", BOOL, AT(connect_weighed), 0, 0 },
+	{ "connection_throttle_global_session_weight", NUM, AT(connect_weight_new), 1, 16 },
+	{ "connection_throttle_renew_session_weight", NUM, AT(connect_weight_renew), 1, 16 },
 	{ "autopurge.snapRetainCount", NUM_LOW, AT(purge_retain), PURGE_RETAIN_MIN, INT_MAX },
 	{ "autopurge.purgeInterval", NUM_LOW, AT(purge_hours), 0, 24 * 365 * 100 },
 	{ "forceSync", YES, AT(force_sync), 0, 0 },
@@ -215,6 +235,19 @@ int config_default(struct config *cfg)
 	cfg->container_check_ms = 60000;
 	cfg->container_per_minute = 10000;
 	cfg->watch_limit = 256ULL << 20;
+	cfg->listen_backlog = -1;
+	cfg->sessionless_ms = 10000;
+	cfg->large_threshold = -1;
+	cfg->large_max = 100 << 20;
+	cfg->throttle_stall_ms = 100;
+	cfg->throttle_drop_stale = true;
+	cfg->connect_fill_ms = 1;
+	cfg->connect_fill_count = 1;
+	cfg->connect_freeze_ms = -1;
+	cfg->connect_drop_increase = 0.02;
+	cfg->connect_drop_decrease = 0.002;
+	cfg->connect_weight_new = 3;
+	cfg->connect_weight_renew = 2;
 	cfg->purge_retain = PURGE_RETAIN_MIN;
 	cfg->fsync_warn_ms = 1000;
 	cfg->room_warn_bytes = DISK_ROOM_AUTO;

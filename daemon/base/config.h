@@ -27,6 +27,29 @@ struct config {
 	u32 fsync_warn_ms;		/* fsync.warningthresholdms, 1000 */
 	u32 max_buffer;			/* jute.maxbuffer, 0xfffff */
 	u32 global_outstanding;		/* globalOutstandingLimit, 1000 */
+	s32 listen_backlog;		/* clientPortListenBacklog, -1: the system's most */
+	bool tcp_keepalive;		/* clientTcpKeepAlive */
+	u32 sessionless_ms;		/* nio.sessionlessCnxnTimeout, 10000 */
+	s32 large_threshold;		/* largeRequestThreshold, bytes; -1: none is large */
+	u32 large_max;			/* largeRequestMaxBytes, of all large ones, 100 MiB */
+	u32 throttle_max;		/* request_throttle_max_requests, 0: no bound */
+	u32 throttle_stall_ms;		/* request_throttle_stall_time, 100 */
+	u32 throttle_wait_ms;		/* throttled_op_wait_time, 0: for ever */
+	bool throttle_drop_stale;	/* request_throttle_drop_stale, true */
+	bool stale_latency;		/* request_stale_latency_check */
+	/* connection_throttle_*: tokens (0: no bound), _fill_time in ms, _fill_count,
+	 * _freeze_time in ms (-1: nothing by chance), _drop_increase, _drop_decrease,
+	 * _decrease_ratio, _weight_enabled, _{global,renew}_session_weight */
+	u32 connect_tokens;
+	u32 connect_fill_ms;
+	u32 connect_fill_count;
+	s32 connect_freeze_ms;
+	double connect_drop_increase;
+	double connect_drop_decrease;
+	double connect_decrease_ratio;
+	bool connect_weighed;
+	u32 connect_weight_new;
+	u32 connect_weight_renew;
 	u32 purge_retain;		/* autopurge.snapRetainCount, 3 */
 	u32 purge_hours;		/* autopurge.purgeInterval, 0: never */
 	bool force_sync;		/* forceSync */

@@ -40,6 +40,7 @@ void client_side_put(struct client_side *cs)
 	if (cs->spare_fd >= 0)
 		close(cs->spare_fd);
 	addr_table_free(cs->addrs);
+	throttle_destroy(&cs->throttle);
 	pthread_mutex_destroy(&cs->lock);
 	free(cs);
 }
@@ -55,6 +56,8 @@ static int io_init(struct io *io, struct client_side *cs)
 	INIT_LIST_HEAD(&io->draining);
 	INIT_LIST_HEAD(&io->work);
 	INIT_LIST_HEAD(&io->held);
+	INIT_LIST_HEAD(&io->waiting);
+	INIT_LIST_HEAD(&io->holders);
 	INIT_LIST_HEAD(&io->dead);
 	jw_init(&io->out, 0);
 	io->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -99,6 +102,7 @@ static struct client_side *side_new(const struct config *cfg, struct core *core,
 	cs->spare_fd = -1;
 	cs->started_ms = coarse_ms();
 	pthread_mutex_init(&cs->lock, NULL);
+	throttle_init(&cs->throttle, cfg, cs->started_ms);
 	INIT_LIST_HEAD(&cs->conns);
 	cs->addrs = addr_table_new();
 	for (u32 i = 0; i < n; i++) {

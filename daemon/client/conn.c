@@ -15,6 +15,7 @@
  *
  * So an idle connection holds no buffer at all.
  */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -104,6 +105,8 @@ struct conn *conn_new(struct client_side *cs, struct io *io, int fd,
 	INIT_LIST_HEAD(&c->in_io);
 	INIT_LIST_HEAD(&c->timed);
 	INIT_LIST_HEAD(&c->work);
+	INIT_LIST_HEAD(&c->wait);
+	INIT_LIST_HEAD(&c->hold);
 	return c;
 }
 
@@ -123,7 +126,7 @@ void conn_adopt(struct conn *c)
 		conn_close(c);
 		return;
 	}
-	io_timed(c, &c->io->fresh, FRESH_MS);
+	io_timed(c, &c->io->fresh, c->cs->cfg->sessionless_ms);
 }
 
 void conn_drain(struct conn *c, u64 ms)
@@ -182,6 +185,7 @@ void conn_close(struct conn *c)
 	c->fd = -1;
 	leave_count(c);
 	conn_forget(c);
+	large_drop(c);
 	jw_free(&c->out);
 	free(c->in);
 	c->in = NULL;
@@ -189,6 +193,7 @@ void conn_close(struct conn *c)
 	free_messages(c);
 	list_del_init(&c->timed);
 	list_del_init(&c->in_io);
+	list_del_init(&c->wait);
 	list_del_init(&c->work);
 	list_add_tail(&c->work, &c->io->dead);
 }
@@ -255,6 +260,8 @@ static int push_out(struct conn *c)
 		c->out_off = 0;
 	}
 	w->len = 0;
+	if (!c->large_asked)
+		large_drop(c);
 	return want_out(c, false);
 }
 
@@ -279,17 +286,35 @@ static int want_in(struct conn *c, bool on)
 	return watch_fd(c, EPOLL_CTL_MOD);
 }
 
-static int refuse_length(struct conn *c, s32 n)
+int conn_refuse(struct conn *c, const char *fmt, ...)
 {
-	const char *hint = "";
+	char why[512];
+	va_list ap;
 
-	if (c->first && (u32)n >> 16 == 0x1603)
-		hint = " (TLS?)";
-	else if (c->first && ((u32)n == 0x47455420 || (u32)n == 0x504f5354))
-		hint = " (HTTP?)";	/* "GET ", "POST" */
-	log_ratelimited(LOG_WARN, "closing %s: frame of %d bytes%s, at most %u (jute.maxbuffer)",
-			c->name, n, hint, c->cs->cfg->max_buffer);
-	return -EBADMSG;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	log_ratelimited(LOG_WARN, "closing %s: %s", c->name, why);
+	return -EPROTO;
+}
+
+/* @buf: from the frame's length on. */
+static int refuse_length(struct conn *c, const u8 *buf, size_t len)
+{
+	s32 n = jute_get32(buf);
+
+	if (c->first)
+		return conn_refuse(c, "it looks like %s", junk_name(buf, len));
+	return conn_refuse(c, "a frame of %d bytes, at most %u are taken (jute.maxbuffer)", n,
+			   c->cs->cfg->max_buffer);
+}
+
+void conn_wait(struct conn *c)
+{
+	if (!c->waits_ms)
+		c->waits_ms = c->io->now_ms;
+	if (list_empty(&c->wait))
+		list_add_tail(&c->wait, &c->io->waiting);
 }
 
 /*
@@ -308,18 +333,26 @@ static ssize_t take_frames(struct conn *c, const u8 *buf, size_t len)
 		if (c->first && fourlw_run(c, n))
 			return len;
 		if (n > c->cs->cfg->max_buffer)
-			return refuse_length(c, n);
+			return refuse_length(c, buf + at, len - at);
+		err = conn_may_be_large(c, n);
+		if (err)
+			return err;
 		if (len - at - 4 < n)
 			break;
 		if (c->state == CONN_OPEN && !conn_may_take(c)) {
 			c->stuck = true;
 			break;
 		}
-		c->first = false;
 		if (c->state == CONN_NEW)
 			err = conn_take_connect(c, buf + at + 4, n);
 		else
 			err = conn_take(c, buf + at + 4, n);
+		if (err == TAKE_LATER) {
+			c->stuck = true;
+			break;
+		}
+		c->first = false;
+		c->waits_ms = 0;
 		if (!err && conn_out(c)->len > OUT_HIGH)
 			err = flush(c);
 		if (err)
@@ -424,6 +457,18 @@ static int read_in(struct conn *c)
 
 /* ------------------------------------------------------------ rounds */
 
+/* That a client goes is no news, unless it went in its first words. */
+static void say_why(struct conn *c, int err)
+{
+	if (err == -EPROTO || c->state == CONN_DEAD)
+		return;
+	if (err != -ECONNRESET && err != -EPIPE)
+		conn_refuse(c, "%s", strerror(-err));
+	else if (c->state == CONN_NEW && c->in_len)
+		conn_refuse(c, "it went after %u bytes that look like %s", c->in_len,
+			    junk_name(c->in, c->in_len));
+}
+
 /* The end of each handling of a connection: nothing of it is left in the thread's
  * buffers. */
 static void settle(struct conn *c, int err)
@@ -435,12 +480,25 @@ static void settle(struct conn *c, int err)
 		if (!err)
 			err = flush(c);
 	}
+	if (!err && c->stuck && c->state == CONN_OPEN && conn_throttled(c))
+		conn_wait(c);
 	if (!err && reads(c))
 		err = want_in(c, true);
+	if (err)
+		say_why(c, err);
 	if (err || (c->state == CONN_DRAIN && !conn_unsent(c)))
 		conn_close(c);
 	c->io->out.len = 0;
 	c->io->out.err = 0;
+}
+
+void conn_retry(struct conn *c)
+{
+	list_del_init(&c->wait);
+	if (c->wants_large && c->io->large_refused)
+		conn_wait(c);	/* those before it have the first call */
+	else
+		settle(c, 0);
 }
 
 void conn_event(struct conn *c, u32 events)
@@ -480,7 +538,7 @@ static int deliver_event(struct conn *c, const struct message *m)
 {
 	if (c->state != CONN_OPEN)
 		return 0;
-	if (conn_unsent(c) > OUT_EVENTS_MAX) {
+	if (conn_unsent(c) > OUT_EVENTS_MAX + c->large) {
 		log_ratelimited(LOG_WARN, "closing %s: it does not read its watch events",
 				c->name);
 		return -ENOBUFS;

@@ -33,11 +33,19 @@
 
 /* ------------------------------------------------------------ to the core */
 
+bool conn_throttled(const struct conn *c)
+{
+	u32 max = c->cs->cfg->throttle_max;
+
+	return max && __atomic_load_n(&c->cs->outstanding, __ATOMIC_RELAXED) >= max;
+}
+
 bool conn_may_take(const struct conn *c)
 {
 	const struct client_side *cs = c->cs;
 
-	if (conn_unsent(c) >= OUT_HIGH)
+	if (conn_unsent(c) >= OUT_HIGH || c->large || !list_empty(&c->wait) ||
+	    conn_throttled(c))
 		return false;
 	if (!c->asked_n)
 		return true;
@@ -63,15 +71,42 @@ static int asked_grow(struct conn *c)
 	return 0;
 }
 
-static int asked_add(struct conn *c, s32 xid, s32 op, u32 len)
+static bool is_large(const struct conn *c, u32 len)
+{
+	s32 threshold = c->cs->cfg->large_threshold;
+
+	return threshold >= 0 && len > (u32)threshold;
+}
+
+static void count_large(struct conn *c, u32 len, int sign)
+{
+	if (is_large(c, len))
+		__atomic_add_fetch(&c->cs->large_requests, sign * (s64)len, __ATOMIC_RELAXED);
+}
+
+int conn_may_be_large(struct conn *c, u32 len)
+{
+	struct client_side *cs = c->cs;
+
+	if (!is_large(c, len) ||
+	    __atomic_load_n(&cs->large_requests, __ATOMIC_RELAXED) + len <= cs->cfg->large_max)
+		return 0;
+	__atomic_add_fetch(&cs->large_rejected, 1, __ATOMIC_RELAXED);
+	return conn_refuse(c, "a request of %u bytes is one large request too many (largeRequestMaxBytes=%u)",
+			   len, cs->cfg->large_max);
+}
+
+static int asked_add(struct conn *c, s32 xid, s32 op, u32 len, u64 answer)
 {
 	if (c->asked_n == c->asked_cap && asked_grow(c))
 		return -ENOMEM;
 	c->asked[(c->asked_first + c->asked_n) & (c->asked_cap - 1)] = (struct asked){
-		.xid = xid, .op = op, .len = len, .at_ms = c->io->now_ms,
+		.xid = xid, .op = op, .len = len, .cost = len + answer,
+		.at_ms = c->io->now_ms,
 	};
 	__atomic_store_n(&c->asked_n, c->asked_n + 1, __ATOMIC_RELAXED);
-	c->asked_bytes += len;
+	c->asked_bytes += len + answer;
+	count_large(c, len, 1);
 	c->asked_reads += read_is_read(op);
 	__atomic_add_fetch(&c->cs->outstanding, 1, __ATOMIC_RELAXED);
 	return 0;
@@ -89,7 +124,12 @@ void conn_answered(struct conn *c, const struct message *m)
 	a = c->asked[c->asked_first];
 	c->asked_first = (c->asked_first + 1) & (c->asked_cap - 1);
 	__atomic_store_n(&c->asked_n, c->asked_n - 1, __ATOMIC_RELAXED);
-	c->asked_bytes -= a.len;
+	c->asked_bytes -= a.cost;
+	count_large(c, a.len, -1);
+	if (c->large_asked) {
+		c->large_asked = false;
+		large_made(c, m->len);
+	}
 	c->asked_reads -= read_is_read(a.op);
 	__atomic_sub_fetch(&c->cs->outstanding, 1, __ATOMIC_RELAXED);
 	if (m->len >= 16)
@@ -105,6 +145,8 @@ void conn_answered(struct conn *c, const struct message *m)
 
 void conn_forget(struct conn *c)
 {
+	for (u32 i = 0; i < c->asked_n; i++)
+		count_large(c, c->asked[(c->asked_first + i) & (c->asked_cap - 1)].len, -1);
 	__atomic_sub_fetch(&c->cs->outstanding, c->asked_n, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->asked_n, 0, __ATOMIC_RELAXED);
 	free(c->asked);
@@ -133,13 +175,14 @@ static struct request *request_new(struct conn *c, enum request_kind kind, const
 	return r;
 }
 
-static int ask_core(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
+static int ask_core(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len, u64 answer)
 {
 	struct request *r = request_new(c, REQ_OP, body, len);
 
 	if (!r)
 		return -ENOMEM;
-	if (asked_add(c, xid, op, len)) {
+	r->large = c->large;
+	if (asked_add(c, xid, op, len, answer)) {
 		auth_set_put(r->auth);
 		conn_put(c);
 		free(r);
@@ -151,21 +194,47 @@ static int ask_core(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 	return 0;
 }
 
+/*
+ * A read that the core is to answer. What may be long goes there alone, with its part
+ * of the budget; what needs the core for its place only is answered here when that
+ * has answered all else.
+ */
+static int ask_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
+{
+	u64 guess = large_guess(c, op, body, len);
+
+	if (guess > ANSWER_SMALL / 2) {
+		if (c->asked_n) {
+			conn_wait(c);
+			return TAKE_LATER;
+		}
+		if (!large_take(c, guess, body, len))
+			return TAKE_LATER;
+		c->large_asked = true;
+		guess = 0;	/* the budget's, not its own */
+	}
+	return ask_core(c, xid, op, body, len, guess);
+}
+
 int conn_take_connect(struct conn *c, const u8 *frame, u32 len)
 {
 	struct request *r;
 	struct jr in;
+	s64 session;
 
 	jr_init(&in, frame, len);
 	jr_int(&in);	/* protocolVersion */
 	jr_long(&in);	/* lastZxidSeen */
 	jr_int(&in);	/* timeOut */
-	jr_long(&in);	/* sessionId */
+	session = jr_long(&in);
 	jr_str(&in);	/* passwd; then readOnly, or not */
 	stats_received(c, 1);
-	if (in.err) {
-		log_ratelimited(LOG_WARN, "closing %s: no connect request", c->name);
-		return -EBADMSG;
+	if (in.err)	/* the length stands before it */
+		return conn_refuse(c, "a frame of %u bytes that is no connect request; it looks like %s",
+				   len, junk_name(frame - 4, len + 4));
+	if (!throttle_admits(&c->cs->throttle, session, c->io->now_ms)) {
+		__atomic_add_fetch(&c->cs->rejected, 1, __ATOMIC_RELAXED);
+		return conn_refuse(c, "too many connect (connection_throttle_tokens)");
 	}
 	c->gone = request_new(c, REQ_GONE, NULL, 0);
 	r = c->gone ? request_new(c, REQ_CONNECT, frame, len) : NULL;
@@ -252,6 +321,41 @@ static void answer_ping(struct conn *c)
 	stats_answered(c, OP_PING, XID_PING, zxid, 0);
 }
 
+/* @most: bytes of the answer; -EMSGSIZE if it would be longer. */
+static int try_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len, u32 most,
+		    struct read_watch *w)
+{
+	struct jw *out = conn_out(c);
+	size_t limit = out->limit;
+	int err;
+
+	out->limit = out->len + most;
+	err = read_answer(c->cs->st, c->auth, c->session_id, xid, op, body, len, out, w);
+	out->limit = limit;
+	if (err == -EMSGSIZE)
+		out->err = 0;
+	return err;
+}
+
+/* The same for an answer that is longer than one made unasked. */
+static int try_large(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len,
+		     struct read_watch *w)
+{
+	u64 guess = large_guess(c, op, body, len);
+	size_t before = conn_out(c)->len;
+	int err;
+
+	if (!large_take(c, guess > ANSWER_SMALL ? guess : ANSWER_UNKNOWN, body, len))
+		return TAKE_LATER;
+	err = try_read(c, xid, op, body, len,
+		       guess == ANSWER_UNKNOWN ? ANSWER_UNKNOWN : ANSWER_MAX, w);
+	if (!err)
+		large_made(c, conn_out(c)->len - before);
+	else
+		large_drop(c);
+	return err;
+}
+
 static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 {
 	struct jw *out = conn_out(c);
@@ -259,14 +363,16 @@ static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 	struct read_watch w;
 	int err;
 
-	err = read_answer(c->cs->st, c->auth, c->session_id, xid, op, body, len, out, &w);
+	err = c->wants_large ? -EMSGSIZE :
+			       try_read(c, xid, op, body, len, ANSWER_SMALL, &w);
+	if (err == -EMSGSIZE)
+		err = try_large(c, xid, op, body, len, &w);
 	if (err == -EAGAIN)
-		return ask_core(c, xid, op, body, len);
-	if (err) {
-		log_ratelimited(LOG_WARN, "closing %s: cannot answer a read: %s", c->name,
-				strerror(-err));
+		return ask_read(c, xid, op, body, len);
+	if (err == TAKE_LATER)
 		return err;
-	}
+	if (err)
+		return conn_refuse(c, "cannot answer a read: %s", strerror(-err));
 	if (w.zxid > c->seen_zxid)
 		c->seen_zxid = w.zxid;
 	put_events(c, out, start, w.zxid);
@@ -287,7 +393,7 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 	name = jr_str(&in);
 	auth = jr_str(&in);
 	if (in.err)
-		return -EBADMSG;
+		return conn_refuse(c, "an auth request that cannot be read");
 	if (name.len > 0 && name.len < (s32)sizeof(scheme) &&
 	    !memchr(name.p, 0, name.len)) {
 		memcpy(scheme, name.p, name.len);
@@ -314,37 +420,86 @@ static int take_sasl(struct conn *c, s32 xid, const u8 *body, u32 len)
 
 	jr_init(&in, body, len);
 	if (jr_str(&in).len < 0)
-		return -EBADMSG;
+		return conn_refuse(c, "a sasl request that cannot be read");
 	put_head(conn_out(c), 4, xid, 0, ZOK);
 	jw_int(conn_out(c), -1);
 	stats_sent(c, 1);
 	return 0;
 }
 
-int conn_take(struct conn *c, const u8 *frame, u32 len)
+/* Who has waited too long in conn_throttled(): -127 in the place of an answer
+ * (RequestThrottler.shouldThrottleOp). */
+static bool waited_too_long(const struct conn *c, s32 op)
 {
-	const u8 *body = frame + 8;
-	s32 xid, op;
+	u32 most = c->cs->cfg->throttle_wait_ms;
 
-	stats_received(c, 1);
-	if (len < 8)
-		return -EBADMSG;
-	xid = jute_get32(frame);
-	op = jute_get32(frame + 4);
-	len -= 8;
+	return most && c->waits_ms && c->io->now_ms - c->waits_ms > most && op != OP_PING &&
+	       op != OP_CLOSESESSION && op != OP_CREATESESSION;
+}
+
+static int answer_throttled(struct conn *c, s32 xid, s32 op)
+{
+	struct jw *out = conn_out(c);
+	size_t start = out->len;
+	u64 zxid = store_zxid(c->cs->st);
+
+	if (c->asked_n) {
+		conn_wait(c);
+		return TAKE_LATER;
+	}
+	put_head(out, 0, xid, zxid, ZTHROTTLEDOP);
+	put_events(c, out, start, zxid);
+	__atomic_add_fetch(&c->cs->throttled_ops, 1, __ATOMIC_RELAXED);
+	stats_answered(c, op, xid, zxid, c->io->now_ms - c->waits_ms);
+	return 0;
+}
+
+/* Request.isStale(), its latency part. */
+static bool is_stale(const struct conn *c)
+{
+	const struct config *cfg = c->cs->cfg;
+
+	return cfg->throttle_max && cfg->throttle_drop_stale && cfg->stale_latency &&
+	       c->waits_ms && c->io->now_ms - c->waits_ms > (u64)c->session_timeout;
+}
+
+static int take(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
+{
+	bool watch = read_wants_watch(op, body, len);
+
 	if (op == OP_AUTH)
 		return take_auth(c, xid, body, len);
 	if (op == OP_SASL)
 		return take_sasl(c, xid, body, len);
 	/* As in 3.8, those two do not keep a session alive; all else does. */
 	__atomic_store_n(&c->session->heard_ms, c->io->now_ms, __ATOMIC_RELAXED);
+	if (waited_too_long(c, op))
+		return answer_throttled(c, xid, op);
 	if (c->asked_n || __atomic_load_n(&c->session->closing, __ATOMIC_RELAXED))
-		return ask_core(c, xid, op, body, len);
+		return read_is_read(op) ? ask_read(c, xid, op, body, len) :
+					  ask_core(c, xid, op, body, len, 0);
 	if (op == OP_PING) {
 		answer_ping(c);
 		return 0;
 	}
-	if (read_is_read(op) && !read_wants_watch(op, body, len))
-		return answer_read(c, xid, op, body, len);
-	return ask_core(c, xid, op, body, len);
+	if (!read_is_read(op))
+		return ask_core(c, xid, op, body, len, 0);
+	return watch ? ask_read(c, xid, op, body, len) :
+		       answer_read(c, xid, op, body, len);
+}
+
+int conn_take(struct conn *c, const u8 *frame, u32 len)
+{
+	int err;
+
+	if (len < 8)
+		return conn_refuse(c, "a frame of %u bytes, too short for a request", len);
+	if (is_stale(c)) {
+		__atomic_add_fetch(&c->cs->stale_dropped, 1, __ATOMIC_RELAXED);
+		return conn_refuse(c, "its request has waited longer than its session lives (request_stale_latency_check)");
+	}
+	err = take(c, jute_get32(frame), jute_get32(frame + 4), frame + 8, len - 8);
+	if (!err)
+		stats_received(c, 1);
+	return err;
 }

@@ -7,12 +7,35 @@
  *   io.c       an I/O thread: its loop, its messages, its timeouts
  *   conn.c     a connection's life and its two directions of bytes
  *   dispatch.c what becomes of each frame
+ *   large.c    long answers, in turn
+ *   throttle.c how many may connect a second
+ *   junk.c     what speaks to us that is no client
  *   fourlw.c   four-letter words
  *   stats.c    counters
  *
  * Ownership. An I/O thread owns its connections: all of struct conn but what is
  * marked otherwise is touched by that thread only. Connections are made by the
  * thread that accepts (the first one) and handed over by message.
+ *
+ * What one client can make us hold, whatever it sends and does not read:
+ *
+ *   input       a partial frame, as far as it has come: jute.maxbuffer; and what
+ *               came with it: IO_IN_BYTES. Nothing is read while a frame waits
+ *   at the core ASKED_BYTES_MAX of requests and the answers that reads among them
+ *               are guessed to have, and one request more; CORE_MAX in number. Their
+ *               answers: of a write about four times the request (a multi of setData),
+ *               of a read 4 MiB, of which CORE_MAX_READS
+ *   output      OUT_HIGH, and the answer with which that was passed: ANSWER_SMALL;
+ *               or one long answer, ANSWER_MAX, whose sum over all clients is
+ *               LARGE_SUM or a single one (large.c). Then no more is read
+ *   events      OUT_EVENTS_MAX unsent; then the client is closed
+ *   identities  a fixed number (server/identity.c), of limited length; then auth fails
+ *   watches     one per path, table and client, as in ZooKeeper without a bound in
+ *               number (server/watch.h)
+ *
+ * All times the number of clients: maxClientCnxns, maxCnxns; requests at the core of all
+ * of them: globalOutstandingLimit, and one of each; long requests of all of them:
+ * largeRequestMaxBytes. selftests/hostile drives each of these to its bound.
  */
 #ifndef ZKD_CLIENT_INTERNAL_H
 #define ZKD_CLIENT_INTERNAL_H
@@ -29,12 +52,14 @@
 
 #define IO_IN_BYTES	65536		/* an I/O thread's receive buffer */
 #define IO_OUT_KEEP	(1024 * 1024)	/* of its send buffer when idle */
+#define ANSWER_SMALL	(1024 * 1024)	/* bytes of an answer that is made unasked */
+#define ANSWER_UNKNOWN	(128 * 1024 * 1024) /* of one that cannot be guessed, at most */
+#define LARGE_SUM	(256 * 1024 * 1024) /* of all longer ones under way, but one */
+#define RETRY_MS	20		/* to look again at those who wait in io.waiting */
 #define OUT_HIGH	(256 * 1024)	/* unsent bytes at which we stop reading */
 #define OUT_EVENTS_MAX	(16 * 1024 * 1024) /* unsent bytes at which an event closes */
 #define CORE_MAX	1000		/* requests of one connection at the core */
 #define CORE_MAX_READS	32		/* of these, ones whose answer may be long */
-#define FRESH_MS	10000		/* for the connect request: as ZooKeeper's
-					 * nio.sessionlessCnxnTimeout */
 #define DRAIN_MS	5000		/* for the last bytes of a closing one */
 #define STOP_MS		2000		/* the same when the server stops */
 #define IO_MAX_THREADS	64
@@ -52,7 +77,8 @@ enum conn_state {
 struct asked {
 	s32 xid;
 	s32 op;
-	u32 len;
+	u32 len;		/* of the request */
+	u32 cost;		/* with what its answer may take */
 	u64 at_ms;
 };
 
@@ -82,7 +108,10 @@ struct conn {
 	struct list_head in_io;		/* io.conns */
 	struct list_head timed;		/* io.fresh or io.draining */
 	struct list_head work;		/* io.work: has messages; io.held; or io.dead */
+	struct list_head wait;		/* io.waiting: its next frame waits for the server */
+	struct list_head hold;		/* io.holders: has some of the budget (large.c) */
 	u64 deadline_ms;		/* while on timed */
+	u64 waits_ms;			/* since when; 0: not. Not ended by a look in vain */
 
 	int fd;				/* -1: closed */
 	u8 state;			/* enum conn_state */
@@ -90,6 +119,8 @@ struct conn {
 	bool out_on;			/* EPOLLOUT is on */
 	bool stuck;			/* bytes in ->in wait for what conn_may_take() says */
 	bool first;			/* nothing decoded yet: may be a four-letter word */
+	bool large_asked;		/* the core makes its long answer */
+	bool wants_large;		/* waits for the budget of long answers */
 	struct session *session;	/* see request.h, "A session's end" */
 	u64 session_id;			/* also read by others, relaxed */
 	s32 session_timeout;
@@ -112,6 +143,10 @@ struct conn {
 	u32 asked_cap;
 	u32 asked_reads;
 	size_t asked_bytes;
+
+	u64 large;			/* bytes taken from the budget of long answers */
+	u64 large_ms;			/* since when */
+	char large_path[96];		/* what it is about, cut */
 
 	struct conn_stats stats;
 	struct in6_addr addr;		/* IPv4 as mapped; constant */
@@ -146,6 +181,9 @@ struct io {
 	struct list_head draining;	/* the same */
 	struct list_head work;
 	struct list_head held;		/* their next event is not published yet */
+	struct list_head waiting;	/* looked at each round, and every RETRY_MS */
+	struct list_head holders;
+	bool large_refused;	/* the budget did not do for one who waits, this round */
 	struct list_head dead;
 	struct io_stats stats;
 	bool no_accept;			/* listener taken out for a while (no memory) */
@@ -153,6 +191,19 @@ struct io {
 };
 
 struct addr_table;
+
+/* throttle.c: new connections a second, BlueThrottle. */
+struct throttle {
+	pthread_mutex_t lock;
+	const struct config *cfg;
+	u32 max;		/* tokens; 0: no limit */
+	u32 fill;		/* so many in cfg->connect_fill_ms */
+	u32 tokens;
+	u64 filled_ms;
+	u64 frozen_ms;		/* the chance was looked at last */
+	double drop;		/* the chance to be refused */
+	unsigned int seed;
+};
 
 struct client_side {
 	u32 refs;			/* atomic: the starter's, one for each struct conn */
@@ -170,7 +221,13 @@ struct client_side {
 	u32 outstanding;		/* atomic: requests of all connections at the core */
 	u32 conn_gen;			/* atomic: crst */
 	u32 io_gen;			/* atomic: srst */
-	u64 rejected;			/* atomic: refused by the limits */
+	u64 rejected;			/* atomic: connections refused by the limits */
+	u64 large_rejected;		/* atomic: requests refused, largeRequestMaxBytes */
+	u64 throttled_ops;		/* atomic: answered with ZTHROTTLEDOP */
+	u64 stale_dropped;		/* atomic: waited longer than a session lives */
+	s64 large_requests;		/* atomic: bytes of large requests at the core */
+	u64 large_bytes;		/* atomic: budget of long answers, spent */
+	struct throttle throttle;
 	pthread_mutex_t lock;		/* conns, n_conns, addrs */
 	struct list_head conns;
 	u32 n_conns;
@@ -202,6 +259,12 @@ void conn_drain(struct conn *c, u64 ms);
 void conn_close(struct conn *c);
 /* Where the connection's next bytes go. */
 struct jw *conn_out(struct conn *c);
+/* Logs why, at most once a second, naming the client: "closing NAME: ...". -EPROTO. */
+int conn_refuse(struct conn *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Its next frame waits for the server: it is looked at again each round. */
+void conn_wait(struct conn *c);
+/* That other look. */
+void conn_retry(struct conn *c);
 /* Bytes that the socket did not take. */
 static inline size_t conn_unsent(const struct conn *c)
 {
@@ -211,9 +274,16 @@ static inline size_t conn_unsent(const struct conn *c)
 /* --- dispatch.c: the owner; int as above */
 /* Whether another frame may be handled now. */
 bool conn_may_take(const struct conn *c);
+/* Whether it may not since all clients together have too much at the core
+ * (request_throttle_max_requests). */
+bool conn_throttled(const struct conn *c);
+/* Whether a frame of @len bytes may come, as to largeRequestMaxBytes; 0 or as above. */
+int conn_may_be_large(struct conn *c, u32 len);
 /* The first frame. */
 int conn_take_connect(struct conn *c, const u8 *frame, u32 len);
-/* One frame of an open connection, without its length. */
+/* One frame of an open connection, without its length. TAKE_LATER: not taken, it is to
+ * come again: the connection waits (conn_wait()). */
+#define TAKE_LATER	1
 int conn_take(struct conn *c, const u8 *frame, u32 len);
 /* The core answered the oldest request that it has of @c. */
 void conn_answered(struct conn *c, const struct message *m);
@@ -246,6 +316,27 @@ void addr_put(struct addr_table *t, const struct in6_addr *a);
 /* InetAddress.getHostAddress() and InetSocketAddress.toString(). */
 void addr_host(const struct sockaddr_storage *sa, char *buf, size_t len);
 void addr_name(const struct sockaddr_storage *sa, char *buf, size_t len);
+
+/* --- large.c: the owner */
+/* About how long an answer will be. */
+u64 large_guess(const struct conn *c, s32 op, const u8 *body, u32 len);
+/* Takes @bytes from the budget, for an answer to the request with this body. False:
+ * not now, the connection waits. */
+bool large_take(struct conn *c, u64 bytes, const u8 *body, u32 len);
+/* The answer is made, and is as long as this. */
+void large_made(struct conn *c, u64 bytes);
+/* It is sent, or will never be. */
+void large_drop(struct conn *c);
+void large_expire(struct io *io);
+
+/* --- throttle.c */
+void throttle_init(struct throttle *t, const struct config *cfg, u64 now_ms);
+void throttle_destroy(struct throttle *t);
+/* Any thread: whether another may connect now; @renew: to an old session. */
+bool throttle_admits(struct throttle *t, bool renew, u64 now_ms);
+
+/* --- junk.c: what begins like this, in words. */
+const char *junk_name(const u8 *p, size_t len);
 
 /* --- fourlw.c: the owner. Whether @word is one; then the answer is queued and the
  * connection drains. */

@@ -15,6 +15,7 @@
 #include "daemon/client/internal.h"
 
 #define EVENTS	256
+#define HOLDERS_MS 1000	/* to look again whether long answers are fetched */
 #define HELD_MS	50	/* at most, to look again whether held events are published */
 
 u64 coarse_ms(void)
@@ -134,6 +135,10 @@ static int timeout_ms(const struct io *io)
 		at = io->accept_at_ms;
 	if (!list_empty(&io->held) && now + HELD_MS < at)
 		at = now + HELD_MS;
+	if (!list_empty(&io->waiting) && now + RETRY_MS < at)
+		at = now + RETRY_MS;
+	if (!list_empty(&io->holders) && now + HOLDERS_MS < at)
+		at = now + HOLDERS_MS;
 	if (at == ~0ULL)
 		return -1;
 	return at <= now ? 0 : (int)(at - now) + 5;	/* the clock is coarse */
@@ -149,9 +154,15 @@ static void expire(struct io *io)
 
 			if (c->deadline_ms > io->now_ms)
 				break;
+			if (c->state == CONN_NEW)
+				conn_refuse(c, "no connect request in %u ms (nio.sessionlessCnxnTimeout)%s%s",
+					    io->cs->cfg->sessionless_ms,
+					    c->in_len ? "; it looks like " : "",
+					    c->in_len ? junk_name(c->in, c->in_len) : "");
 			conn_close(c);
 		}
 	}
+	large_expire(io);
 	if (io->no_accept && io->accept_at_ms <= io->now_ms)
 		listen_resume(io);
 }
@@ -196,6 +207,25 @@ static bool held_is_due(const struct io *io)
 	return false;
 }
 
+/* Those whose next frame waited for something that others had. */
+static void take_waiting(struct io *io)
+{
+	struct list_head *last = io->waiting.prev, *at, *next;
+
+	io->large_refused = false;
+	if (list_empty(&io->waiting))
+		return;
+	/* who waits on goes to the end, behind @last */
+	for (at = io->waiting.next; ; at = next) {
+		bool end = at == last;
+
+		next = at->next;
+		conn_retry(list_entry(at, struct conn, wait));
+		if (end)
+			break;
+	}
+}
+
 static void one_round(struct io *io, struct epoll_event *ev, int n)
 {
 	io->now_ms = coarse_ms();
@@ -215,6 +245,7 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 		while (!list_empty(&io->work))
 			conn_work(list_first_entry(&io->work, struct conn, work));
 	}
+	take_waiting(io);
 	expire(io);
 	bury(io);
 	shrink(io);

@@ -166,7 +166,7 @@ void addr_name(const struct sockaddr_storage *sa, char *buf, size_t len)
 
 static int bind_one(struct client_side *cs, const struct addrinfo *ai)
 {
-	int fd, on = 1, off = 0, err;
+	int fd, on = 1, off = 0, err, backlog = cs->cfg->listen_backlog;
 
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -174,7 +174,7 @@ static int bind_one(struct client_side *cs, const struct addrinfo *ai)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (ai->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, SOMAXCONN)) {
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, backlog < 0 ? SOMAXCONN : backlog)) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -291,6 +291,8 @@ static void take_in(struct client_side *cs, int fd, const struct sockaddr_storag
 	}
 	cs->next_io = (cs->next_io + 1) % cs->n_io;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (cs->cfg->tcp_keepalive)
+		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	m->kind = (enum message_kind)MSG_ADOPT;
 	m->conn = c;
 	queue_push(&io->inbox, m);

@@ -83,8 +83,8 @@ static int window_fill(struct window *w, u64 pos, size_t n)
 	size_t have = 0;
 	ssize_t r;
 
-	if (n > w->cap) {
-		u8 *b = realloc(w->buf, n);
+	if (!w->buf || n > w->cap) {
+		u8 *b = realloc(w->buf, n ? n : 1);	/* an empty file, too, has a place */
 
 		if (!b)
 			return -ENOMEM;

@@ -15,6 +15,7 @@
 #include "daemon/server/read.h"
 
 #define FRAME_HEAD	20	/* int length, int xid, long zxid, int err */
+#define ANSWER_UNASKED	(4u * 1024 * 1024)	/* of a read that was not let be longer */
 #define OUT_KEEP	(256 * 1024)
 
 /* ------------------------------------------------------------ messages */
@@ -138,8 +139,10 @@ static void read_now(struct core *c, struct client *cl, const struct request *r)
 	int rc;
 
 	clear_out(c);
+	c->out.limit = r->large ? ANSWER_MAX : ANSWER_UNASKED;
 	rc = read_answer(c->st, r->auth, cl->sess->pub.id, r->xid, r->op, r->body, r->len,
 			 &c->out, &w);
+	c->out.limit = (size_t)-1;
 	if (!rc)
 		rc = c->out.err;
 	/* A watch is set where the node was found, and by exists where it was not. */
@@ -156,6 +159,8 @@ static void read_now(struct core *c, struct client *cl, const struct request *r)
 	m = message_new(cl->conn, MSG_REPLY, c->out.len);
 	if (m)
 		memcpy(m->bytes, c->out.buf, c->out.len);
+	if (r->large)
+		clear_out(c);
 	post(c, cl, m);
 }
 

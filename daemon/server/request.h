@@ -36,6 +36,9 @@
 #include "daemon/proto/jute.h"
 #include "daemon/proto/zookeeper.h"
 
+/* Bytes of an answer at most, however large the node: beyond it the client is closed. */
+#define ANSWER_MAX	(512u * 1024 * 1024)
+
 struct conn;
 struct session;
 
@@ -73,6 +76,7 @@ struct request {
 	struct auth_set *auth;		/* own reference */
 	s32 xid;
 	s32 op;
+	bool large;			/* its answer may be long (client/large.c) */
 	u64 received_ns;		/* monotonic, for latency figures */
 	void (*task)(void *arg);
 	void *arg;

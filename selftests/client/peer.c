@@ -179,6 +179,9 @@ void server_defaults(void)
 	cfg.max_client_cnxns = 60;
 	cfg.max_buffer = 0xfffff;
 	cfg.global_outstanding = 1000;
+	cfg.sessionless_ms = 10000;
+	cfg.listen_backlog = -1;
+	cfg.large_threshold = -1;
 	cfg.fourlw_whitelist = "*";
 	cfg.io_threads = 2;
 }

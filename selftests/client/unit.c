@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 	store_thread_init();
 	failed += run(access_tests, only, &n);
 	failed += run(read_tests, only, &n);
+	failed += run(throttle_tests, only, &n);
 	failed += run(conn_tests, only, &n);
 	store_thread_exit();
 	printf("1..%d\n", n);
