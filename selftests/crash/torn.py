@@ -74,7 +74,7 @@ class Outcome:
         self.tree = None
         self.after = None
         s = make_server(log.kind, data_dir=work, config=CONFIG)
-        s.start_timeout = 30
+        s.start_timeout = 120
         try:
             s.start()
             self.tree = read_all(s)

@@ -196,6 +196,8 @@ static void test_pass_over(void)
 	world_free(&w);
 }
 
+#define BEGUN	"begun"		/* a file that says that the child is at it */
+
 /* Writes, with a snapshot every so often, until it is killed. */
 void child_write(const char *dir)
 {
@@ -212,6 +214,7 @@ void child_write(const char *dir)
 		feed(&t, &w, 40);
 		disk_flush(t.d);
 		disk_snapshot(t.d, t.st, NULL, 0);
+		write_file(file_in(dir, BEGUN), "", 0);
 	}
 }
 
@@ -247,12 +250,17 @@ static void test_killed(void)
 	struct try t;
 
 	for (round = 0; round < 25; round++) {
-		pid_t pid = spawn("write", dir);
+		pid_t pid;
+		int waits;
 
-		usleep(60000 + round * 5000);
+		unlink(file_in(dir, BEGUN));
+		pid = spawn("write", dir);
+		for (waits = 0; waits < 60000 && access(file_in(dir, BEGUN), F_OK); waits++)
+			usleep(2000);
+		usleep(round * 5000);
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
-		bad += !WIFSIGNALED(status);
+		bad += !WIFSIGNALED(status) || waits == 60000;
 		interrupted += count_files(dir, ".snapshot.") > 0;
 		if (try_open(&t, dir) || t.r.digest_mismatches || t.r.zxid < seen) {
 			printf("# round %d: %s\n", round, t.why);

@@ -276,8 +276,9 @@ static int report(struct verify *v, u32 logs)
 	json_t *o;
 
 	if (!v->json) {
-		printf("%u snapshots, %u logs; from 0x%llx to 0x%llx %llu transactions replayed, %llu digests compared; %llu problems\n",
-		       v->n, logs, v->first, v->last, v->txns, v->digests, v->problems);
+		printf("%u snapshots, %u logs; from 0x%llx to 0x%llx %llu transactions replayed",
+		       v->n, logs, v->first, v->last, v->txns);
+		printf(", %llu digests compared; %llu problems\n", v->digests, v->problems);
 		return v->problems ? -EBADMSG : 0;
 	}
 	o = json_object();
