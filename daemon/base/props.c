@@ -227,18 +227,6 @@ static const char *unescape(const char *s, size_t len, char *out)
 	return bad;
 }
 
-/* QuorumPeerConfig trims what Properties gives it: all up to U+0020. */
-static char *trim(char *s)
-{
-	size_t n;
-
-	while (*s && (unsigned char)*s <= ' ')
-		s++;
-	for (n = strlen(s); n && (unsigned char)s[n - 1] <= ' '; n--)
-		s[n - 1] = '\0';
-	return s;
-}
-
 int props_parse(const char *text, size_t len,
 		int (*fn)(void *arg, int line, char *key, char *value), void *arg)
 {
@@ -261,7 +249,7 @@ int props_parse(const char *text, size_t len,
 		if (bad) {
 			rc = fn(arg, l.line, NULL, (char *)bad);
 		} else {
-			rc = fn(arg, l.line, trim(key), trim(value));
+			rc = fn(arg, l.line, key, value);
 		}
 	}
 	free(buf);
