@@ -171,6 +171,8 @@ void notify_alive(struct core *c)
 	if (!managed())
 		return;
 	tell_status(c);
+	if (sd_watchdog_enabled(0, NULL) <= 0)
+		return;
 	if (here_now || audit_stalled())
 		sd_notify(0, "WATCHDOG=1");
 	if (here_now || !asked)

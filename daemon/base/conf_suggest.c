@@ -62,7 +62,10 @@ static void look(struct nearest *s, const char *name)
 
 	if (name[n - 1] == '*' || n > NAME_MAX_LEN)
 		return;
-	score = distance(s->key, s->len, name, n);
+	/* no nearer than the difference of their lengths */
+	score = n > s->len ? n - s->len : s->len - n;
+	if (score < s->score)
+		score = distance(s->key, s->len, name, n);
 	if (score > 1 && dot && s->len > 4 && !strcasecmp(s->key, dot + 1))
 		score = 1;
 	if (score < s->score) {
