@@ -68,11 +68,11 @@ static void *extend(void *arg)
 	(void)arg;
 	pthread_mutex_lock(&lock);
 	while (extending) {
-		if (got_on())
-			sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", EXTEND_BY_US);
 		clock_gettime(CLOCK_REALTIME, &ts);
 		ts.tv_sec += EXTEND_EVERY_MS / 1000;
 		pthread_cond_timedwait(&wake, &lock, &ts);
+		if (extending && got_on())
+			sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", EXTEND_BY_US);
 	}
 	pthread_mutex_unlock(&lock);
 	return NULL;
@@ -82,7 +82,7 @@ void notify_busy(const char *status)
 {
 	if (!managed())
 		return;
-	sd_notifyf(0, "STATUS=%s", status);
+	sd_notifyf(0, "STATUS=%s\nEXTEND_TIMEOUT_USEC=%llu", status, EXTEND_BY_US);
 	if (extending)
 		return;
 	extending = true;
