@@ -41,7 +41,7 @@ TOOLS_CPPFLAGS := $(INCLUDES) -Itools/lib \
 	$(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-genl-3.0 jansson)
 
 URCU_LIBS := -lurcu -lurcu-common
-DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsnappy -lsodium -lcrypto
+DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsnappy -lsodium -lcrypto -ljansson -lsystemd
 # The daemon itself allocates by jemalloc (sanitizers bring their own malloc).
 MALLOC_LIBS := $(if $(SAN),,-ljemalloc)
 TOOLS_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0 jansson)
@@ -56,7 +56,7 @@ LIBZKERN_OBJS := $(call objs,$(wildcard tools/lib/*.c))
 
 # Tests link the daemon less its main.
 ZKERND_LIB := $(B)/libzkernd.a
-ZKERND_MAIN := $(B)/obj/daemon/main.o
+ZKERND_MAIN := $(call objs,$(wildcard daemon/*.c))
 
 PROGS := $(B)/zkernd $(B)/zkern $(B)/libzkern.a $(B)/libzkern.so.0 \
 	$(B)/vm-agent $(B)/vm-exec

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * zkernd: options, the order in which the parts come up, and its reverse.
+ * zkernd: the order in which the parts come up, and its reverse.
  *
- *   config -> disk (lock) -> store -> recovery -> core -> clients -> "serving"
+ *   config -> audit -> disk (lock) -> store -> recovery -> core -> clients -> "serving"
  *
- * The main thread then waits for signals, and purges old files between. SIGTERM
- * and SIGINT end the daemon: it stops listening, finishes what was proposed, leaves
- * the log whole, and a snapshot behind it, so that the next start has little to do.
+ * The main thread then waits for signals, purges old files, and tells the service
+ * manager that all is well, between. SIGTERM and SIGINT end the daemon: it stops
+ * listening, finishes what was proposed, answers, and leaves the log whole and a snapshot
+ * behind it, so that the next start has little to do; a second one ends it at once, as
+ * a crash would. Until it serves it ends at the first.
  */
 #include <linux/types.h>
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,26 +25,17 @@
 #include "daemon/base/log.h"
 #include "daemon/client/client.h"
 #include "daemon/disk/disk.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "daemon/server/audit.h"
 #include "daemon/server/core.h"
 #include "daemon/store/store.h"
 
-#define EXIT_USAGE	2
 #define MAX_TXN_BYTES	INT32_MAX	/* what a record can say */
-
-static const char usage_text[] =
-	"usage: zkernd [--store auto|kernel|memory] [--instance N] [CONFIG]\n"
-	"\n"
-	"A ZooKeeper server whose tree is in the kernel (zkern.ko) or in its own memory.\n"
-	"\n"
-	"CONFIG is a zoo.cfg. Without one: port 2181, data in /var/lib/zkern or, where\n"
-	"that cannot be written, in ~/.local/state/zkern.\n"
-	"\n"
-	"  -s, --store KIND   auto: the kernel where the module is loaded, else memory\n"
-	"  -i, --instance N   the kernel's /dev/zkernN; made if missing (default 0)\n"
-	"  -h, --help         this text\n"
-	"  -V, --version      the version\n";
+#define ABORT_FLUSH_MS	1000
 
 struct daemon {
+	struct options opt;
 	struct config cfg;
 	struct disk *disk;
 	struct store *store;
@@ -53,6 +43,7 @@ struct daemon {
 	struct client_side *clients;
 	struct disk_recovery recovery;
 	char why[512];
+	enum log_level level;		/* as configured, or as reread */
 };
 
 static u64 now_ms(void)
@@ -63,114 +54,142 @@ static u64 now_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-/* ---------------------------------------------------------------- options */
+/* ---------------------------------------------------------------- configuration */
 
-static int usage_error(const char *what, const char *arg)
+static const char *source_name(const struct options *o)
 {
-	fprintf(stderr, "zkernd: %s%s\n%s", what, arg, usage_text);
-	return EXIT_USAGE;
+	return o->src.file ? o->src.file : "(no file)";
 }
 
-/* -1: go on; else the exit status. What the command line says goes over the file. */
-static int options(int argc, char **argv, const char **store, int *instance,
-		   const char **file)
+/* What was found goes into the log; an error is one in any case. */
+static void log_findings(const struct config_report *rep, const char *name)
 {
-	static const struct option longs[] = {
-		{ "store", required_argument, NULL, 's' },
-		{ "instance", required_argument, NULL, 'i' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ NULL, 0, NULL, 0 },
-	};
-	char *end;
-	int c;
+	char text[1024];
+	size_t i;
 
-	while ((c = getopt_long(argc, argv, "s:i:hV", longs, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			if (strcmp(optarg, "auto") && strcmp(optarg, "kernel") &&
-			    strcmp(optarg, "memory"))
-				return usage_error("no such store: ", optarg);
-			*store = optarg;
-			break;
-		case 'i':
-			*instance = strtol(optarg, &end, 10);
-			if (!*optarg || *end || *instance < 0 || *instance > 255)
-				return usage_error("no such instance: ", optarg);
-			break;
-		case 'h':
-			fputs(usage_text, stdout);
-			return 0;
-		case 'V':
-			puts("zkernd " ZKERN_VERSION);
-			return 0;
-		default:
-			fputs(usage_text, stderr);
-			return EXIT_USAGE;
-		}
+	for (i = 0; i < rep->n; i++) {
+		const struct config_finding *f = &rep->list[i];
+
+		config_finding_print(f, name, text, sizeof(text));
+		log_print(f->level == CONFIG_ERROR ? LOG_ERROR :
+			  f->level == CONFIG_WARN ? LOG_WARN : LOG_DEBUG, "%s", text);
 	}
-	if (argc - optind > 1)
-		return usage_error("one configuration file at most: ", argv[optind + 1]);
-	*file = argv[optind];
-	return -1;
 }
 
-static int configure(struct daemon *d, const char *store, int instance, const char *file)
+static int over(char **field, const char *value)
 {
-	int rc = config_default(&d->cfg);
+	char *s = strdup(value);
 
-	if (rc) {
-		log_error("out of memory");
-		return rc;
-	}
-	if (file) {
-		rc = config_load(&d->cfg, file, d->why, sizeof(d->why));
-		if (rc) {
-			log_error("%s", d->why);
-			return rc;
-		}
-	}
-	if (instance >= 0)
-		d->cfg.instance = instance;
-	if (store) {
-		char *s = strdup(store);
-
-		if (!s)
-			return -ENOMEM;
-		free(d->cfg.store);
-		d->cfg.store = s;
-	}
+	if (!s)
+		return -ENOMEM;
+	free(*field);
+	*field = s;
 	return 0;
 }
 
-/* ---------------------------------------------------------------- systemd */
-
-/* sd_notify(3): one datagram to the socket that the environment names. */
-static void notify(const char *state)
+/* What the command line says goes over the file, but for definitions. */
+static int configure(struct daemon *d)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	size_t len;
-	int fd;
+	struct config_report rep = { 0 };
+	int rc = config_default(&d->cfg);
 
-	if (!path || (path[0] != '/' && path[0] != '@'))
+	if (!rc) {
+		rc = config_read(&d->cfg, &d->opt.src, &rep);
+		log_set_level(d->cfg.log_level);
+		log_findings(&rep, source_name(&d->opt));
+	}
+	if (d->opt.instance >= 0)
+		d->cfg.instance = d->opt.instance;
+	if (!rc && d->opt.store)
+		rc = over(&d->cfg.store, d->opt.store);
+	if (rc && !rep.errors)
+		log_error("configuration: %s", strerror(-rc));
+	config_report_free(&rep);
+	d->level = d->cfg.log_level;
+	return rc;
+}
+
+static int check(struct daemon *d)
+{
+	struct config_report rep = { 0 };
+	int rc = config_default(&d->cfg);
+
+	if (!rc)
+		rc = config_read(&d->cfg, &d->opt.src, &rep);
+	if (rc == -ENOMEM ||
+	    config_report_print(stdout, &rep, source_name(&d->opt), d->opt.json)) {
+		fprintf(stderr, "zkernd: out of memory\n");
+		rc = -ENOMEM;
+	}
+	if (rep.warnings)
+		rc = -EINVAL;
+	config_report_free(&rep);
+	config_free(&d->cfg);
+	return rc ? EXIT_OTHER : EXIT_FINE;
+}
+
+/* SIGHUP: the level as the file has it now, and the files opened anew. */
+static void reload(struct daemon *d)
+{
+	struct config_report rep = { 0 };
+	struct config cfg;
+	int rc = config_default(&cfg);
+
+	if (!rc) {
+		rc = config_read(&cfg, &d->opt.src, &rep);
+		if (rep.errors)
+			log_findings(&rep, source_name(&d->opt));
+		else if (!rc)
+			d->level = cfg.log_level;
+		config_free(&cfg);
+	}
+	config_report_free(&rep);
+	if (!rc)
+		log_set_level(d->level);
+	log_info("SIGHUP: %s log level %s; other keys are read at start", rc ? "kept" : "reread",
+		 log_level_names[log_get_level()]);
+	rc = log_reopen();
+	if (rc)
+		log_error("%s: %s: logging goes on to the old file", d->cfg.log_file,
+			  strerror(-rc));
+	rc = audit_reopen();
+	if (rc)
+		log_error("%s: %s: the audit goes on to the old file", d->cfg.audit_file,
+			  strerror(-rc));
+}
+
+/* Said whatever the level: who asked wants to see it. */
+static void step_level(int step)
+{
+	int level = (int)log_get_level() + step, n;
+	char line[64];
+
+	if (level < LOG_ERROR || level > LOG_TRACE)
 		return;
-	len = strlen(path);
-	if (len >= sizeof(sa.sun_path))
-		return;
-	memcpy(sa.sun_path, path, len);
-	if (path[0] == '@')
-		sa.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa,
-		   offsetof(struct sockaddr_un, sun_path) + len) < 0)
-		log_warn("cannot tell systemd: %s", strerror(errno));
-	close(fd);
+	log_set_level(level);
+	n = snprintf(line, sizeof(line), "log level is now %s\n", log_level_names[level]);
+	log_raw(LOG_INFO, line, n);
 }
 
 /* ---------------------------------------------------------------- up and down */
+
+static int open_log(struct daemon *d)
+{
+	int rc = d->cfg.log_file ? log_open_file(d->cfg.log_file) : 0;
+
+	if (rc)
+		log_error("%s: %s", d->cfg.log_file, strerror(-rc));
+	return rc;
+}
+
+static int open_audit(struct daemon *d)
+{
+	int rc = audit_open(&d->cfg, d->why, sizeof(d->why));
+
+	if (rc)
+		log_error("%s", d->why);
+	return rc;
+}
 
 static int open_disk(struct daemon *d)
 {
@@ -209,10 +228,19 @@ static int open_store(struct daemon *d)
 	return rc;
 }
 
+/* Whoever wants to end us meanwhile need not wait: nothing is being written. */
 static int recover(struct daemon *d)
 {
-	int rc = disk_recover(d->disk, d->store, &d->recovery, d->why, sizeof(d->why));
+	sigset_t end, old;
+	int rc;
 
+	notify_busy("reading the data");
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	sigaddset(&end, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &end, &old);
+	rc = disk_recover(d->disk, d->store, &d->recovery, d->why, sizeof(d->why));
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
 		log_error("%s", d->why);
 	return rc;
@@ -243,6 +271,34 @@ static int start_clients(struct daemon *d)
 	return rc;
 }
 
+/* In this order; the first that fails says with which status we end. */
+static const struct {
+	int (*up)(struct daemon *d);
+	enum exit_code failed;
+} steps[] = {
+	{ configure, EXIT_CONFIG },
+	{ open_log, EXIT_CONFIG },
+	{ open_audit, EXIT_CONFIG },
+	{ open_disk, EXIT_DATA },
+	{ open_store, EXIT_STORE },
+	{ recover, EXIT_DATA },
+	{ start_core, EXIT_OTHER },
+	{ start_clients, EXIT_PORT },
+};
+
+static enum exit_code come_up(struct daemon *d)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int rc = steps[i].up(d);
+
+		if (rc)
+			return rc == -ENOMEM ? EXIT_OTHER : steps[i].failed;
+	}
+	return EXIT_FINE;
+}
+
 static void say_serving(struct daemon *d, u64 began)
 {
 	const struct disk_recovery *r = &d->recovery;
@@ -260,15 +316,20 @@ static void say_serving(struct daemon *d, u64 began)
 			 r->digest_mismatches);
 }
 
-/* Whatever is up, in the reverse order. */
+/*
+ * Whatever is up, in the reverse order. No client is let in any more; the core
+ * finishes what is proposed; the answers leave; then nothing changes the tree.
+ */
 static void shut_down(struct daemon *d)
 {
 	if (d->clients)
-		client_stop(d->clients);
+		client_stop_listening(d->clients);
 	if (d->core)
 		core_stop(d->core);
-	if (d->clients)
+	if (d->clients) {
+		client_stop(d->clients);
 		client_free(d->clients);
+	}
 	if (d->core) {
 		core_snapshot(d->core);
 		core_free(d->core);
@@ -277,7 +338,7 @@ static void shut_down(struct daemon *d)
 	disk_close(d->disk);
 	if (d->store)
 		d->store->ops->close(d->store);
-	config_free(&d->cfg);
+	audit_close();
 }
 
 static void purge(struct daemon *d)
@@ -288,28 +349,65 @@ static void purge(struct daemon *d)
 		log_warn("autopurge: %s", strerror(-rc));
 }
 
+/* ---------------------------------------------------------------- signals */
+
+/* False: it is to end. */
+static bool handle_signal(struct daemon *d, int sig)
+{
+	switch (sig) {
+	case SIGTERM:
+	case SIGINT:
+		log_info("%s: shutting down; a second one ends at once",
+			 sig == SIGTERM ? "SIGTERM" : "SIGINT");
+		return false;
+	case SIGHUP:
+		notify_reloading();
+		reload(d);
+		notify_ready();
+		break;
+	case SIGUSR1:
+		step_level(1);
+		break;
+	case SIGUSR2:
+		step_level(-1);
+		break;
+	}
+	return true;
+}
+
 /* Until a signal says to end; purges now and every purge_hours (autopurge). */
-static void wait_for_end(struct daemon *d, const sigset_t *signals)
+static void serve(struct daemon *d, const sigset_t *signals)
 {
 	u64 step = (u64)d->cfg.purge_hours * 3600 * 1000, next = now_ms();
+	u64 wait = notify_every_ms(), now;
 	struct timespec ts;
-	u64 now;
 	int sig;
 
-	for (;;) {
+	do {
 		now = now_ms();
 		if (step && now >= next) {
 			purge(d);
 			next = now + step;
 		}
-		ts.tv_sec = step ? (next - now) / 1000 + 1 : 3600;
-		ts.tv_nsec = 0;
+		notify_alive(d->core);
+		if (step && next - now < wait)
+			wait = next - now + 1;
+		ts.tv_sec = wait / 1000;
+		ts.tv_nsec = wait % 1000 * 1000000;
+		wait = notify_every_ms();
 		sig = sigtimedwait(signals, NULL, &ts);
-		if (sig == SIGTERM || sig == SIGINT) {
-			log_info("%s: shutting down", sig == SIGTERM ? "SIGTERM" : "SIGINT");
-			return;
-		}
-	}
+	} while (sig < 0 || handle_signal(d, sig));
+}
+
+/* From now on as if nobody had asked to be told: the second one ends us. */
+static void let_signals_end_us(void)
+{
+	sigset_t end;
+
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	sigaddset(&end, SIGINT);
+	pthread_sigmask(SIG_UNBLOCK, &end, NULL);
 }
 
 /* As many files as we may have: each client is one. */
@@ -324,50 +422,70 @@ static void raise_limits(void)
 	}
 }
 
+/* Who aborts has said why: let it be read. */
+static void on_abort(int sig)
+{
+	(void)sig;
+	log_flush(ABORT_FLUSH_MS);
+}
+
 /* Signals are for this thread alone; the others inherit that they are blocked. */
 static void take_signals(sigset_t *signals)
 {
+	static const int ours[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	size_t i;
+
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	signal(SIGABRT, on_abort);
 	sigemptyset(signals);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGINT);
+	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		sigaddset(signals, ours[i]);
 	pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static enum exit_code run(struct daemon *d, const sigset_t *signals, u64 began)
+{
+	enum exit_code status = come_up(d);
+
+	if (status) {
+		audit_server("serverStart", AUDIT_FAILURE);
+	} else {
+		audit_server("serverStart", AUDIT_SUCCESS);
+		say_serving(d, began);
+		if (log_start())
+			log_warn("the log has no thread of its own: it may make others wait");
+		notify_ready();
+		serve(d, signals);
+		audit_server("serverStop", AUDIT_INVOKED);
+		notify_stopping();
+		notify_busy("ending");
+		let_signals_end_us();
+	}
+	shut_down(d);
+	notify_end();
+	log_stop();
+	config_free(&d->cfg);
+	return status;
 }
 
 int main(int argc, char **argv)
 {
-	const char *store = NULL, *file = NULL;
 	static struct daemon d;
 	u64 began = now_ms();
 	sigset_t signals;
-	int rc, instance = -1;
+	int rc;
 
-	rc = options(argc, argv, &store, &instance, &file);
-	if (rc >= 0)
-		return rc;
-	umask(027);
-	take_signals(&signals);
-	raise_limits();
-	store_thread_init();
-	rc = configure(&d, store, instance, file);
-	if (!rc)
-		rc = open_disk(&d);
-	if (!rc)
-		rc = open_store(&d);
-	if (!rc)
-		rc = recover(&d);
-	if (!rc)
-		rc = start_core(&d);
-	if (!rc)
-		rc = start_clients(&d);
-	if (!rc) {
-		say_serving(&d, began);
-		notify("READY=1");
-		wait_for_end(&d, &signals);
-		notify("STOPPING=1");
+	rc = options_read(&d.opt, argc, argv);
+	if (rc < 0 && d.opt.check)
+		rc = check(&d);
+	if (rc < 0) {
+		umask(027);
+		take_signals(&signals);
+		raise_limits();
+		store_thread_init();
+		rc = run(&d, &signals, began);
+		store_thread_exit();
 	}
-	shut_down(&d);
-	store_thread_exit();
-	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+	options_free(&d.opt);
+	return rc;
 }

@@ -8,7 +8,9 @@
  *   conf_value.c    one key's value into its field
  *   conf_read.c     a file and definitions, entry by entry
  *   conf_report.c   what was found, collected
- *   conf_check.c    zkernd --check: what only the machine can tell, and the output
+ *   conf_suggest.c  "did you mean"
+ *   conf_machine.c  zkernd --check: what only this machine can tell
+ *   conf_print.c    zkernd --check and --keys: the output
  */
 #ifndef ZKD_BASE_CONF_IMPL_H
 #define ZKD_BASE_CONF_IMPL_H
@@ -27,7 +29,6 @@ enum kind {
 	SHARE,		/* double, @min..@max */
 	BOOL,		/* true, false */
 	YES,		/* bool: yes, no */
-	LATER,		/* not in this version: said in a warning */
 };
 
 /* A key that is heeded. */
@@ -46,14 +47,22 @@ struct conf_entry {
 	int line;		/* 0: the command line's */
 };
 
+struct conf_entries {
+	struct conf_entry *list;
+	size_t n;
+	struct config_report *rep;
+};
+
 /* One reading. */
 struct conf_load {
 	struct config *cfg;
 	struct config_report *rep;
+	const struct conf_entries *all;
 	const struct conf_entry *entry;	/* the one being read; NULL: all are */
 	int servers;			/* server.N seen */
 	bool standalone;		/* standaloneEnabled */
 	bool port_given;
+	bool secure_port;
 	u16 server_port;		/* from server.N=...;port */
 };
 
@@ -64,17 +73,23 @@ struct conf_special {
 };
 
 enum foreign_kind {
-	IDLE,		/* nothing here that it could change: taken, without a word */
-	IGNORED,	/* asks for something that is not done: said in a warning */
+	IDLE,		/* nothing here that it could change: a note of --check */
+	IGNORED,	/* asks for something that is not done: a warning */
 	REFUSED,	/* going on without it would be less safe than asked for */
-	REFUSED_ON,	/* the same, if it is "true" */
 };
 
-/* A key of ZooKeeper 3.8 that is not heeded; "name.*" is every key beginning so. */
+/* A key of ZooKeeper 3.8 that is not heeded; "name*" is every key beginning so. */
 struct conf_foreign {
 	const char *name;
 	enum foreign_kind kind;
+	const char *fine;	/* the value that is no matter; NULL: none */
 	const char *why;
+};
+
+/* A name in the documentation that ZooKeeper 3.8 itself does not read. */
+struct conf_alias {
+	const char *name;
+	const char *real;
 };
 
 extern const struct conf_key conf_keys[];
@@ -83,6 +98,8 @@ extern const struct conf_special conf_specials[];
 extern const size_t conf_n_specials;
 extern const struct conf_foreign conf_foreigns[];
 extern const size_t conf_n_foreigns;
+extern const struct conf_alias conf_aliases[];
+extern const size_t conf_n_aliases;
 
 /* config.c: what one key's value says about another's, after all were read. */
 int conf_settle(struct conf_load *l);
@@ -91,6 +108,13 @@ void conf_unsettle(struct config *cfg);
 
 /* config.c: server.N=... */
 int conf_server(struct conf_load *l, const char *key, const char *value);
+
+/* conf_read.c: the entry that holds for @key (without prefix), or NULL. */
+const struct conf_entry *conf_find(const struct conf_load *l, const char *key);
+/* conf_suggest.c: the known key that @key was meant to be, or NULL. */
+const char *conf_suggest(const char *key);
+/* conf_machine.c: what only this machine can tell: directories, devices, myid. */
+int conf_check_machine(struct conf_load *l);
 
 /*
  * conf_value.c. All answer 0, and -ENOMEM only when there is no memory: what is wrong

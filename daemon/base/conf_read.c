@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/base/conf_impl.h"
 #include "daemon/base/log.h"
@@ -20,15 +21,21 @@
 #define ENTRIES_MAX	10000
 #define PREFIX		"zookeeper."
 
-struct entries {
-	struct conf_entry *list;
+/* QuorumPeerConfig trims what Properties gives it: all up to U+0020. */
+static char *trim(char *s)
+{
 	size_t n;
-	struct config_report *rep;
-};
+
+	while (*s && (unsigned char)*s <= ' ')
+		s++;
+	for (n = strlen(s); n && (unsigned char)s[n - 1] <= ' '; n--)
+		s[n - 1] = '\0';
+	return s;
+}
 
 /* ---------------------------------------------------------------- entries */
 
-static int add_entry(struct entries *e, int line, const char *key, const char *value)
+static int add_entry(struct conf_entries *e, int line, const char *key, const char *value)
 {
 	struct conf_entry *new;
 
@@ -55,7 +62,7 @@ static int add_entry(struct entries *e, int line, const char *key, const char *v
 	return 0;
 }
 
-static void free_entries(struct entries *e)
+static void free_entries(struct conf_entries *e)
 {
 	size_t i;
 
@@ -68,14 +75,14 @@ static void free_entries(struct entries *e)
 
 static int file_entry(void *arg, int line, char *key, char *value)
 {
-	struct entries *e = arg;
+	struct conf_entries *e = arg;
 
 	if (!key)
 		return conf_report_add(e->rep, CONFIG_ERROR, line, "", value);
-	return add_entry(e, line, key, value);
+	return add_entry(e, line, trim(key), value);
 }
 
-static int add_defines(struct entries *e, const struct config_source *src)
+static int add_defines(struct conf_entries *e, const struct config_source *src)
 {
 	size_t i;
 	int rc = 0;
@@ -124,7 +131,7 @@ static int read_file(const char *file, char **text, size_t *len)
 	return rc;
 }
 
-static int add_file(struct entries *e, const char *file)
+static int add_file(struct conf_entries *e, const char *file)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -153,23 +160,20 @@ static const char *plain(const char *key)
 static int foreign(struct conf_load *l, const struct conf_foreign *f, const char *key,
 		   const char *value)
 {
-	bool on;
-
+	if (f->fine && !strcasecmp(value, f->fine))
+		return 0;
 	switch (f->kind) {
 	case IDLE:
 		return conf_say(l, CONFIG_NOTE, key, "has no meaning here: %s", f->why);
 	case IGNORED:
 		return conf_say(l, CONFIG_WARN, key, "ignored: %s", f->why);
-	case REFUSED_ON:
-		if (!conf_bool(l, key, value, "true", "false", &on) || !on)
-			return 0;
-		break;
 	case REFUSED:
 		break;
 	}
 	return conf_wrong(l, key, "%s", f->why);
 }
 
+/* "name*" matches what begins with name, and must not be shorter than "name". */
 static bool foreign_is(const struct conf_foreign *f, const char *key)
 {
 	size_t n = strlen(f->name);
@@ -179,8 +183,49 @@ static bool foreign_is(const struct conf_foreign *f, const char *key)
 	return !strcmp(f->name, key);
 }
 
-static int one_key(struct conf_load *l, const char *key, const char *value)
+static const struct conf_foreign *find_foreign(const char *key)
 {
+	size_t i;
+
+	for (i = 0; i < conf_n_foreigns; i++)
+		if (foreign_is(&conf_foreigns[i], key))
+			return &conf_foreigns[i];
+	return NULL;
+}
+
+static const char *real_name(struct conf_load *l, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < conf_n_aliases; i++) {
+		if (strcmp(key, conf_aliases[i].name))
+			continue;
+		conf_say(l, CONFIG_NOTE, key, "Apache ZooKeeper 3.8 reads this only as %s",
+			 conf_aliases[i].real);
+		return conf_aliases[i].real;
+	}
+	return key;
+}
+
+static bool is_server(const char *key)
+{
+	return !strncmp(key, "server.", 7) && key[7] >= '0' && key[7] <= '9';
+}
+
+static int unknown(struct conf_load *l, const char *key)
+{
+	const char *meant = conf_suggest(key);
+
+	if (meant)
+		return conf_say(l, CONFIG_WARN, key, "unknown key: ignored; did you mean %s?",
+				meant);
+	return conf_say(l, CONFIG_WARN, key, "unknown key: ignored");
+}
+
+static int one_key(struct conf_load *l, const char *given, const char *value)
+{
+	const char *key = real_name(l, given);
+	const struct conf_foreign *f;
 	size_t i;
 
 	for (i = 0; i < conf_n_keys; i++)
@@ -189,40 +234,75 @@ static int one_key(struct conf_load *l, const char *key, const char *value)
 	for (i = 0; i < conf_n_specials; i++)
 		if (!strcmp(key, conf_specials[i].name))
 			return conf_specials[i].set(l, key, value);
-	if (!strncmp(key, "server.", 7))
+	if (is_server(key))
 		return conf_server(l, key, value);
-	for (i = 0; i < conf_n_foreigns; i++)
-		if (foreign_is(&conf_foreigns[i], key))
-			return foreign(l, &conf_foreigns[i], key, value);
-	return conf_say(l, CONFIG_WARN, key, "unknown key: ignored");
+	f = find_foreign(key);
+	return f ? foreign(l, f, given, value) : unknown(l, given);
 }
 
-/* The entry that has the last word over entry @i, or NULL if that is @i. */
-static const struct conf_entry *overridden(const struct entries *e, size_t i)
+/* Blanks that an editor hides, comments that are none. */
+static int look_at_value(struct conf_load *l, const char *key, char *value)
 {
-	const char *key = plain(e->list[i].key);
+	size_t n = strlen(value);
+	int rc = 0;
+
+	if (n && (unsigned char)value[n - 1] <= ' ')
+		rc = conf_say(l, CONFIG_NOTE, key, "blanks after the value are taken off");
+	if (!rc && strstr(value, " #"))
+		rc = conf_say(l, CONFIG_WARN, key,
+			      "the # is part of the value: a comment must be a line of its own");
+	return rc;
+}
+
+/* The last entry of a key after entry @i, or NULL. */
+static const struct conf_entry *later(const struct conf_entries *e, const char *key, size_t i)
+{
 	size_t k;
 
-	for (k = e->n - 1; k > i; k--)
+	for (k = e->n; k-- > i;)
 		if (!strcmp(key, plain(e->list[k].key)))
 			return &e->list[k];
 	return NULL;
 }
 
-static int all_keys(struct conf_load *l, const struct entries *e)
+const struct conf_entry *conf_find(const struct conf_load *l, const char *key)
 {
+	return later(l->all, key, 0);
+}
+
+static int say_again(struct conf_load *l, const struct conf_entry *by)
+{
+	const char *key = plain(l->entry->key);
+
+	if (l->entry->line)
+		return conf_say(l, CONFIG_WARN, key, "given again in line %d, which holds",
+				by->line);
+	if (by->line)
+		return conf_say(l, CONFIG_WARN, key,
+				"-D%s: the file's line %d holds, as in Apache ZooKeeper",
+				l->entry->key, by->line);
+	return conf_say(l, CONFIG_NOTE, key, "-D%s: given twice", l->entry->key);
+}
+
+static int all_keys(struct conf_load *l)
+{
+	const struct conf_entries *e = l->all;
 	const struct conf_entry *by;
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; !rc && i < e->n; i++) {
+		const char *key = plain(e->list[i].key);
+
 		l->entry = &e->list[i];
-		by = overridden(e, i);
-		if (by)
-			rc = conf_say(l, CONFIG_WARN, plain(l->entry->key),
-				      "given again in line %d, which holds", by->line);
-		else
-			rc = one_key(l, plain(l->entry->key), l->entry->value);
+		by = later(e, key, i + 1);
+		if (by) {
+			rc = say_again(l, by);
+			continue;
+		}
+		rc = look_at_value(l, key, e->list[i].value);
+		if (!rc)
+			rc = one_key(l, key, trim(e->list[i].value));
 	}
 	l->entry = NULL;
 	return rc;
@@ -230,20 +310,32 @@ static int all_keys(struct conf_load *l, const struct entries *e)
 
 /* ---------------------------------------------------------------- the whole */
 
+static int by_line(const void *a, const void *b)
+{
+	const struct config_finding *x = a, *y = b;
+
+	return x->line != y->line ? (x->line > y->line) - (x->line < y->line) :
+	       (x->seq > y->seq) - (x->seq < y->seq);
+}
+
 int config_read(struct config *cfg, const struct config_source *src, struct config_report *rep)
 {
-	struct conf_load l = { .cfg = cfg, .rep = rep, .standalone = true };
-	struct entries e = { .rep = rep };
+	struct conf_entries e = { .rep = rep };
+	struct conf_load l = { .cfg = cfg, .rep = rep, .all = &e, .standalone = true };
 	int rc = add_defines(&e, src);
 
 	if (!rc && src->file)
 		rc = add_file(&e, src->file);
 	conf_unsettle(cfg);
 	if (!rc)
-		rc = all_keys(&l, &e);
+		rc = all_keys(&l);
 	if (!rc)
 		rc = conf_settle(&l);
+	if (!rc && src->machine)
+		rc = conf_check_machine(&l);
 	free_entries(&e);
+	if (rep->n)
+		qsort(rep->list, rep->n, sizeof(rep->list[0]), by_line);
 	if (!rc && rep->errors)
 		rc = -EINVAL;
 	return rc;

@@ -49,6 +49,7 @@ int conf_report_add(struct config_report *rep, enum config_level level, int line
 	f = &rep->list[rep->n];
 	f->level = level;
 	f->line = line;
+	f->seq = rep->n;
 	f->key = strndup(key, TEXT_MAX);
 	f->text = strdup(text);
 	if (!f->key || !f->text) {

@@ -3,6 +3,7 @@
  * One key's value into its field of struct config.
  */
 #include <linux/types.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,41 @@ int conf_set_str(char **field, const char *value)
 	return 0;
 }
 
+/*
+ * QuorumPeerConfig reads its own keys by Integer.parseInt: decimal. The system
+ * properties go through Integer.decode: 0x10 and #10 are 16, 010 is 8.
+ */
+static bool is_decimal(const char *key)
+{
+	static const char *const keys[] = {
+		"clientPort", "secureClientPort", "tickTime", "minSessionTimeout",
+		"maxSessionTimeout", "maxClientCnxns", "autopurge.snapRetainCount",
+		"autopurge.purgeInterval", "preAllocSize",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return !strncmp(key, "server.", 7);
+}
+
 static bool read_number(struct conf_load *l, const char *key, const char *value, s64 *v)
 {
+	const char *digits = value + (*value == '-' || *value == '+');
+	int base = is_decimal(key) ? 10 : *digits == '#' ? 16 : 0;
 	char *end;
 
 	errno = 0;
-	*v = strtoll(value, &end, 10);
-	if (*value && !*end && !errno)
+	*v = strtoll(digits + (*digits == '#' && base == 16), &end, base);
+	if (*value == '-')
+		*v = -*v;
+	if (isxdigit((unsigned char)*(digits + (*digits == '#' && base == 16))) && !*end && !errno) {
+		if (!base && *digits == '0' && isdigit((unsigned char)digits[1]))
+			conf_say(l, CONFIG_WARN, key, "%.100s is octal, as in Java: %lld",
+				 value, *v);
 		return true;
+	}
 	conf_wrong(l, key, "not a number: %.100s", value);
 	return false;
 }
@@ -136,10 +164,6 @@ int conf_set(struct conf_load *l, const struct conf_key *k, const char *value)
 	case YES:
 		conf_bool(l, k->name, value, "yes", "no", (bool *)field);
 		return 0;
-	case LATER:
-		if (strcasecmp(value, "false"))
-			return conf_say(l, CONFIG_WARN, k->name, "has no effect in this version");
-		break;
 	}
 	return 0;
 }

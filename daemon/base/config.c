@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/base/conf_impl.h"
+#include "daemon/base/log.h"
 #include "daemon/disk/disk.h"
 
 #define PURGE_RETAIN_MIN	3
@@ -74,23 +75,13 @@ const struct conf_key conf_keys[] = {
 	{ "znode.container.maxPerMinute", NUM, AT(container_per_minute), 1, INT_MAX },
 	{ "znode.container.maxNeverUsedIntervalMs", NUM, AT(container_unused_ms), 0, INT_MAX },
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
-	{ "DigestAuthenticationProvider.superDigest", STR, AT(super_digest), 0, 0 },
-	{ "4lw.commands.whitelist", STR, AT(fourlw_whitelist), 0, 0 },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
 	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
 	{ "zkern.clientWatchLimitInKb", KIB, AT(watch_limit), 0, 1LL << 40 },
-
-	{ "secureClientPort", LATER, 0, 0, 0 },
-	{ "secureClientPortAddress", LATER, 0, 0, 0 },
-	{ "admin.enableServer", LATER, 0, 0, 0 },
-	{ "admin.serverPort", LATER, 0, 0, 0 },
-	{ "admin.serverAddress", LATER, 0, 0, 0 },
-	{ "admin.commandURL", LATER, 0, 0, 0 },
-	{ "metricsProvider.className", LATER, 0, 0, 0 },
-	{ "metricsProvider.httpPort", LATER, 0, 0, 0 },
-	{ "metricsProvider.httpHost", LATER, 0, 0, 0 },
-	{ "audit.enable", LATER, 0, 0, 0 },
+	{ "zkern.logFile", DIRECTORY, AT(log_file), 0, 0 },
+	{ "audit.enable", BOOL, AT(audit), 0, 0 },
+	{ "zkern.auditFile", DIRECTORY, AT(audit_file), 0, 0 },
 };
 const size_t conf_n_keys = sizeof(conf_keys) / sizeof(conf_keys[0]);
 
@@ -107,11 +98,42 @@ static int set_port(struct conf_load *l, const char *key, const char *value)
 	return 0;
 }
 
+static int set_secure_port(struct conf_load *l, const char *key, const char *value)
+{
+	s64 v;
+
+	/* without a plain port the default one would be opened in its place */
+	if (!conf_number(l, key, value, 0, 65535, &v) || !v)
+		return 0;
+	if (conf_find(l, "clientPort"))
+		return conf_say(l, CONFIG_WARN, key,
+				"ignored: TLS is not supported by this version");
+	return conf_wrong(l, key, "TLS is not supported by this version, and there is no clientPort");
+}
+
+/* The index of @value in @words, which end in NULL; reported if it is none of them. */
+static int one_of(struct conf_load *l, const char *key, const char *value,
+		  const char *const *words)
+{
+	char all[128] = "";
+	int i;
+
+	for (i = 0; words[i]; i++) {
+		if (!strcasecmp(value, words[i]))
+			return i;
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? ", " : "",
+			 words[i]);
+	}
+	conf_wrong(l, key, "not one of %s: %.100s", all, value);
+	return -1;
+}
+
 static int set_store(struct conf_load *l, const char *key, const char *value)
 {
-	if (strcmp(value, "auto") && strcmp(value, "kernel") && strcmp(value, "memory"))
-		return conf_wrong(l, key, "not one of auto, kernel, memory: %.100s", value);
-	return conf_set_str(&l->cfg->store, value);
+	static const char *const words[] = { "auto", "kernel", "memory", NULL };
+	int i = one_of(l, key, value, words);
+
+	return i < 0 ? 0 : conf_set_str(&l->cfg->store, words[i]);
 }
 
 static int set_instance(struct conf_load *l, const char *key, const char *value)
@@ -143,12 +165,89 @@ static int set_packed(struct conf_load *l, const char *key, const char *value)
 	return 0;
 }
 
+static int set_log_level(struct conf_load *l, const char *key, const char *value)
+{
+	int i = one_of(l, key, value, log_level_names);
+
+	if (i >= 0)
+		l->cfg->log_level = i;
+	return 0;
+}
+
+static int set_audit_full(struct conf_load *l, const char *key, const char *value)
+{
+	static const char *const words[] = { "drop", "stall", NULL };
+	int i = one_of(l, key, value, words);
+
+	if (i >= 0)
+		l->cfg->audit_stall = i;
+	return 0;
+}
+
+static int set_audit_class(struct conf_load *l, const char *key, const char *value)
+{
+	if (strcmp(value, "org.apache.zookeeper.audit.Slf4jAuditLogger"))
+		return conf_wrong(l, key, "no classes are loaded: %.200s", value);
+	return 0;
+}
+
+/* "super:" and the digest, as DigestAuthenticationProvider.generateDigest() makes it. */
+static int set_super(struct conf_load *l, const char *key, const char *value)
+{
+	const char *colon = strchr(value, ':');
+
+	if (!colon || strlen(colon + 1) != 28 || value[strlen(value) - 1] != '=')
+		return conf_say(l, CONFIG_WARN, key,
+				"is not NAME:BASE64(SHA1(NAME:PASSWORD)): nobody can be that user") ?:
+		       conf_set_str(&l->cfg->super_digest, value);
+	return conf_set_str(&l->cfg->super_digest, value);
+}
+
+static bool is_word(const char *s, size_t n)
+{
+	static const char words[] = "conf cons crst dirs dump envi gtmk hash isro mntr ruok "
+				    "srst srvr stat stmk wchc wchp wchs ";
+	char word[6];
+
+	if (n == 1)
+		return *s == '*';
+	if (n != 4)
+		return false;
+	snprintf(word, sizeof(word), "%.4s ", s);
+	return strstr(words, word);
+}
+
+/* FourLetterCommands.isEnabled: words between commas, blanks around them. */
+static int set_words(struct conf_load *l, const char *key, const char *value)
+{
+	const char *s = value;
+	int rc = 0;
+
+	while (!rc && *s) {
+		size_t n;
+
+		s += strspn(s, " \t,");
+		n = strcspn(s, " \t,");
+		if (n && !is_word(s, n))
+			rc = conf_say(l, CONFIG_WARN, key, "there is no four-letter word %.*s",
+				      n > 40 ? 40 : (int)n, s);
+		s += n;
+	}
+	return rc ? rc : conf_set_str(&l->cfg->fourlw_whitelist, value);
+}
+
 const struct conf_special conf_specials[] = {
 	{ "clientPort", set_port },
 	{ "snapshot.compression.method", set_packed },
+	{ "secureClientPort", set_secure_port },
 	{ "standaloneEnabled", set_standalone },
+	{ "DigestAuthenticationProvider.superDigest", set_super },
+	{ "4lw.commands.whitelist", set_words },
+	{ "audit.impl.class", set_audit_class },
 	{ "zkern.store", set_store },
 	{ "zkern.instance", set_instance },
+	{ "zkern.logLevel", set_log_level },
+	{ "zkern.auditFull", set_audit_full },
 };
 const size_t conf_n_specials = sizeof(conf_specials) / sizeof(conf_specials[0]);
 
@@ -180,6 +279,70 @@ void conf_unsettle(struct config *cfg)
 	cfg->max_session_ms = UNSET;
 }
 
+/* Ports that one server cannot have twice; whoever takes no part has none. */
+static int settle_ports(struct conf_load *l)
+{
+	static const char *const names[] = {
+		"clientPort", "secureClientPort", "admin.serverPort",
+		"metricsProvider.httpPort", "observerMasterPort",
+	};
+	const struct conf_entry *a, *b;
+	size_t i, k;
+	int rc = 0;
+
+	for (i = 0; !rc && i < sizeof(names) / sizeof(names[0]); i++) {
+		a = conf_find(l, names[i]);
+		if (!a || atoi(a->value) <= 0)
+			continue;
+		for (k = 0; !rc && k < i; k++) {
+			b = conf_find(l, names[k]);
+			if (!b || atoi(a->value) != atoi(b->value))
+				continue;
+			l->entry = a;
+			rc = conf_wrong(l, names[i], "the same port as %s: %d", names[k],
+					atoi(a->value));
+		}
+	}
+	l->entry = NULL;
+	return rc;
+}
+
+/* @key, if it is there, does nothing without @needs. */
+static int settle_needs(struct conf_load *l, const char *key, const char *needs)
+{
+	const struct conf_entry *e = conf_find(l, key);
+	int rc;
+
+	if (!e || conf_find(l, needs))
+		return 0;
+	l->entry = e;
+	rc = conf_say(l, CONFIG_NOTE, key, "has no effect without %s", needs);
+	l->entry = NULL;
+	return rc;
+}
+
+static int settle_rest(struct conf_load *l)
+{
+	struct config *cfg = l->cfg;
+	int rc = 0;
+
+	if (!conf_find(l, "dataDir"))
+		rc = conf_say(l, CONFIG_NOTE, "dataDir", "is not set: %.200s", cfg->data_dir);
+	if (!rc && !l->port_given && !l->server_port)
+		rc = conf_say(l, CONFIG_NOTE, "clientPort", "is not set: %u", cfg->client_port);
+	if (!rc)
+		rc = settle_needs(l, "clientPortAddress", "clientPort");
+	if (!rc)
+		rc = settle_needs(l, "autopurge.snapRetainCount", "autopurge.purgeInterval");
+	if (!rc)
+		rc = settle_needs(l, "zkern.auditFile", "audit.enable");
+	if (!rc && cfg->max_cnxns && cfg->max_client_cnxns > cfg->max_cnxns)
+		rc = conf_say(l, CONFIG_NOTE, "maxClientCnxns",
+			      "%u of one address are more than the %u of maxCnxns",
+			      cfg->max_client_cnxns, cfg->max_cnxns);
+	return rc;
+}
+
 int conf_settle(struct conf_load *l)
 {
 	struct config *cfg = l->cfg;
@@ -194,9 +357,15 @@ int conf_settle(struct conf_load *l)
 		cfg->min_session_ms = cfg->tick_ms * 2;
 	if (cfg->max_session_ms == (u32)UNSET)
 		cfg->max_session_ms = cfg->tick_ms * 20;
+	l->entry = conf_find(l, "minSessionTimeout");
 	if (!rc && cfg->min_session_ms > cfg->max_session_ms)
 		rc = conf_wrong(l, "minSessionTimeout", "larger than maxSessionTimeout: %u, %u",
 				cfg->min_session_ms, cfg->max_session_ms);
+	l->entry = NULL;
+	if (!rc)
+		rc = settle_ports(l);
+	if (!rc)
+		rc = settle_rest(l);
 	if (!rc && !cfg->data_log_dir)
 		rc = conf_set_str(&cfg->data_log_dir, cfg->data_dir);
 	return rc;
@@ -253,6 +422,7 @@ int config_default(struct config *cfg)
 	cfg->room_warn_bytes = DISK_ROOM_AUTO;
 	cfg->force_sync = true;
 	cfg->digest_enabled = true;
+	cfg->log_level = LOG_INFO;
 	rc = default_dir(&cfg->data_dir);
 	if (!rc)
 		rc = conf_set_str(&cfg->data_log_dir, cfg->data_dir);
@@ -273,5 +443,7 @@ void config_free(struct config *cfg)
 	free(cfg->super_digest);
 	free(cfg->fourlw_whitelist);
 	free(cfg->store);
+	free(cfg->log_file);
+	free(cfg->audit_file);
 	memset(cfg, 0, sizeof(*cfg));
 }

@@ -8,6 +8,7 @@
 #define ZKD_BASE_CONFIG_H
 
 #include <linux/types.h>
+#include <stdio.h>
 
 struct config {
 	char *data_dir;			/* dataDir; default: see config_default() */
@@ -73,6 +74,11 @@ struct config {
 	u64 watch_limit;		/* zkern.clientWatchLimitInKb: bytes of one client's
 					 * watches, 256 MiB; 0: no bound
 					  */
+	u32 log_level;			/* zkern.logLevel: enum log_level */
+	char *log_file;			/* zkern.logFile, NULL: standard error */
+	bool audit;			/* audit.enable */
+	bool audit_stall;		/* zkern.auditFull: stall, or drop */
+	char *audit_file;		/* zkern.auditFile, NULL: by the log */
 };
 
 /* What is to be said about one key. */
@@ -85,6 +91,7 @@ enum config_level {
 struct config_finding {
 	enum config_level level;
 	int line;		/* 0: none, or the command line's */
+	u32 seq;		/* the order in which they were found */
 	char *key;		/* "" where it is about none */
 	char *text;
 };
@@ -103,6 +110,7 @@ struct config_source {
 	const char *file;		/* NULL: none */
 	const char *const *defines;	/* "name=value", as -D gives them */
 	size_t n_defines;
+	bool machine;			/* look at what it names, too: directories, ... */
 };
 
 /*
@@ -129,6 +137,13 @@ void config_free(struct config *cfg);
 /* "FILE:LINE: key: text" into @buf. */
 void config_finding_print(const struct config_finding *f, const char *file, char *buf,
 			  size_t len);
+/* All of them, for zkernd --check: as text, or as one JSON object. -ENOMEM. */
+int config_report_print(FILE *out, const struct config_report *rep, const char *file, bool json);
 void config_report_free(struct config_report *rep);
+/*
+ * Every key that is known, a line each: name, TAB, "heeded", "idle" (no meaning here),
+ * "ignored", "refused" or "as" (another name), TAB, the default, reason or other name.
+ */
+int config_keys_print(FILE *out);
 
 #endif

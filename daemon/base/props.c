@@ -36,13 +36,17 @@ static bool is_eol(char c)
 	return c == '\n' || c == '\r';
 }
 
-static void skip_eol(struct text *t)
+/* Its length: at the end of the text 0, else 1, or 2 for CR LF. */
+static int skip_eol(struct text *t)
 {
+	const char *from = t->p;
+
 	if (t->p < t->end && *t->p == '\r')
 		t->p++;
 	if (t->p < t->end && *t->p == '\n')
 		t->p++;
-	t->line++;
+	t->line += t->p > from;
+	return t->p - from;
 }
 
 /* The rest of a natural line to @out; true if it goes on in the next. */
@@ -81,7 +85,8 @@ static bool find_line(struct text *t)
 
 /*
  * False at the end. A comment does not go on by a backslash. A line with nothing but
- * a backslash is as a blank one, but at the end, where it is an entry (of nothing).
+ * a backslash is as a blank one, but at the end, where it is an entry (of nothing),
+ * unless CR LF follows.
  */
 static bool logical_line(struct text *t, struct logical *out)
 {
@@ -93,9 +98,8 @@ static bool logical_line(struct text *t, struct logical *out)
 			return false;
 		out->line = t->line;
 		more = natural_line(t, out);
-		if (t->p == t->end)
+		if (skip_eol(t) < 2 && t->p == t->end)
 			return true;
-		skip_eol(t);
 	}
 	while (more && t->p < t->end) {
 		more = natural_line(t, out);
@@ -227,18 +231,6 @@ static const char *unescape(const char *s, size_t len, char *out)
 	return bad;
 }
 
-/* QuorumPeerConfig trims what Properties gives it: all up to U+0020. */
-static char *trim(char *s)
-{
-	size_t n;
-
-	while (*s && (unsigned char)*s <= ' ')
-		s++;
-	for (n = strlen(s); n && (unsigned char)s[n - 1] <= ' '; n--)
-		s[n - 1] = '\0';
-	return s;
-}
-
 int props_parse(const char *text, size_t len,
 		int (*fn)(void *arg, int line, char *key, char *value), void *arg)
 {
@@ -261,7 +253,7 @@ int props_parse(const char *text, size_t len,
 		if (bad) {
 			rc = fn(arg, l.line, NULL, (char *)bad);
 		} else {
-			rc = fn(arg, l.line, trim(key), trim(value));
+			rc = fn(arg, l.line, key, value);
 		}
 	}
 	free(buf);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -189,6 +190,13 @@ static void send_stop(struct io *io)
 	}
 	m->kind = (enum message_kind)MSG_STOP;
 	queue_push(&io->inbox, m);
+}
+
+/* The socket itself stays: the first I/O thread may be about to look at it. */
+void client_stop_listening(struct client_side *cs)
+{
+	shutdown(cs->listen_fd, SHUT_RD);
+	epoll_ctl(cs->io[0].epfd, EPOLL_CTL_DEL, cs->listen_fd, NULL);
 }
 
 void client_stop(struct client_side *cs)

@@ -15,6 +15,8 @@ struct client_side;
 /* Binds clientPort/clientPortAddress; @why says what failed, naming the address. */
 int client_start(const struct config *cfg, struct core *core, struct store *st,
 		 struct disk *disk, struct client_side **cs, char *why, size_t why_len);
+/* Lets nobody in any more; those who are in are served on. Any thread. */
+void client_stop_listening(struct client_side *cs);
 /* Stops listening, closes connections after sending what is queued, joins. The core
  * may be running or stopped already; what it posts after that is dropped. */
 void client_stop(struct client_side *cs);

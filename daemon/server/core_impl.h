@@ -55,6 +55,7 @@ struct proposal {
 	bool read_after;		/* some of @after look at the tree */
 	struct sess *sess;		/* OPEN, CLOSE */
 	struct message *reply;		/* or NULL */
+	char *audit;			/* lines to write when it is applied, or NULL */
 	struct request *after;		/* requests that come next on their connections */
 	struct request **after_tail;
 };

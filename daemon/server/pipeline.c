@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include "daemon/base/log.h"
+#include "daemon/server/audit.h"
 #include "daemon/server/core_impl.h"
 #include "daemon/server/read.h"
 
@@ -61,6 +62,7 @@ static void proposal_free(struct core *c, struct proposal *p)
 		conn_put(p->reply->conn);
 		free(p->reply);
 	}
+	free(p->audit);
 	p->next = c->spare;
 	c->spare = p;
 }
@@ -148,6 +150,7 @@ void pipeline_write(struct core *c, struct client *cl, struct request *r)
 {
 	struct prep_ask a = ask(c, cl->sess->pub.id, r->xid, r->auth);
 	int rc = -EROFS;
+	char *audit = NULL;
 	struct txn *t;
 	s32 err;
 
@@ -157,16 +160,20 @@ void pipeline_write(struct core *c, struct client *cl, struct request *r)
 		unanswerable(c, cl, r);
 		return;
 	}
+	if (!rc && audit_on())
+		audit = audit_lines(r, t, err);
 	if (rc)
 		request_free(r);
 	else
 		rc = propose_write(c, r, t, err);
 	if (rc) {
+		free(audit);
 		log_ratelimited(LOG_ERROR, "closing %s: cannot take a write: %s",
 				conn_name(cl->conn), strerror(-rc));
 		client_close(c, cl);
 		return;
 	}
+	c->tail->audit = audit;
 	cl->last = c->tail;
 	cl->last_zxid = a.zxid;
 }
@@ -316,6 +323,11 @@ static void answer(struct core *c, struct proposal *p)
 
 	if (p->kind == PROPOSAL_OPEN)
 		connect_opened(c, p->sess);
+	if (p->audit)
+		audit_write(p->audit);
+	p->audit = NULL;
+	if (p->kind == PROPOSAL_CLOSE && audit_on())
+		audit_session_end(p->txn);
 	if (p->reply)
 		post_message(c, p->reply);
 	p->reply = NULL;

@@ -555,7 +555,7 @@ static void load_parents(const s32 *cversions, u32 n)
 	struct store_info info;
 	char path[32];
 
-	check(!st->ops->load_begin(st));
+	check(!st->ops->load_begin(st, 0));
 	for (u32 i = 0; i < n; i++) {
 		rec.path_len = snprintf(path, sizeof(path), "/w%u", i);
 		rec.path = path;

@@ -124,7 +124,6 @@ void test_room(void);
 void test_failing(void);
 void test_start(void);
 void test_keys(void);
-void test_config(void);
 void test_keep(void);
 
 #endif

@@ -16,7 +16,6 @@ static const struct {
 	{ "failing", test_failing, false },
 	{ "start", test_start, false },
 	{ "keys", test_keys, false },
-	{ "config", test_config, false },
 	{ "keep", test_keep, true },
 };
 

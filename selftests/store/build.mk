@@ -3,7 +3,7 @@
 ST := selftests/store
 ST_SRC := $(wildcard $(ST)/*.c)
 ST_OBJS := $(call objs,$(ST_SRC))
-ST_DAEMON := $(wildcard daemon/store/*.c daemon/store/compat/*.c daemon/base/log.c \
+ST_DAEMON := $(wildcard daemon/store/*.c daemon/store/compat/*.c daemon/base/log.c daemon/base/sink.c \
 	kmod/tree/*.c)
 TEST_PROGS += $(B)/$(ST)/store $(B)/$(ST)/store_san
 $(ST_OBJS): T_CPPFLAGS = $(DAEMON_CPPFLAGS)
