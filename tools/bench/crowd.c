@@ -102,6 +102,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
 		if (!strcmp(scenes[i].name, c.scene)) {
 			scenes[i].play(&c);
+			crowd_close(&c);
 			return 0;
 		}
 	}

@@ -69,6 +69,7 @@ struct crowd {
 /* ---- crowd_peer.c: all end the process, with a word, on what should not be */
 void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 void crowd_open(struct crowd *c, u32 n);
+void crowd_close(struct crowd *c);
 /* Begins to connect; p->sid says which session. */
 void peer_start(struct crowd *c, struct peer *p);
 /* Breaks the connection off; the session lives on. */

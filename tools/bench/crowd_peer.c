@@ -51,6 +51,17 @@ void crowd_open(struct crowd *c, u32 n)
 	}
 }
 
+void crowd_close(struct crowd *c)
+{
+	for (u32 i = 0; i < c->n_peers; i++) {
+		peer_stop(c, &c->peers[i]);
+		jw_free(&c->peers[i].tx);
+		free(c->peers[i].rx);
+	}
+	free(c->peers);
+	close(c->ep);
+}
+
 int crowd_hook(struct crowd *c, const char *what)
 {
 	char cmd[1024];
