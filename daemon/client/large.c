@@ -104,7 +104,7 @@ void large_made(struct conn *c, u64 bytes)
 	if (bytes > ANSWER_SMALL)
 		log_ratelimited(LOG_WARN, "%s: a long answer: %llu bytes, about %s; most clients "
 				"take 1048575 (their jute.maxbuffer)", c->name,
-			        bytes, c->large_path);
+				bytes, c->large_path);
 }
 
 void large_drop(struct conn *c)
@@ -127,7 +127,7 @@ void large_expire(struct io *io)
 			continue;
 		log_ratelimited(LOG_WARN, "closing %s: it does not fetch its answer of %llu bytes, "
 				"about %s, and others wait", c->name,
-			        c->large, c->large_path);
+				c->large, c->large_path);
 		conn_close(c);
 	}
 }
