@@ -92,8 +92,8 @@ int conn_may_be_large(struct conn *c, u32 len)
 	    __atomic_load_n(&cs->large_requests, __ATOMIC_RELAXED) + len <= cs->cfg->large_max)
 		return 0;
 	__atomic_add_fetch(&cs->large_rejected, 1, __ATOMIC_RELAXED);
-	return conn_refuse(c, "a request of %u bytes is one large request too many (largeRequestMaxBytes=%u)",
-			   len, cs->cfg->large_max);
+	return conn_refuse(c, "a request of %u bytes is one large too many (largeRequestMaxBytes=%u)", len,
+			   cs->cfg->large_max);
 }
 
 static int asked_add(struct conn *c, s32 xid, s32 op, u32 len, u64 answer)
@@ -230,8 +230,8 @@ int conn_take_connect(struct conn *c, const u8 *frame, u32 len)
 	jr_str(&in);	/* passwd; then readOnly, or not */
 	stats_received(c, 1);
 	if (in.err)	/* the length stands before it */
-		return conn_refuse(c, "a frame of %u bytes that is no connect request; it looks like %s",
-				   len, junk_name(frame - 4, len + 4));
+		return conn_refuse(c, "a frame of %u bytes, no connect request; it looks like %s", len,
+				   junk_name(frame - 4, len + 4));
 	if (!throttle_admits(&c->cs->throttle, session, c->io->now_ms)) {
 		__atomic_add_fetch(&c->cs->rejected, 1, __ATOMIC_RELAXED);
 		return conn_refuse(c, "too many connect (connection_throttle_tokens)");
@@ -496,7 +496,7 @@ int conn_take(struct conn *c, const u8 *frame, u32 len)
 		return conn_refuse(c, "a frame of %u bytes, too short for a request", len);
 	if (is_stale(c)) {
 		__atomic_add_fetch(&c->cs->stale_dropped, 1, __ATOMIC_RELAXED);
-		return conn_refuse(c, "its request has waited longer than its session lives (request_stale_latency_check)");
+		return conn_refuse(c, "its request waited for longer than its session lives");
 	}
 	err = take(c, jute_get32(frame), jute_get32(frame + 4), frame + 8, len - 8);
 	if (!err)

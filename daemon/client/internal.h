@@ -30,8 +30,7 @@
  *               LARGE_SUM or a single one (large.c). Then no more is read
  *   events      OUT_EVENTS_MAX unsent; then the client is closed
  *   identities  a fixed number (server/identity.c), of limited length; then auth fails
- *   watches     one per path, table and client, as in ZooKeeper without a bound in
- *               number (server/watch.h)
+ *   watches     zkern.clientWatchLimitInKb (server/watchop.c)
  *
  * All times the number of clients: maxClientCnxns, maxCnxns; requests at the core of all
  * of them: globalOutstandingLimit, and one of each; long requests of all of them:

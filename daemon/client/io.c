@@ -155,7 +155,7 @@ static void expire(struct io *io)
 			if (c->deadline_ms > io->now_ms)
 				break;
 			if (c->state == CONN_NEW)
-				conn_refuse(c, "no connect request in %u ms (nio.sessionlessCnxnTimeout)%s%s",
+				conn_refuse(c, "no connect request in %u ms%s%s",
 					    io->cs->cfg->sessionless_ms,
 					    c->in_len ? "; it looks like " : "",
 					    c->in_len ? junk_name(c->in, c->in_len) : "");

@@ -102,8 +102,9 @@ void large_made(struct conn *c, u64 bytes)
 	c->large = bytes;
 	c->large_ms = c->io->now_ms;
 	if (bytes > ANSWER_SMALL)
-		log_ratelimited(LOG_WARN, "%s: a long answer: %llu bytes, about %s; clients take 1048575 bytes unless their jute.maxbuffer says more",
-				c->name, bytes, c->large_path);
+		log_ratelimited(LOG_WARN, "%s: a long answer: %llu bytes, about %s; most clients "
+				"take 1048575 (their jute.maxbuffer)", c->name,
+				bytes, c->large_path);
 }
 
 void large_drop(struct conn *c)
@@ -124,8 +125,9 @@ void large_expire(struct io *io)
 	list_for_each_entry_safe(c, next, &io->holders, hold) {
 		if (io->now_ms - c->large_ms <= HOLD_MS + c->large / HOLD_BYTES_MS)
 			continue;
-		log_ratelimited(LOG_WARN, "closing %s: it does not fetch its answer of %llu bytes, about %s, and others wait",
-				c->name, c->large, c->large_path);
+		log_ratelimited(LOG_WARN, "closing %s: it does not fetch its answer of %llu bytes, "
+				"about %s, and others wait", c->name,
+				c->large, c->large_path);
 		conn_close(c);
 	}
 }
