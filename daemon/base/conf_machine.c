@@ -112,7 +112,8 @@ static int check_myid(struct conf_load *l)
 	text[strcspn(text, "\r\n")] = '\0';
 	id = strtol(text, &end, 10);
 	if (!*text || *end)
-		return conf_say(l, CONFIG_WARN, "myid", "%.200s holds no number: %.40s", path, text);
+		return conf_say(l, CONFIG_WARN, "myid", "%.200s holds no number: %.40s", path,
+				text);
 	snprintf(path, sizeof(path), "server.%ld", id);
 	if (l->servers && !conf_find(l, path))
 		return conf_say(l, CONFIG_WARN, "myid", "there is no line %s", path);
@@ -125,7 +126,8 @@ static int check_device(struct conf_load *l)
 		return 0;
 	at_key(l, "zkern.store");
 	return conf_wrong(l, "zkern.store",
-			  "kernel is asked for, but there is no " CONTROL ": the module zkern is not loaded");
+			  "kernel is asked for, but there is no " CONTROL
+			  ": the module zkern is not loaded");
 }
 
 int conf_check_machine(struct conf_load *l)

@@ -2,6 +2,7 @@
 /*
  * One key's value into its field of struct config.
  */
+#include <linux/compiler.h>
 #include <linux/types.h>
 #include <ctype.h>
 #include <errno.h>
@@ -51,7 +52,7 @@ static bool read_number(struct conf_load *l, const char *key, const char *value,
 	*v = strtoll(digits + (*digits == '#' && base == 16), &end, base);
 	if (*value == '-')
 		*v = -*v;
-	if (isxdigit((unsigned char)*(digits + (*digits == '#' && base == 16))) && !*end && !errno) {
+	if (isxdigit((unsigned char)digits[*digits == '#' && base == 16]) && !*end && !errno) {
 		if (!base && *digits == '0' && isdigit((unsigned char)digits[1]))
 			conf_say(l, CONFIG_WARN, key, "%.100s is octal, as in Java: %lld",
 				 value, *v);
@@ -143,7 +144,7 @@ int conf_set(struct conf_load *l, const struct conf_key *k, const char *value)
 			rc = conf_say(l, CONFIG_WARN, k->name,
 				      "%.200s is not absolute: it depends on where the daemon is started",
 				      value);
-		/* fallthrough */
+		fallthrough;
 	case STR:
 		if (!*value)
 			return conf_wrong(l, k->name, "is empty");

@@ -250,11 +250,7 @@ int props_parse(const char *text, size_t len,
 		value = key + strlen(key) + 1;
 		if (!bad)
 			bad = unescape(l.s + at, l.len - at, value);
-		if (bad) {
-			rc = fn(arg, l.line, NULL, (char *)bad);
-		} else {
-			rc = fn(arg, l.line, key, value);
-		}
+		rc = bad ? fn(arg, l.line, NULL, (char *)bad) : fn(arg, l.line, key, value);
 	}
 	free(buf);
 	return rc;

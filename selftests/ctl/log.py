@@ -86,11 +86,15 @@ def rate_limit():
             c.send_raw(b"\x7f\xff\xff\xff")
             c.recv_all()
             c.close()
-        d.wait_log("similar suppressed")
-        told = [int(x) for x in re.findall(r"(\d+) similar suppressed", d.log_text(100000))]
-        lines = len([x for x in d.log_text(100000).splitlines() if "closing" in x])
-        assert sum(told) + lines >= 150, (told, lines)
-        assert lines < 100, lines
+
+        def told():
+            text = d.log_text(100000)
+            lines = [x for x in text.splitlines()
+                     if "closing" in x and "similar suppressed: " not in x]
+            left = re.findall(r"(\d+) similar suppressed", text)
+            assert len(lines) < 100, lines
+            return sum(map(int, left)) + len(lines) >= 200
+        proc.wait_for(told, PATIENCE, "that all are told of")
 
 
 def fill(path_fd):
