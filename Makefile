@@ -162,7 +162,7 @@ zkern.ko: $(MODULE_SRC)
 
 # --- checks, tests, running -------------------------------------------------
 
-.PHONY: sparse checkpatch bench power run test install uninstall clean help
+.PHONY: sparse checkpatch bench suites power run test install uninstall clean help
 
 sparse:
 	+$(KBUILD) C=2 CF=-Wsparse-error modules
@@ -243,6 +243,11 @@ CUTS ?= 100
 power: all tests
 	selftests/power/run --cuts $(CUTS)
 
+# Upstream suites, whole; what cannot be had is a failure here.
+suites: all
+	@. tools/lib.sh && zk_install $$ZK_PKGS_RUN $$ZK_PKGS_SUITES
+	selftests/suites/run --all --need --kinds memory,kernel,apache
+
 run:
 	@tools/run
 
@@ -259,6 +264,7 @@ help:
 	@echo 'make run           the appliance: a VM that serves 127.0.0.1:2181 (tools/run)'
 	@echo 'make test          everything that a change must pass (tools/test)'
 	@echo 'make bench         the figures'
+	@echo 'make suites        all of the upstream suites: kazoo, Curator, the C client (20 min)'
 	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
 	@echo 'make fuzz          each fuzzer for FUZZ_TIME=60 seconds (installs clang if need be)'
 	@echo 'make install       module (DKMS), daemon, tools, unit, udev rule; DESTDIR=, prefix='

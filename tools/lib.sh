@@ -36,6 +36,9 @@ ZK_PKGS_TEST="
 	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless
 	openjdk-17-jdk-headless"
 
+# What `make suites` needs besides: to fetch and build the C client's own tests.
+ZK_PKGS_SUITES="$ZK_PKGS_TEST dpkg-dev g++ libcppunit-dev"
+
 # zk_have_pkg NAME: true when the package is installed.
 zk_have_pkg() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

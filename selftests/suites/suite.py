@@ -5,6 +5,7 @@ An upstream suite is a module with
 
     NAME                its name, and that of its list in left-out/
     CONFIG              zoo.cfg keys of its server
+    APACHE_JVM          (if there) options of the control's JVM
     SLOW                names (with * and ?) of tests that are run only when
                         all are asked for
     prepare()           make ready what is to be run; raises Skip if it cannot
@@ -126,6 +127,9 @@ class Job:
     def go(self):
         """Run, report everything.  The server is ours from here to there."""
         server = make_server(self.kind, config=self.suite.CONFIG)
+        jvm = getattr(self.suite, "APACHE_JVM", None)
+        if jvm and self.kind == "apache":
+            server.environment = lambda: {"JDK_JAVA_OPTIONS": jvm}
         begin = time.monotonic()
         try:
             self.control = Control(server, os.path.join(server.work, "sock"))

@@ -3,9 +3,9 @@
 classes, clients that end with the script, threads that bring errors home.
 
 A script is a function t_NAME(x) with an X: x.root is a path of its own,
-x.client() a started CuratorFramework.  Nothing in them waits for a length of time to pass
-but where the recipe's own timeout is the thing tested; everything else waits
-for what is to be seen, up to WAIT seconds.
+x.client() a started CuratorFramework.  Nothing in them waits for a length of
+time to pass but where the recipe's own timeout is the thing tested; everything
+else waits for what is to be seen, up to WAIT seconds.
 """
 
 import os

@@ -217,8 +217,8 @@ def t_add_and_remove_watches(x):
     wait_for(lambda: seen == [("NodeCreated", path + "/a"),
                               ("NodeDeleted", path + "/a")],
              lambda: "%r" % seen)
-    c.watchers().remove(w).ofType(kind.Any).forPath(path)
     del seen[:]
+    c.watchers().remove(w).ofType(kind.Any).forPath(path)
     other.create().forPath(path + "/b")
     fence(c)
     eq(seen, [("PersistentWatchRemoved", path)], "a removed watch's events")
