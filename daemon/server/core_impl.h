@@ -203,8 +203,8 @@ void post_message(struct core *c, struct message *m);
  * has as many as it may (zkern.clientWatchLimitInKb). To a read or an addWatch that is
  * answered with ZQUOTAEXCEEDED; a setWatches, whose answer no client looks at, closes
  * the connection. */
-int watch_for(struct core *c, struct client *cl, enum watch_table t, const void *path,
-	      u32 len, enum watch_mode mode);
+int watch_read(struct core *c, struct client *cl, enum watch_table t, const void *path,
+	       u32 len);
 /* Requests that only concern watches: the error for the reply (enum zk_error), its
  * body into c->out. -ENOMEM in *@fail closes the connection. */
 bool watchop_is(s32 op);

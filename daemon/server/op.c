@@ -147,7 +147,7 @@ static void read_now(struct core *c, struct client *cl, const struct request *r)
 		rc = c->out.err;
 	/* A watch is set where the node was found, and by exists where it was not. */
 	if (!rc && w.wanted && (w.err == ZOK || (w.err == ZNONODE && r->op == OP_EXISTS)))
-		rc = watch_for(c, cl, table_of(r->op), w.path, w.path_len, WATCH_STANDARD);
+		rc = watch_read(c, cl, table_of(r->op), w.path, w.path_len);
 	if (rc == -EDQUOT) {
 		post(c, cl, reply_new(cl->conn, r->xid, c->applied, ZQUOTAEXCEEDED, NULL, 0));
 		return;
