@@ -385,6 +385,7 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 	struct auth_set *set = NULL;
 	s32 err = ZAUTHFAILED;
 	char scheme[16] = "";
+	struct request *r;
 	struct jstr name, auth;
 	struct jr in;
 
@@ -412,6 +413,11 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 	c->auth = set;
 	return 0;
 }
+	/* Before the client can know: events from then on are by what it has proved. */
+	r = request_new(c, REQ_AUTH, NULL, 0);
+	if (!r)
+		return -ENOMEM;
+	core_submit(c->cs->core, r);
 
 /* What a ZooKeeper without a JAAS login answers: an empty token, no error. */
 static int take_sasl(struct conn *c, s32 xid, const u8 *body, u32 len)

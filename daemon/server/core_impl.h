@@ -186,6 +186,8 @@ void op_request(struct core *c, struct request *r);
 /* One that waited: its turn has come. */
 void op_run_after(struct core *c, struct request *r);
 void request_free(struct request *r);
+/* The client has proved another identity. */
+void op_auth(struct core *c, struct request *r);
 /* A message to @conn with room for @len bytes. NULL: memory. */
 struct message *message_new(struct conn *conn, enum message_kind kind, u32 len);
 /* A reply frame. */

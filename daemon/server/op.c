@@ -253,6 +253,15 @@ static void note_auth(struct client *cl, const struct request *r)
 	cl->auth = auth_set_get(r->auth);
 }
 
+void op_auth(struct core *c, struct request *r)
+{
+	struct client *cl = client_find(c, r->conn);
+
+	if (cl)
+		note_auth(cl, r);
+	request_free(r);
+}
+
 static void close_session(struct core *c, struct client *cl, struct request *r)
 {
 	struct sess *s = cl->sess;

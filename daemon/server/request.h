@@ -65,6 +65,7 @@ enum request_kind {
 	REQ_CONNECT,	/* body: the ConnectRequest */
 	REQ_OP,		/* a request of a connected client */
 	REQ_GONE,	/* the connection is closed; the last one of a conn */
+	REQ_AUTH,	/* it has another auth_set: events are filtered by it */
 	REQ_TASK,	/* run @task on the core thread (admin, timers) */
 };
 
