@@ -217,8 +217,8 @@ s32 watchop_run(struct core *c, struct client *cl, const struct request *r, int 
 
 /* ---- fire.c ---- */
 /* Makes events of @p's transaction, which is about to be published, as many as @budget
- * lets it (watch_fire()): posts them, or puts them into a proposal's. True: all of them. After false the next call must be for the
- * same one. */
+ * lets it (watch_fire()): posts them, or puts them into a proposal's. True: all of them.
+ * After false the next call must be for the same one. */
 bool fire_txn(struct core *c, struct proposal *p, u32 *budget);
 /* At the end: what an unfinished firing holds. */
 void fire_free(struct core *c);

@@ -170,7 +170,8 @@ static void put_acl_entry(struct jw *w)
 		{ "world", "anyon" }, { "world", "" }, { "digest", "u" }, { "digest", "a:b:c" },
 		{ "digest", ":" }, { "digest", "" }, { "ip", "1.2.3" }, { "ip", "1.2.3.256" },
 		{ "ip", "1.2.3.4/33" }, { "ip", "1.2.3.4/" }, { "ip", "::1" }, { "ip", "1.2.3.-4" },
-		{ "x509", "CN=a" }, { "sasl", "a" }, { "super", "" }, { "", "" }, { "nosuch", "x" } };
+		{ "x509", "CN=a" }, { "sasl", "a" }, { "super", "" }, { "", "" },
+		{ "nosuch", "x" } };
 	static const char *const ips[] = {
 		"0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "1.2.3.4", "01.2.3.4/32", "0.0.0.0/0" };
 	static const char *const here[] = {

@@ -32,7 +32,8 @@ int main(int argc, char **argv)
 		{ "ports", 1, NULL, 'p' }, { "seed", 1, NULL, 's' }, { "ops", 1, NULL, 'o' },
 		{ "restarts", 1, NULL, 'r' }, { "walks", 1, NULL, 'w' },
 		{ "expiries", 1, NULL, 'e' }, { "conc", 1, NULL, 'c' }, { "same-ip", 0, NULL, 'i' },
-		{ "answers", 0, NULL, 'a' }, { "trace", 1, NULL, 't' }, { "replay", 1, NULL, 'R' }, { NULL, 0, NULL, 0 } };
+		{ "answers", 0, NULL, 'a' }, { "trace", 1, NULL, 't' },
+		{ "replay", 1, NULL, 'R' }, { NULL, 0, NULL, 0 } };
 	struct plan plan = { .ops = 20000, .walk_every = 10000 };
 	struct dataset ds[SIDES] = { { .second = false }, { .second = true } };
 	static struct differ d;
