@@ -162,7 +162,7 @@ zkern.ko: $(MODULE_SRC)
 
 # --- checks, tests, running -------------------------------------------------
 
-.PHONY: sparse checkpatch bench suites power run test install uninstall clean help
+.PHONY: sparse checkpatch bench suites power differ run test install uninstall clean help
 
 sparse:
 	+$(KBUILD) C=2 CF=-Wsparse-error modules
@@ -238,6 +238,14 @@ endif
 bench: all tests
 	tools/bench/run
 
+# The long run of a suite that `make test` has a short one of: as long as the control
+# takes, 10 minutes and more.
+OPS ?= 1000000
+KINDS ?= memory
+differ: all tests
+	selftests/differ/run --kinds $(KINDS) --ops $(OPS) --restarts 100000 --walks 20000 \
+		--expiries 50000 --conc 20000 $(if $(SEED),--seed $(SEED))
+
 # The power fails CUTS times under load.
 CUTS ?= 100
 power: all tests
@@ -265,6 +273,8 @@ help:
 	@echo 'make test          everything that a change must pass (tools/test)'
 	@echo 'make bench         the figures'
 	@echo 'make suites        all of the upstream suites: kazoo, Curator, the C client (20 min)'
+	@echo 'make differ        OPS= random requests to Apache ZooKeeper and to zkernd, all answers'
+	@echo '                   compared; SEED= does a run again, KINDS=memory,kernel'
 	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
 	@echo 'make fuzz          each fuzzer for FUZZ_TIME=60 seconds (installs clang if need be)'
 	@echo 'make install       module (DKMS), daemon, tools, unit, udev rule; DESTDIR=, prefix='

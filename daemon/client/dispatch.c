@@ -11,10 +11,12 @@
  * ZooKeeper does: their xid tells them from all others.)
  *
  * Watch before data. Let a read be answered here as of zxid Z, and let E be an event
- * of a transaction X <= Z for this connection. The core added E's message to the
- * I/O thread's queue before it published X (request.h), hence before it published
- * Z, with release semantics; the store read Z with acquire semantics when it made
- * the answer. So when put_events() looks after that, E's message is either in the
+ * of a transaction X <= Z for this connection. If the core had a request of this
+ * connection when it made E, it added E's message to the I/O thread's queue before
+ * the answer to that (request.h), which has been delivered: no request is at the
+ * core now. Otherwise it added E's message before it published X, hence before it
+ * published Z, with release semantics; the store read Z with acquire semantics when
+ * it made the answer. So when put_events() looks after that, E's message is either in the
  * queue, or it was taken out before and stands in the connection's list, or it was
  * delivered earlier. put_events() puts all that are left before the answer. It
  * finds them at the list's head: no reply can stand before them, as no request is
@@ -383,6 +385,7 @@ static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 {
 	struct auth_set *set = NULL;
+	struct request *r;
 	s32 err = ZAUTHFAILED;
 	char scheme[16] = "";
 	struct jstr name, auth;
@@ -410,6 +413,11 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 	}
 	auth_set_put(c->auth);
 	c->auth = set;
+	/* Before the client can know: events from then on are by what it has proved. */
+	r = request_new(c, REQ_AUTH, NULL, 0);
+	if (!r)
+		return -ENOMEM;
+	core_submit(c->cs->core, r);
 	return 0;
 }
 

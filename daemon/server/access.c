@@ -230,7 +230,7 @@ static int ace_set_init(struct ace_set *set, s32 n, u32 max)
 {
 	u32 size = 16;
 
-	while (size < 2 * (u32)n && size < max)
+	while (size < 4 * (u32)n && size < max)
 		size *= 2;
 	set->mask = size - 1;
 	if (!ace_key)
@@ -260,6 +260,30 @@ static bool ace_set_add(struct ace_set *set, const struct ace *a)
 		return false;
 	*slot = *a;
 	return true;
+}
+
+/*
+ * Does looking for what is there twice throw in Java? An ACE with a null in it does not
+ * survive being compared with an earlier one that is like it up to there: perms, then
+ * the scheme, then the id (ACL.equals, Id.equals).
+ */
+static bool nulls_throw(struct ace_set *set, struct jr r)
+{
+	bool thrown = false;
+	struct ace a;
+
+	for (s32 n = jr_int(&r); n > 0 && !thrown && ace_next(&r, &a); n--) {
+		bool perms = !ace_set_add(set, &(struct ace){ .start = a.start, .len = 4 });
+
+		if (a.scheme.len < 0) {
+			thrown = perms;
+			continue;
+		}
+		a.len = 8 + a.scheme.len;
+		thrown = !ace_set_add(set, &a) && a.id.len < 0;
+	}
+	memset(set->slots, 0, (set->mask + 1) * sizeof(*set->slots));
+	return thrown;
 }
 
 static void put_ace(struct jw *out, s32 perms, const struct auth_id *id)
@@ -331,6 +355,7 @@ static bool well_formed(const u8 *acl, u32 len, s32 *n, bool *nulls)
 	*nulls = false;
 	jr_init(&r, acl, len);
 	*n = jr_int(&r);
+	*nulls = false;
 	for (s32 i = 0; i < *n; i++) {
 		if (!ace_next(&r, &a))
 			return false;
@@ -390,6 +415,8 @@ s32 access_fixup(const u8 *acl, u32 acl_len, const struct auth_set *auth, struct
 	if (ace_set_init(&set, n, acl_len))
 		return ZSYSTEMERROR;
 	jr_init(&r, acl, acl_len);
+	if (nulls && nulls_throw(&set, r))
+		err = ZMARSHALLINGERROR;
 	left = jr_int(&r);
 	jw_int(out, 0);
 	for (; !err && left > 0 && ace_next(&r, &a); left--) {

@@ -27,6 +27,7 @@ struct undo {
 	u64 zxid;
 	struct zk_stat stat;
 	struct zacl *acl;	/* own reference */
+	u64 acl_zxid;
 };
 
 /* ------------------------------------------------------------ ACLs */
@@ -363,6 +364,7 @@ static int remember(struct changes *ch, struct change *rec, bool fresh)
 	u->zxid = rec->zxid;
 	u->stat = rec->stat;
 	u->acl = rec->acl ? zacl_get(rec->acl) : NULL;
+	u->acl_zxid = rec->acl_zxid;
 	return 0;
 }
 
@@ -433,6 +435,7 @@ static void take_back(struct changes *ch, const struct undo *u)
 	}
 	zacl_put(rec->acl);
 	rec->acl = u->acl;
+	rec->acl_zxid = u->acl_zxid;
 	rec->exists = u->exists;
 	rec->data_len = u->data_len;
 	rec->crc = u->crc;

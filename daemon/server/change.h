@@ -46,6 +46,7 @@ struct change {
 	u64 cversion_zxid;	/* the end of its range: see count_child() */
 	struct zk_stat stat;
 	struct zacl *acl;	/* kept after the node's deletion */
+	u64 acl_zxid;		/* last transaction that changed it here */
 	char path[];
 };
 

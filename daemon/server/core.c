@@ -205,6 +205,9 @@ static void handle(struct core *c, struct request *r)
 		else
 			op_request(c, r);
 		break;
+	case REQ_AUTH:
+		op_auth(c, r);
+		break;
 	case REQ_GONE:
 		connect_gone(c, r);
 		break;

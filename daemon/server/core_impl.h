@@ -56,6 +56,8 @@ struct proposal {
 	struct sess *sess;		/* OPEN, CLOSE */
 	struct message *reply;		/* or NULL */
 	char *audit;			/* lines to write when it is applied, or NULL */
+	struct message *events;		/* to be posted before it */
+	struct message **events_tail;
 	struct request *after;		/* requests that come next on their connections */
 	struct request **after_tail;
 };
@@ -76,6 +78,7 @@ struct event {
 /* How far the events of the oldest outstanding transaction are posted (fire.c). */
 struct firing {
 	u64 zxid;		/* 0: not begun */
+	struct proposal *p;
 	u32 op;			/* of the transaction */
 	u32 shot;		/* of the operation's kinds of event */
 	struct watch_cursor at;
@@ -183,8 +186,10 @@ void clients_free(struct core *c);
 
 /* ---- op.c ---- */
 void op_request(struct core *c, struct request *r);
+/* The client has proved another identity. */
+void op_auth(struct core *c, struct request *r);
 /* One that waited: its turn has come. */
-void op_run_after(struct core *c, struct request *r);
+void op_run_after(struct core *c, struct request *r, u64 zxid);
 void request_free(struct request *r);
 /* A message to @conn with room for @len bytes. NULL: memory. */
 struct message *message_new(struct conn *conn, enum message_kind kind, u32 len);
@@ -203,18 +208,18 @@ void post_message(struct core *c, struct message *m);
  * has as many as it may (zkern.clientWatchLimitInKb). To a read or an addWatch that is
  * answered with ZQUOTAEXCEEDED; a setWatches, whose answer no client looks at, closes
  * the connection. */
-int watch_for(struct core *c, struct client *cl, enum watch_table t, const void *path,
-	      u32 len, enum watch_mode mode);
+int watch_read(struct core *c, struct client *cl, enum watch_table t, const void *path,
+	       u32 len);
 /* Requests that only concern watches: the error for the reply (enum zk_error), its
  * body into c->out. -ENOMEM in *@fail closes the connection. */
 bool watchop_is(s32 op);
 s32 watchop_run(struct core *c, struct client *cl, const struct request *r, int *fail);
 
 /* ---- fire.c ---- */
-/* Posts events of a transaction that is about to be published, as many as @budget
- * lets it (watch_fire()); true: all of them. After false the next call must be for the
- * same one. */
-bool fire_txn(struct core *c, const struct txn *t, u32 *budget);
+/* Makes events of @p's transaction, which is about to be published, as many as @budget
+ * lets it (watch_fire()): posts them, or puts them into a proposal's. True: all of them.
+ * After false the next call must be for the same one. */
+bool fire_txn(struct core *c, struct proposal *p, u32 *budget);
 /* At the end: what an unfinished firing holds. */
 void fire_free(struct core *c);
 /* The frame of a notification; one reference. NULL: memory. */

@@ -50,32 +50,95 @@ static void lost(struct core *c, struct client *cl)
 		client_close(c, cl);
 }
 
-void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid)
+static struct message *event_for(struct core *c, struct client *cl, struct blob *b, u64 zxid)
 {
 	struct message *m = message_new(cl->conn, MSG_EVENT, 0);
 
 	if (!m) {
 		lost(c, cl);
-		return;
+		return NULL;
 	}
 	m->zxid = zxid;
 	m->blob = b;
 	__atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
-	/* nobody is woken for it before it may be sent: when it is published */
-	conn_post(m);
+	return m;
 }
 
-/* The ACL as of the transaction: the record of the node has it, unless it was
- * dropped for want of memory; then the store, which is one batch behind. */
+void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid)
+{
+	struct message *m = event_for(c, cl, b, zxid);
+
+	if (m)
+		conn_post(m);
+}
+
+/*
+ * A client that waits for answers gets the event between them, where 3.8 sends it:
+ * it goes with the proposal that fired it, or with the client's last one if that is
+ * an earlier one. Until then the client's I/O thread answers nothing by itself. To
+ * others it is posted now, but nobody is woken for it before it may be sent: when it
+ * is published.
+ */
+static void post_event(struct event *e, struct client *cl, struct message *m)
+{
+	struct proposal *p = e->c->firing.p;
+
+	if (!pipeline_busy(e->c, cl)) {
+		conn_post(m);
+		return;
+	}
+	if (cl->last_zxid < e->zxid)
+		p = cl->last;
+	m->next = NULL;
+	*p->events_tail = m;
+	p->events_tail = &m->next;
+}
+
+/* The last of what is outstanding, up to the event's operation, that gave the node an
+ * ACL; or NULL. */
+static const struct zk_op *acl_op(const struct event *e)
+{
+	const struct firing *f = &e->c->firing;
+	const struct zk_op *last = NULL;
+
+	for (const struct proposal *p = e->c->head; p; p = p->next) {
+		u32 n = p == f->p ? f->op + 1 : p->txn->n_ops;
+
+		for (u32 i = 0; i < n; i++) {
+			const struct zk_op *op = &p->txn->ops[i];
+
+			if ((op->type == ZK_OP_CREATE || op->type == ZK_OP_SETACL) &&
+			    op->path_len == e->len && !memcmp(op->path, e->path, e->len))
+				last = op;
+		}
+		if (p == f->p)
+			break;
+	}
+	return last;
+}
+
+/*
+ * The ACL as of the operation. The record of the node has the newest, which mostly is
+ * that one; it may be a later transaction's, or have been dropped for want of memory.
+ * Then the transactions that are outstanding tell, or the store, which is behind them.
+ */
 static void learn_acl(struct event *e)
 {
 	struct change *rec = change_peek(&e->c->ch, e->path, e->len);
+	const struct zk_op *op;
 	struct store_node node;
 	struct jw out;
 
 	e->acl_known = true;
-	if (rec && rec->acl) {
+	if (rec && rec->acl && (rec->acl_zxid < e->zxid ||
+				(rec->acl_zxid == e->zxid &&
+				 e->c->firing.p->txn->n_ops == 1))) {
 		e->acl = zacl_get(rec->acl);
+		return;
+	}
+	op = acl_op(e);
+	if (op) {
+		e->acl = zacl_make(&e->c->ch, op->acl, op->acl_len);
 		return;
 	}
 	jw_init(&out, 0);
@@ -89,6 +152,7 @@ static void tell(void *arg, void *owner)
 {
 	struct client *cl = owner;
 	struct event *e = arg;
+	struct message *m;
 
 	if (!e->acl_known)
 		learn_acl(e);
@@ -96,9 +160,10 @@ static void tell(void *arg, void *owner)
 		return;
 	if (!e->blob)
 		e->blob = fire_blob(e->type, e->path, e->len);
-	if (e->blob)
-		fire_to(e->c, cl, e->blob, e->zxid);
-	else
+	m = e->blob ? event_for(e->c, cl, e->blob, e->zxid) : NULL;
+	if (m)
+		post_event(e, cl, m);
+	else if (!e->blob)
 		lost(e->c, cl);
 }
 
@@ -223,12 +288,14 @@ static bool fire_op(struct core *c, const struct txn *t, const struct zk_op *op,
 	return true;
 }
 
-bool fire_txn(struct core *c, const struct txn *t, u32 *budget)
+bool fire_txn(struct core *c, struct proposal *p, u32 *budget)
 {
+	const struct txn *t = p->txn;
 	struct firing *f = &c->firing;
 
 	if (!f->zxid && !watches_exist(c->watches))
 		return true;
+	f->p = p;
 	for (f->zxid = t->zxid; f->op < t->n_ops; f->op++)
 		if (!fire_op(c, t, &t->ops[f->op], budget))
 			return false;

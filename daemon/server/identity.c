@@ -152,7 +152,7 @@ bool identity_valid(struct jstr scheme, struct jstr id)
 {
 	const struct scheme *s = scheme_find(scheme);
 
-	return s && id.len >= 0 && !memchr(id.p, 0, id.len) && s->valid(id);
+	return s && id.len >= 0 && s->valid(id);
 }
 
 static struct jstr jstr_of(const char *s)

@@ -147,7 +147,7 @@ static void read_now(struct core *c, struct client *cl, const struct request *r)
 		rc = c->out.err;
 	/* A watch is set where the node was found, and by exists where it was not. */
 	if (!rc && w.wanted && (w.err == ZOK || (w.err == ZNONODE && r->op == OP_EXISTS)))
-		rc = watch_for(c, cl, table_of(r->op), w.path, w.path_len, WATCH_STANDARD);
+		rc = watch_read(c, cl, table_of(r->op), w.path, w.path_len);
 	if (rc == -EDQUOT) {
 		post(c, cl, reply_new(cl->conn, r->xid, c->applied, ZQUOTAEXCEEDED, NULL, 0));
 		return;
@@ -197,8 +197,8 @@ static void unknown_now(struct core *c, struct client *cl, const struct request 
 		client_close(c, cl);
 }
 
-/* What is no write, when its turn has come. */
-static void run(struct core *c, struct client *cl, struct request *r)
+/* What is no write, when its turn has come: behind the transaction @zxid. */
+static void run(struct core *c, struct client *cl, struct request *r, u64 zxid)
 {
 	s32 err, xid = r->xid;
 	int fail = 0;
@@ -227,7 +227,7 @@ static void run(struct core *c, struct client *cl, struct request *r)
 		close_for(c, cl, fail);
 		return;
 	}
-	post(c, cl, reply_new(cl->conn, xid, c->applied, err, c->out.buf,
+	post(c, cl, reply_new(cl->conn, xid, zxid, err, c->out.buf,
 			      err ? 0 : c->out.len));
 }
 
@@ -251,6 +251,15 @@ static void note_auth(struct client *cl, const struct request *r)
 		return;
 	auth_set_put(cl->auth);
 	cl->auth = auth_set_get(r->auth);
+}
+
+void op_auth(struct core *c, struct request *r)
+{
+	struct client *cl = client_find(c, r->conn);
+
+	if (cl)
+		note_auth(cl, r);
+	request_free(r);
 }
 
 static void close_session(struct core *c, struct client *cl, struct request *r)
@@ -291,16 +300,16 @@ void op_request(struct core *c, struct request *r)
 	} else if (r->op == OP_SYNC && c->tail) {
 		pipeline_after(c, cl, r, true);
 	} else {
-		run(c, cl, r);
+		run(c, cl, r, c->applied);
 		request_free(r);
 	}
 }
 
-void op_run_after(struct core *c, struct request *r)
+void op_run_after(struct core *c, struct request *r, u64 zxid)
 {
 	struct client *cl = client_find(c, r->conn);
 
 	if (cl && cl->sess)
-		run(c, cl, r);
+		run(c, cl, r, zxid);
 	request_free(r);
 }

@@ -6,7 +6,8 @@
  * included; the answer waits in the proposal until the transaction is applied.
  * Transactions that became durable together are applied in one call of the store:
  * first the events of all of them are posted, then they are published, then the
- * answers are posted, in the order of their zxids.
+ * answers are posted, in the order of their zxids. A client that waits for answers
+ * gets its events with them (fire.c).
  *
  * Events are many at times, so a round of the core's loop posts a bounded number of
  * them. A transaction whose events are not all posted stays at the head, committed
@@ -45,6 +46,7 @@ static struct proposal *proposal_new(struct core *c)
 	if (p) {
 		memset(p, 0, sizeof(*p));
 		p->after_tail = &p->after;
+		p->events_tail = &p->events;
 	}
 	return p;
 }
@@ -52,8 +54,15 @@ static struct proposal *proposal_new(struct core *c)
 static void proposal_free(struct core *c, struct proposal *p)
 {
 	struct request *r;
+	struct message *m;
 
 	txn_put(p->txn);
+	while ((m = p->events)) {
+		p->events = m->next;
+		blob_put(m->blob);
+		conn_put(m->conn);
+		free(m);
+	}
 	while ((r = p->after)) {
 		p->after = r->next;
 		request_free(r);
@@ -320,7 +329,12 @@ static void apply_batch(struct core *c, struct proposal *p, int n)
 static void answer(struct core *c, struct proposal *p)
 {
 	struct request *r;
+	struct message *m;
 
+	while ((m = p->events)) {
+		p->events = m->next;
+		post_message(c, m);
+	}
 	if (p->kind == PROPOSAL_OPEN)
 		connect_opened(c, p->sess);
 	if (p->audit)
@@ -335,7 +349,7 @@ static void answer(struct core *c, struct proposal *p)
 		connect_ended(c, p->sess);
 	while ((r = p->after)) {
 		p->after = r->next;
-		op_run_after(c, r);
+		op_run_after(c, r, p->txn->zxid);
 	}
 	proposal_free(c, p);
 }
@@ -387,7 +401,7 @@ static u32 fire_batch(struct core *c, u32 *budget)
 				return n;
 			nap(RETRY_MIN_MS);
 		}
-		if (!fire_txn(c, p->txn, budget))
+		if (!fire_txn(c, p, budget))
 			break;
 		n++;
 		if (p->read_after)

@@ -334,6 +334,7 @@ static s32 do_create(struct prep *p, const struct wish *w)
 	rec->acl = zacl_make(p->ch, c.acl, c.acl_len);
 	if (!rec->acl)
 		return prep_fail(p, -ENOMEM);
+	rec->acl_zxid = p->zxid;
 	rec->exists = true;
 	rec->data_len = w->data.len;
 	rec->crc = change_crc(rec, w->data.p, w->data.len);
@@ -520,6 +521,7 @@ static s32 do_setacl(struct prep *p, const struct wish *w)
 	quota_freshen(p, rec);
 	zacl_put(rec->acl);
 	rec->acl = acl;
+	rec->acl_zxid = p->zxid;
 	rec->stat.aversion = next_version(rec->stat.aversion);
 	change_digest(p->ch, rec);
 

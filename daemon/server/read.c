@@ -14,6 +14,7 @@
 
 #include "daemon/server/access.h"
 #include "daemon/server/identity.h"
+#include "daemon/server/path.h"
 #include "daemon/server/read.h"
 
 #define READ_TRIES	64
@@ -403,14 +404,23 @@ static int rd_ephemerals(struct rd *r)
 {
 	struct owned_walk w = { .out = r->out, .prefix = jr_str(&r->in) };
 	size_t at = r->out->len;
+	u8 *as_java = NULL;
 	int err;
 
 	if (r->in.err)
 		return rd_refuse(r, ZMARSHALLINGERROR);
-	if (means_all(w.prefix))
+	if (means_all(w.prefix)) {
 		w.prefix.len = -1;
+	} else {
+		as_java = malloc(3 * (size_t)w.prefix.len);
+		if (!as_java)
+			return -ENOMEM;
+		w.prefix.len = path_recode(w.prefix.p, w.prefix.len, as_java);
+		w.prefix.p = as_java;
+	}
 	jw_int(r->out, 0);
 	err = r->st->ops->owned(r->st, r->session, put_owned, &w);
+	free(as_java);
 	if (!err && !r->out->err)
 		jute_put32(r->out->buf + at, w.n);
 	/* the zxid read now is no older than what the store walked */

@@ -16,7 +16,8 @@
  * writes are pipelined.
  *
  * Watch before data, data with the watch. The core posts the events of transaction
- * Z before it publishes Z in the store, and calls client_flush() after that. An I/O
+ * Z before it publishes Z in the store, and calls client_flush() after that; to a
+ * connection that waits for answers, at the latest before the last of those. An I/O
  * thread sends an event only when its transaction is published, so that who is told
  * of a change finds it. When it answered a read at zxid Z it drains its queue and
  * sends the connection's events with zxid <= Z before that reply, later ones after
@@ -64,6 +65,7 @@ void auth_set_put(struct auth_set *a);
 enum request_kind {
 	REQ_CONNECT,	/* body: the ConnectRequest */
 	REQ_OP,		/* a request of a connected client */
+	REQ_AUTH,	/* it has another auth_set: events are filtered by it */
 	REQ_GONE,	/* the connection is closed; the last one of a conn */
 	REQ_TASK,	/* run @task on the core thread (admin, timers) */
 };

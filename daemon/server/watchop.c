@@ -23,6 +23,27 @@ bool watchop_is(s32 op)
 	return false;
 }
 
+/*
+ * The path as Java has it, which need not be the bytes that came (path_recode): for
+ * them an event names it, and by them its watch is found. *@own is to be freed.
+ */
+static int decode(struct jstr *path, u8 **own)
+{
+	s32 i = 0;
+
+	*own = NULL;
+	while (i < path->len && path->p[i] < 0x80)
+		i++;
+	if (i >= path->len)
+		return 0;
+	*own = malloc(3 * (size_t)path->len);
+	if (!*own)
+		return -ENOMEM;
+	path->len = path_recode(path->p, path->len, *own);
+	path->p = *own;
+	return 0;
+}
+
 static bool over_limit(struct core *c, struct client *cl)
 {
 	u64 bytes = watcher_bytes(c->watches, cl->watcher), limit = c->cfg->watch_limit;
@@ -35,8 +56,8 @@ static bool over_limit(struct core *c, struct client *cl)
 	return true;
 }
 
-int watch_for(struct core *c, struct client *cl, enum watch_table t, const void *path,
-	      u32 len, enum watch_mode mode)
+static int add(struct core *c, struct client *cl, enum watch_table t, struct jstr path,
+	       enum watch_mode mode)
 {
 	int rc;
 
@@ -45,19 +66,32 @@ int watch_for(struct core *c, struct client *cl, enum watch_table t, const void 
 		if (cl->watcher == WATCHER_NONE)
 			return -ENOMEM;
 	}
-	rc = watch_add(c->watches, t, path, len, cl->watcher, mode);
+	rc = watch_add(c->watches, t, (const char *)path.p, path.len, cl->watcher, mode);
 	if (rc == 1 && over_limit(c, cl)) {
-		watch_remove(c->watches, t, path, len, cl->watcher);
+		watch_remove(c->watches, t, (const char *)path.p, path.len, cl->watcher);
 		return -EDQUOT;
 	}
 	return rc < 0 ? rc : 0;
 }
 
+int watch_read(struct core *c, struct client *cl, enum watch_table t, const void *path,
+	       u32 len)
+{
+	struct jstr s = { path, len };
+	u8 *own;
+	int rc = decode(&s, &own);
+
+	if (!rc)
+		rc = add(c, cl, t, s, WATCH_STANDARD);
+	free(own);
+	return rc;
+}
+
 static int watch_both(struct core *c, struct client *cl, struct jstr path, enum watch_mode mode)
 {
-	int rc = watch_for(c, cl, WATCH_DATA, path.p, path.len, mode);
+	int rc = add(c, cl, WATCH_DATA, path, mode);
 
-	return rc ? rc : watch_for(c, cl, WATCH_CHILD, path.p, path.len, mode);
+	return rc ? rc : add(c, cl, WATCH_CHILD, path, mode);
 }
 
 /* ------------------------------------------------------------ setWatches */
@@ -108,24 +142,33 @@ static int set_one(struct core *c, struct client *cl, enum list list, struct jst
 		return watch_both(c, cl, path, WATCH_RECURSIVE);
 	event = missed(c, list, path, since);
 	if (!event)
-		return watch_for(c, cl, list == CHILD ? WATCH_CHILD : WATCH_DATA,
-				 path.p, path.len, WATCH_STANDARD);
+		return add(c, cl, list == CHILD ? WATCH_CHILD : WATCH_DATA, path,
+			   WATCH_STANDARD);
 	return event < 0 ? event : tell_missed(c, cl, event, path);
 }
 
-/* Five lists, or three; a null one, or a null path, throws in Java. */
+/* Five lists, or three. */
 static bool lists_ok(struct jr in, u32 n_lists)
 {
 	for (u32 i = 0; i < n_lists; i++) {
 		s32 n = jr_int(&in);
 
-		if (n == -1)
-			return false;
-		for (; !in.err && n > 0; n--)
-			if (jr_str(&in).len < 0)
-				return false;
+		while (!in.err && n-- > 0)
+			jr_str(&in);
 	}
 	return !in.err;
+}
+
+static int decode_and_set(struct core *c, struct client *cl, enum list list,
+			  struct jstr path, u64 since)
+{
+	u8 *own;
+	int rc = decode(&path, &own);
+
+	if (!rc)
+		rc = set_one(c, cl, list, path, since);
+	free(own);
+	return rc;
 }
 
 static s32 set_watches(struct core *c, struct client *cl, const struct request *r, int *fail)
@@ -138,9 +181,18 @@ static s32 set_watches(struct core *c, struct client *cl, const struct request *
 	since = jr_long(&in);
 	if (in.err || !lists_ok(in, n_lists))
 		return ZMARSHALLINGERROR;
+	/* A null list or path throws in Java, when its turn has come. */
 	for (u32 i = 0; i < n_lists; i++) {
-		for (s32 n = jr_int(&in); n > 0; n--) {
-			*fail = set_one(c, cl, i, jr_str(&in), since);
+		s32 n = jr_int(&in);
+
+		if (n == -1)
+			return ZMARSHALLINGERROR;
+		while (n-- > 0) {
+			struct jstr path = jr_str(&in);
+
+			if (path.len < 0)
+				return ZMARSHALLINGERROR;
+			*fail = decode_and_set(c, cl, i, path, since);
 			if (*fail)
 				return ZSYSTEMERROR;
 		}
@@ -169,6 +221,8 @@ static s32 check_watches(struct core *c, struct jstr path, s32 type)
 	const char *p = (const char *)path.p;
 	bool any = false;
 
+	if (!path.len)
+		return ZNOWATCHER;	/* PathParentIterator of it ends at once */
 	if (type != WATCHER_DATA)
 		any |= watch_any(c->watches, WATCH_CHILD, p, path.len);
 	if (type != WATCHER_CHILDREN)
@@ -194,7 +248,8 @@ s32 watchop_run(struct core *c, struct client *cl, const struct request *r, int 
 {
 	struct jstr path;
 	struct jr in;
-	s32 arg;
+	s32 arg, err;
+	u8 *own;
 
 	if (r->op == OP_SETWATCHES || r->op == OP_SETWATCHES2)
 		return set_watches(c, cl, r, fail);
@@ -208,11 +263,17 @@ s32 watchop_run(struct core *c, struct client *cl, const struct request *r, int 
 		return ZNOWATCHER;	/* a set of Java's that has no null in it */
 	if (path.len < 0)
 		return ZMARSHALLINGERROR;
-	if (r->op == OP_ADDWATCH)
-		return add_watch(c, cl, path, arg, fail);
-	if (arg < WATCHER_CHILDREN || arg > WATCHER_ANY)
+	if (r->op != OP_ADDWATCH && (arg < WATCHER_CHILDREN || arg > WATCHER_ANY))
 		return ZMARSHALLINGERROR;
-	if (r->op == OP_CHECKWATCHES)
-		return check_watches(c, path, arg);
-	return remove_watches(c, cl, path, arg);
+	*fail = decode(&path, &own);
+	if (*fail)
+		return ZSYSTEMERROR;
+	if (r->op == OP_ADDWATCH)
+		err = add_watch(c, cl, path, arg, fail);
+	else if (r->op == OP_CHECKWATCHES)
+		err = check_watches(c, path, arg);
+	else
+		err = remove_watches(c, cl, path, arg);
+	free(own);
+	return err;
 }
