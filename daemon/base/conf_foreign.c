@@ -31,12 +31,18 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "db.autocreate", IDLE, "" },
 	{ "serverCnxnFactory", IDLE, JVM },
 	{ "clientPortListenBacklog", IDLE, "" },
+	{ "admin.httpVersion", IDLE, "the admin server speaks HTTP/1.1" },
+	{ "metricsProvider.numWorkerThreads", IDLE, "metrics need no threads" },
+	{ "metricsProvider.maxQueueSize", IDLE, "metrics need no queue" },
+	{ "metricsProvider.workerShutdownTimeoutMs", IDLE, "metrics need no threads" },
 
 	{ "dynamicConfigFile", REFUSED, NO_ENSEMBLE },
 	{ "group.*", REFUSED, NO_ENSEMBLE },
 	{ "weight.*", REFUSED, NO_ENSEMBLE },
 	{ "sessionRequireClientSASLAuth", REFUSED_ON, "not supported by this version" },
 	{ "enforce.auth.enabled", REFUSED_ON, "not supported by this version" },
+	{ "admin.forceHttps", REFUSED_ON, "TLS is not supported by this version" },
+	{ "admin.portUnification", REFUSED_ON, "TLS is not supported by this version" },
 	{ "sslQuorum", REFUSED_ON, "not supported by this version" },
 	{ "quorum.auth.enableSasl", REFUSED_ON, "not supported by this version" },
 };

@@ -63,13 +63,13 @@ const struct conf_key conf_keys[] = {
 
 	{ "secureClientPort", LATER, 0, 0, 0 },
 	{ "secureClientPortAddress", LATER, 0, 0, 0 },
-	{ "admin.enableServer", LATER, 0, 0, 0 },
-	{ "admin.serverPort", LATER, 0, 0, 0 },
-	{ "admin.serverAddress", LATER, 0, 0, 0 },
-	{ "admin.commandURL", LATER, 0, 0, 0 },
-	{ "metricsProvider.className", LATER, 0, 0, 0 },
-	{ "metricsProvider.httpPort", LATER, 0, 0, 0 },
-	{ "metricsProvider.httpHost", LATER, 0, 0, 0 },
+	{ "admin.enableServer", BOOL, AT(admin_enable), 0, 0 },
+	{ "admin.serverPort", NUM, AT(admin_port), 0, 65535 },
+	{ "admin.serverAddress", STR, AT(admin_addr), 0, 0 },
+	{ "admin.idleTimeout", NUM, AT(admin_idle_ms), 0, INT_MAX },
+	{ "metricsProvider.httpPort", NUM, AT(metrics_port), 0, 65535 },
+	{ "metricsProvider.httpHost", STR, AT(metrics_addr), 0, 0 },
+	{ "metricsProvider.exportJvmInfo", BOOL, AT(process_info), 0, 0 },
 	{ "audit.enable", LATER, 0, 0, 0 },
 };
 const size_t conf_n_keys = sizeof(conf_keys) / sizeof(conf_keys[0]);
@@ -123,7 +123,36 @@ static int set_packed(struct conf_load *l, const char *key, const char *value)
 	return 0;
 }
 
+/* A path of our own; "/" would leave none for the commands' list. */
+static int set_command_url(struct conf_load *l, const char *key, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (value[0] != '/' || n < 2 || n > 255 || value[n - 1] == '/')
+		return conf_wrong(l, key, "not a path like /commands: %.100s", value);
+	return conf_set_str(&l->cfg->admin_url, value);
+}
+
+static int set_metrics_provider(struct conf_load *l, const char *key, const char *value)
+{
+	static const char *const own[] = {
+		"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+		"org.apache.zookeeper.metrics.impl.NullMetricsProvider",
+	};
+
+	if (!strcmp(value, "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider")) {
+		l->cfg->prometheus = true;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (!strcmp(value, own[i]))
+			return 0;
+	return conf_wrong(l, key, "no such class here: %.100s", value);
+}
+
 const struct conf_special conf_specials[] = {
+	{ "admin.commandURL", set_command_url },
+	{ "metricsProvider.className", set_metrics_provider },
 	{ "clientPort", set_port },
 	{ "snapshot.compression.method", set_packed },
 	{ "standaloneEnabled", set_standalone },
@@ -220,6 +249,11 @@ int config_default(struct config *cfg)
 	cfg->room_warn_bytes = DISK_ROOM_AUTO;
 	cfg->force_sync = true;
 	cfg->digest_enabled = true;
+	cfg->admin_enable = true;
+	cfg->admin_port = 8080;
+	cfg->admin_idle_ms = 30000;
+	cfg->metrics_port = 7000;
+	cfg->process_info = true;
 	rc = default_dir(&cfg->data_dir);
 	if (!rc)
 		rc = conf_set_str(&cfg->data_log_dir, cfg->data_dir);
@@ -227,6 +261,8 @@ int config_default(struct config *cfg)
 		rc = conf_set_str(&cfg->fourlw_whitelist, "srvr");
 	if (!rc)
 		rc = conf_set_str(&cfg->store, "auto");
+	if (!rc)
+		rc = conf_set_str(&cfg->admin_url, "/commands");
 	if (rc)
 		config_free(cfg);
 	return rc;
@@ -240,5 +276,9 @@ void config_free(struct config *cfg)
 	free(cfg->super_digest);
 	free(cfg->fourlw_whitelist);
 	free(cfg->store);
+	free(cfg->admin_addr);
+	free(cfg->admin_url);
+	free(cfg->metrics_addr);
+	free(cfg->initial);
 	memset(cfg, 0, sizeof(*cfg));
 }
