@@ -7,6 +7,7 @@
 
 #include "daemon/base/crc32.h"
 #include "daemon/base/hash.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/access.h"
 #include "daemon/server/change.h"
 #include "daemon/server/path.h"
@@ -372,8 +373,10 @@ int change_touch(struct changes *ch, struct change *rec, u64 zxid)
 		return 0;
 	if (remember(ch, rec, false))
 		return -ENOMEM;
-	if (!is_outstanding(ch, rec))
+	if (!is_outstanding(ch, rec)) {
 		ch->cached_bytes -= bytes_of(rec);
+		metric_count(METRIC_outstanding_changes_queued, 1);
+	}
 	rec->zxid = zxid;
 	to_tail(&ch->outstanding, rec);
 	return 0;
@@ -392,6 +395,7 @@ int change_add(struct changes *ch, const char *path, u32 len, u64 zxid, struct c
 	if (!rec)
 		return -ENOMEM;
 	list_add_tail(&rec->link, &ch->outstanding);
+	metric_count(METRIC_outstanding_changes_queued, 1);
 	rec->zxid = zxid;
 	if (remember(ch, rec, true)) {
 		drop(ch, rec);
@@ -464,6 +468,7 @@ void changes_applied(struct changes *ch, u64 zxid)
 
 		if (rec->zxid > zxid)
 			break;
+		metric_count(METRIC_outstanding_changes_removed, 1);
 		if (!rec->exists) {
 			drop(ch, rec);
 			continue;

@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/access.h"
 #include "daemon/server/core_impl.h"
 
@@ -38,6 +39,11 @@ static u64 clock_ms(clockid_t id)
 u64 core_wall_ms(void)
 {
 	return clock_ms(CLOCK_REALTIME);
+}
+
+u64 core_coarse_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
 static void set(u64 *counter, u64 v)
@@ -219,14 +225,30 @@ static void handle(struct core *c, struct request *r)
 	}
 }
 
+/* One of a client; how long it was in the queue, as well as a coarse clock tells. */
+static bool count_request(const struct core *c, const struct request *r)
+{
+	u64 came = r->received_ns / 1000000;
+
+	if (r->kind != REQ_OP && r->kind != REQ_CONNECT)
+		return false;
+	metric_count(METRIC_prep_processor_request_queued, 1);
+	metric_add(METRIC_prep_processor_queue_time_ms, c->now_ms > came ? c->now_ms - came : 0);
+	return true;
+}
+
 static void handle_all(struct core *c)
 {
 	struct request *r = queue_take(&c->queue), *next;
+	u64 n = 0;
 
 	for (; r; r = next) {
 		next = r->next;
+		n += count_request(c, r);
 		handle(c, r);
 	}
+	if (n)
+		metric_add(METRIC_prep_processor_queue_size, n);
 }
 
 /* The session table for a snapshot, malloc'ed; NULL: no memory, which was said. */
