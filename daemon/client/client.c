@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/client/internal.h"
+#include "daemon/client/report.h"
+
+#define TRACE_MASK	0x132	/* ZooTrace.traceMask */
 
 struct client_side *client_side_get(struct client_side *cs)
 {
@@ -101,6 +103,8 @@ static struct client_side *side_new(const struct config *cfg, struct core *core,
 	pthread_mutex_init(&cs->lock, NULL);
 	INIT_LIST_HEAD(&cs->conns);
 	cs->addrs = addr_table_new();
+	cs->trace_mask = TRACE_MASK;
+	cs->io_gen = 1;		/* the threads' counters are of 0: not begun yet */
 	for (u32 i = 0; i < n; i++) {
 		cs->n_io = i + 1;
 		if (!cs->addrs || io_init(&cs->io[i], cs)) {
@@ -150,7 +154,8 @@ int client_start(const struct config *cfg, struct core *core, struct store *st,
 		client_side_put(cs);
 		return err;
 	}
-	err = start_threads(cs);
+	cs->reports = reports_new();
+	err = cs->reports ? start_threads(cs) : -ENOMEM;
 	if (err) {
 		snprintf(why, why_len, "I/O threads: %s", strerror(-err));
 		client_stop(cs);
@@ -189,6 +194,7 @@ static void send_stop(struct io *io)
 
 void client_stop(struct client_side *cs)
 {
+	reports_free(cs->reports);
 	for (u32 i = 0; i < cs->n_io; i++)
 		if (cs->io[i].running)
 			send_stop(&cs->io[i]);

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
 #include "daemon/server/read.h"
 
@@ -94,7 +95,8 @@ void conn_answered(struct conn *c, const struct message *m)
 	__atomic_sub_fetch(&c->cs->outstanding, 1, __ATOMIC_RELAXED);
 	if (m->len >= 16)
 		zxid = jute_get64(m->bytes + 8);
-	stats_answered(c, a.op, a.xid, zxid, c->io->now_ms - a.at_ms);
+	stats_answered(c, a.op, a.xid, zxid, c->io->now_ms - a.at_ms,
+		       a.op == OP_PING ? 0 : m->len - 4);
 	if (!c->asked_n && c->asked_cap > ASKED_MIN) {
 		free(c->asked);
 		c->asked = NULL;
@@ -162,7 +164,10 @@ int conn_take_connect(struct conn *c, const u8 *frame, u32 len)
 	jr_int(&in);	/* timeOut */
 	jr_long(&in);	/* sessionId */
 	jr_str(&in);	/* passwd; then readOnly, or not */
-	stats_received(c, 1);
+	stats_received(c, 1, 4 + len);
+	metric_count(METRIC_connection_request_count, 1);
+	metric_add(METRIC_connection_token_deficit, 0);	/* tokens are not limited */
+	c->hello_ms = c->io->now_ms;
 	if (in.err) {
 		log_ratelimited(LOG_WARN, "closing %s: no connect request", c->name);
 		return -EBADMSG;
@@ -233,8 +238,9 @@ static void put_events(struct conn *c, struct jw *out, size_t start, u64 zxid)
 		p += m->blob->len;
 		n -= m->blob->len;
 		c->msgs = m->next;
-		message_free(m);
 		stats_sent(c, 1);
+		metric_count(METRIC_watch_bytes, m->blob->len - 4);
+		message_free(m);
 	}
 }
 
@@ -249,13 +255,13 @@ static void answer_ping(struct conn *c)
 		zxid = c->seen_zxid;
 	put_head(out, 0, XID_PING, zxid, ZOK);
 	put_events(c, out, start, zxid);
-	stats_answered(c, OP_PING, XID_PING, zxid, 0);
+	stats_answered(c, OP_PING, XID_PING, zxid, 0, 0);
 }
 
 static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 {
 	struct jw *out = conn_out(c);
-	size_t start = out->len;
+	size_t start = out->len, size;
 	struct read_watch w;
 	int err;
 
@@ -269,8 +275,9 @@ static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 	}
 	if (w.zxid > c->seen_zxid)
 		c->seen_zxid = w.zxid;
+	size = out->len - start - 4;
 	put_events(c, out, start, w.zxid);
-	stats_answered(c, op, xid, w.zxid, coarse_ms() - c->io->now_ms);
+	stats_answered(c, op, xid, w.zxid, coarse_ms() - c->io->now_ms, size);
 	return 0;
 }
 
@@ -297,6 +304,7 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 	put_head(conn_out(c), 0, xid, 0, err);
 	stats_sent(c, 1);
 	if (!set) {
+		__atomic_add_fetch(&c->cs->auth_failed, 1, __ATOMIC_RELAXED);
 		log_ratelimited(LOG_WARN, "%s: authentication failed, scheme %s", c->name,
 				scheme);
 		conn_drain(c, DRAIN_MS);
@@ -326,7 +334,7 @@ int conn_take(struct conn *c, const u8 *frame, u32 len)
 	const u8 *body = frame + 8;
 	s32 xid, op;
 
-	stats_received(c, 1);
+	stats_received(c, 1, 4 + len);
 	if (len < 8)
 		return -EBADMSG;
 	xid = jute_get32(frame);

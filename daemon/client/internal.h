@@ -8,6 +8,7 @@
  *   conn.c     a connection's life and its two directions of bytes
  *   dispatch.c what becomes of each frame
  *   fourlw.c   four-letter words
+ *   report.c   the thread that works out the long ones' texts
  *   stats.c    counters
  *
  * Ownership. An I/O thread owns its connections: all of struct conn but what is
@@ -92,6 +93,8 @@ struct conn {
 	bool first;			/* nothing decoded yet: may be a four-letter word */
 	struct session *session;	/* see request.h, "A session's end" */
 	u64 session_id;			/* also read by others, relaxed */
+	u64 hello_ms;			/* when its connect request came */
+	size_t text_len;		/* of client_side.texts, what is ours */
 	s32 session_timeout;
 	u64 seen_zxid;			/* the newest in an answer made here */
 	struct auth_set *auth;
@@ -127,6 +130,10 @@ struct io_stats {
 	u64 max_latency;
 	u64 total_latency;
 	u64 count;
+	u64 sized_ms;		/* when the last answer was sent; */
+	s64 last_size;		/* the bytes of its frame, and of the least and */
+	s64 min_size;		/* greatest one; -1: none yet */
+	s64 max_size;
 };
 
 struct io {
@@ -153,6 +160,7 @@ struct io {
 };
 
 struct addr_table;
+struct reports;
 
 struct client_side {
 	u32 refs;			/* atomic: the starter's, one for each struct conn */
@@ -170,7 +178,10 @@ struct client_side {
 	u32 outstanding;		/* atomic: requests of all connections at the core */
 	u32 conn_gen;			/* atomic: crst */
 	u32 io_gen;			/* atomic: srst */
-	u64 rejected;			/* atomic: refused by the limits */
+	u64 auth_failed;		/* atomic */
+	u64 trace_mask;			/* atomic: stmk; means nothing here */
+	u64 texts;			/* atomic: bytes of words' texts not sent yet */
+	struct reports *reports;
 	pthread_mutex_t lock;		/* conns, n_conns, addrs */
 	struct list_head conns;
 	u32 n_conns;
@@ -182,6 +193,7 @@ struct client_side {
 enum {
 	MSG_ADOPT = 100,	/* a fresh connection for you */
 	MSG_STOP,
+	MSG_TEXT,		/* bytes: a word's text; send, then close */
 };
 
 /*
@@ -248,15 +260,41 @@ void addr_host(const struct sockaddr_storage *sa, char *buf, size_t len);
 void addr_name(const struct sockaddr_storage *sa, char *buf, size_t len);
 
 /* --- fourlw.c: the owner. Whether @word is one; then the answer is queued and the
- * connection drains. */
-bool fourlw_run(struct conn *c, u32 word);
+ * connection drains, or it waits for its MSG_TEXT. @rest: what came behind it. */
+bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len);
+/* Any thread: sizes of the data and log folders, and Environment.list(). */
+u64 data_dir_size(const struct config *cfg);
+u64 log_dir_size(const struct config *cfg);
+void environment_each(void (*fn)(void *arg, const char *key, const char *value), void *arg);
+/* ExpiryQueue.roundToNextInterval(): ms. */
+u64 expiry_round(u64 ms, u64 tick);
 
 /* --- stats.c */
-void stats_received(struct conn *c, u64 packets);
-void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms);
+void stats_received(struct conn *c, u64 packets, u64 bytes);
+/* @size: of the answer's frame, without its length; 0: not counted. */
+void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms, u32 size);
 void stats_sent(struct conn *c, u64 packets);
+/* A session was begun, by the transaction @zxid, or resumed (0), @ms after it was asked
+ * for. */
+void stats_connected(struct conn *c, u64 zxid, u64 ms);
 struct io_stats stats_sum(const struct client_side *cs);
 struct conn_stats stats_of(const struct conn *c);
 const char *stats_op(s32 op);
+void stats_reset_conns(struct client_side *cs);		/* crst */
+void stats_reset_server(struct client_side *cs);	/* srst */
+
+/* Any thread: what commands show of a connection. */
+struct conn_view {
+	struct conn_stats stats;
+	u64 session;		/* 0: none */
+	s32 timeout;
+	u32 asked;
+	bool reads;		/* its interest in reading, SelectionKey.OP_READ */
+	char name[ADDR_MAX];
+};
+
+/* All connections as they are now, malloc'ed. -ENOMEM. */
+int conns_view(struct client_side *cs, struct conn_view **out, u32 *n);
+u32 conns_count(struct client_side *cs);
 
 #endif

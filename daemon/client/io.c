@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
 
 #define EVENTS	256
@@ -149,6 +150,8 @@ static void expire(struct io *io)
 
 			if (c->deadline_ms > io->now_ms)
 				break;
+			if (!i)
+				metric_count(METRIC_sessionless_connections_expired, 1);
 			conn_close(c);
 		}
 	}
