@@ -41,7 +41,7 @@ TOOLS_CPPFLAGS := $(INCLUDES) -Itools/lib \
 	$(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-genl-3.0 jansson)
 
 URCU_LIBS := -lurcu -lurcu-common
-DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsnappy -lsodium -lcrypto
+DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsnappy -lsodium -lcrypto -lmicrohttpd -lm
 # The daemon itself allocates by jemalloc (sanitizers bring their own malloc).
 MALLOC_LIBS := $(if $(SAN),,-ljemalloc)
 TOOLS_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0 jansson)

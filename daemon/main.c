@@ -22,8 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/admin/admin.h"
 #include "daemon/base/config.h"
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/client.h"
 #include "daemon/disk/disk.h"
 #include "daemon/server/core.h"
@@ -51,6 +53,7 @@ struct daemon {
 	struct store *store;
 	struct core *core;
 	struct client_side *clients;
+	struct admin *admin;		/* or NULL */
 	struct disk_recovery recovery;
 	char why[512];
 };
@@ -211,10 +214,12 @@ static int open_store(struct daemon *d)
 
 static int recover(struct daemon *d)
 {
+	u64 began = now_ms();
 	int rc = disk_recover(d->disk, d->store, &d->recovery, d->why, sizeof(d->why));
 
 	if (rc)
 		log_error("%s", d->why);
+	metric_add(METRIC_dbinittime, now_ms() - began);
 	return rc;
 }
 
@@ -263,6 +268,7 @@ static void say_serving(struct daemon *d, u64 began)
 /* Whatever is up, in the reverse order. */
 static void shut_down(struct daemon *d)
 {
+	admin_stop(d->admin);
 	if (d->clients)
 		client_stop(d->clients);
 	if (d->core)
@@ -362,6 +368,7 @@ int main(int argc, char **argv)
 	if (!rc)
 		rc = start_clients(&d);
 	if (!rc) {
+		d.admin = admin_start(&d.cfg, d.clients);
 		say_serving(&d, began);
 		notify("READY=1");
 		wait_for_end(&d, &signals);

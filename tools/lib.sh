@@ -16,7 +16,7 @@ zk_die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 ZK_PKGS_BUILD="
 	gcc make libc6-dev pkg-config linux-headers-amd64 pahole perl xz-utils kmod
 	liburcu-dev libjemalloc-dev zlib1g-dev libdeflate-dev libsnappy-dev libsodium-dev libssl-dev
-	libnl-3-dev libnl-genl-3-dev libjansson-dev"
+	libnl-3-dev libnl-genl-3-dev libjansson-dev libmicrohttpd-dev"
 
 # To boot the VM with the first session, besides.
 ZK_PKGS_RUN="$ZK_PKGS_BUILD
