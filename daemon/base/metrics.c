@@ -116,13 +116,13 @@ struct metrics *metrics_renew(void)
 }
 
 /* The first value of a summary with percentiles; without memory it has none. */
-void metric_add_first_(struct metrics *m, enum metric_summary s, u64 v)
+void metric_add_first_(struct metrics *m, enum metric_summary s, u64 v, u64 n)
 {
 	u64 *hist = m == &nobody ? NULL : calloc(METRIC_BUCKETS, sizeof(*hist));
 
 	if (!hist)
 		return;
-	hist[metric_bucket(v)] = 1;
+	hist[metric_bucket(v)] = n;
 	__atomic_store_n(&m->hists[s], hist, __ATOMIC_RELEASE);
 }
 
@@ -165,8 +165,6 @@ static u32 name_id(struct metrics *m, const char *name, u32 len)
 {
 	u32 slot, id;
 
-	if (len == m->last_len && !memcmp(name, m->last_name, len))
-		return m->last_id;
 	id = find_name(name, len, &slot);
 	if (id == NO_NAME && __atomic_load_n(&n_names, __ATOMIC_RELAXED) < METRIC_NAMES_MAX)
 		id = add_name(name, len);
@@ -193,18 +191,20 @@ void metric_add_path(enum metric_space s, const char *path, u32 len, u64 v)
 {
 	struct metrics *m = metrics_own();
 	struct metric_sum *sums;
-	u32 n = 1, id;
+	u32 n = 1, id, same = m->last_len;
 
-	while (n < len && path[n] != '/')
-		n++;
+	/* most often it is the name of last time */
+	for (; n < len && path[n] != '/'; n++)
+		if (n > same || path[n] != m->last_name[n - 1])
+			same = 0;
 	if (n <= 1 || n > METRIC_NAME_LEN || path[0] != '/')
 		return;
 	sums = space_of(m, s);
 	if (!sums)
 		return;
-	id = name_id(m, path + 1, n - 1);
+	id = n - 1 == same ? m->last_id : name_id(m, path + 1, n - 1);
 	if (id != NO_NAME)
-		metric_sum_add_(&sums[id], v);
+		metric_sum_add_(&sums[id], v, 1);
 }
 
 u32 metric_names(void)

@@ -22,7 +22,8 @@
 /*
  * All that 3.8.0 has, in the order in which its mntr prints them. Where nothing
  * counts, a single server has nothing to count: what learners, leaders, elections,
- * the commit processor, TLS and caches of answers do. Left out, as they can have no
+ * the commit processor, throttling, TLS and caches of answers do; and what is prepared
+ * is handed on in the same step (proposal_process_time). Left out, as they can have no
  * meaning here: jvm_pause_time_ms (no JVM), netty_queued_buffer_capacity (no Netty).
  */
 #define METRIC_COUNTERS(X) \
@@ -149,14 +150,14 @@ static inline void metric_set_(u64 *p, u64 v)
 	__atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
-static inline void metric_sum_add_(struct metric_sum *s, u64 v)
+static inline void metric_sum_add_(struct metric_sum *s, u64 v, u64 n)
 {
 	if (!s->count || v < s->min)
 		metric_set_(&s->min, v);
 	if (v > s->max)
 		metric_set_(&s->max, v);
-	metric_set_(&s->sum, s->sum + v);
-	metric_set_(&s->count, s->count + 1);
+	metric_set_(&s->sum, s->sum + v * n);
+	metric_set_(&s->count, s->count + n);
 }
 
 static inline u32 metric_bucket(u64 v)
@@ -179,20 +180,47 @@ static inline void metric_count(enum metric_counter c, u64 n)
 	metric_set_(p, *p + n);
 }
 
-void metric_add_first_(struct metrics *m, enum metric_summary s, u64 v);
+void metric_add_first_(struct metrics *m, enum metric_summary s, u64 v, u64 n);
 
-/* Any thread: one more value. */
-static inline void metric_add(enum metric_summary s, u64 v)
+/* Any thread: the same value @n times. */
+static inline void metric_add_n(enum metric_summary s, u64 v, u64 n)
 {
 	struct metrics *m = metrics_own();
 	u64 *hist;
 
-	metric_sum_add_(&m->sums[s], v);
+	metric_sum_add_(&m->sums[s], v, n);
 	hist = m->hists[s];
 	if (__builtin_expect(!hist, 0))
-		metric_add_first_(m, s, v);
+		metric_add_first_(m, s, v, n);
 	else
-		metric_set_(&hist[metric_bucket(v)], hist[metric_bucket(v)] + 1);
+		metric_set_(&hist[metric_bucket(v)], hist[metric_bucket(v)] + n);
+}
+
+static inline void metric_add(enum metric_summary s, u64 v)
+{
+	metric_add_n(s, v, 1);
+}
+
+/* Values one by one that are often the same as the one before. */
+struct metric_run {
+	enum metric_summary s;
+	u64 v;
+	u64 n;
+};
+
+static inline void metric_run_end(struct metric_run *r)
+{
+	if (r->n)
+		metric_add_n(r->s, r->v, r->n);
+	r->n = 0;
+}
+
+static inline void metric_run_add(struct metric_run *r, u64 v)
+{
+	if (r->v != v)
+		metric_run_end(r);
+	r->v = v;
+	r->n++;
 }
 
 /* Any thread: one more value for the first name of @path; none for the root. */

@@ -330,6 +330,8 @@ static ssize_t take_frames(struct conn *c, const u8 *buf, size_t len)
 	}
 	if (c->state == CONN_WAIT && at < len)
 		c->stuck = true;
+	if (at)
+		metric_count(METRIC_bytes_received_count, at);
 	return at;
 }
 

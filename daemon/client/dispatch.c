@@ -164,7 +164,7 @@ int conn_take_connect(struct conn *c, const u8 *frame, u32 len)
 	jr_int(&in);	/* timeOut */
 	jr_long(&in);	/* sessionId */
 	jr_str(&in);	/* passwd; then readOnly, or not */
-	stats_received(c, 1, 4 + len);
+	stats_received(c, 1);
 	metric_count(METRIC_connection_request_count, 1);
 	metric_add(METRIC_connection_token_deficit, 0);	/* tokens are not limited */
 	c->hello_ms = c->io->now_ms;
@@ -334,7 +334,7 @@ int conn_take(struct conn *c, const u8 *frame, u32 len)
 	const u8 *body = frame + 8;
 	s32 xid, op;
 
-	stats_received(c, 1, 4 + len);
+	stats_received(c, 1);
 	if (len < 8)
 		return -EBADMSG;
 	xid = jute_get32(frame);

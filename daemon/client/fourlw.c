@@ -617,7 +617,8 @@ bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len)
 			w = &words[i];
 	if (!w)
 		return false;
-	stats_received(c, 1, 4);
+	stats_received(c, 1);
+	metric_count(METRIC_bytes_received_count, 4);
 	if (!allowed(c->cs->cfg->fourlw_whitelist, w->name))
 		put(out, "%s is not executed because it is not in the whitelist.\n",
 		    w->name);

@@ -270,7 +270,7 @@ void environment_each(void (*fn)(void *arg, const char *key, const char *value),
 u64 expiry_round(u64 ms, u64 tick);
 
 /* --- stats.c */
-void stats_received(struct conn *c, u64 packets, u64 bytes);
+void stats_received(struct conn *c, u64 packets);
 /* @size: of the answer's frame, without its length; 0: not counted. */
 void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms, u32 size);
 void stats_sent(struct conn *c, u64 packets);

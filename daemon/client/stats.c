@@ -57,12 +57,10 @@ static struct io_stats *of_io(struct io *io)
 }
 
 /* Owner: packets came in. */
-void stats_received(struct conn *c, u64 packets, u64 bytes)
+void stats_received(struct conn *c, u64 packets)
 {
 	struct conn_stats *s = of_conn(c);
 	struct io_stats *t = of_io(c->io);
-
-	metric_count(METRIC_bytes_received_count, bytes);
 
 	SET(s->received, s->received + packets);
 	SET(t->received, t->received + packets);

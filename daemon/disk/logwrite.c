@@ -375,15 +375,17 @@ static s64 wall_ms(void)
  * when it began and when it was durable, by the time in their headers. */
 static void count_group(const struct txn *t, const struct txn *end, s64 began)
 {
+	struct metric_run queued = { .s = METRIC_sync_processor_queue_time_ms };
+	struct metric_run all = { .s = METRIC_sync_processor_queue_and_flush_time_ms };
 	s64 now = wall_ms();
 	u64 n = 0;
 
 	for (; t != end; t = t->next, n++) {
-		metric_add(METRIC_sync_processor_queue_time_ms,
-			   began > t->time ? began - t->time : 0);
-		metric_add(METRIC_sync_processor_queue_and_flush_time_ms,
-			   now > t->time ? now - t->time : 0);
+		metric_run_add(&queued, began > t->time ? began - t->time : 0);
+		metric_run_add(&all, now > t->time ? now - t->time : 0);
 	}
+	metric_run_end(&queued);
+	metric_run_end(&all);
 	metric_count(METRIC_sync_processor_request_queued, n);
 	metric_add(METRIC_sync_processor_batch_size, n);
 	metric_add(METRIC_sync_process_time, now > began ? now - began : 0);

@@ -462,13 +462,15 @@ void changes_undo(struct changes *ch)
 
 void changes_applied(struct changes *ch, u64 zxid)
 {
+	u64 removed = 0;
+
 	ch->applied = zxid;
 	while (!list_empty(&ch->outstanding)) {
 		struct change *rec = list_first_entry(&ch->outstanding, struct change, link);
 
 		if (rec->zxid > zxid)
 			break;
-		metric_count(METRIC_outstanding_changes_removed, 1);
+		removed++;
 		if (!rec->exists) {
 			drop(ch, rec);
 			continue;
@@ -476,6 +478,7 @@ void changes_applied(struct changes *ch, u64 zxid)
 		to_tail(&ch->cached, rec);
 		ch->cached_bytes += bytes_of(rec);
 	}
+	metric_count(METRIC_outstanding_changes_removed, removed);
 	changes_trim(ch, false);
 }
 

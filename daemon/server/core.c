@@ -226,29 +226,38 @@ static void handle(struct core *c, struct request *r)
 }
 
 /* One of a client; how long it was in the queue, as well as a coarse clock tells. */
-static bool count_request(const struct core *c, const struct request *r)
+static bool count_request(const struct core *c, const struct request *r,
+			  struct metric_run *waited)
 {
 	u64 came = r->received_ns / 1000000;
 
 	if (r->kind != REQ_OP && r->kind != REQ_CONNECT)
 		return false;
-	metric_count(METRIC_prep_processor_request_queued, 1);
-	metric_add(METRIC_prep_processor_queue_time_ms, c->now_ms > came ? c->now_ms - came : 0);
+	metric_run_add(waited, c->now_ms > came ? c->now_ms - came : 0);
 	return true;
 }
 
 static void handle_all(struct core *c)
 {
+	struct metric_run waited = { .s = METRIC_prep_processor_queue_time_ms };
 	struct request *r = queue_take(&c->queue), *next;
-	u64 n = 0;
+	u64 n = 0, ms;
 
 	for (; r; r = next) {
 		next = r->next;
-		n += count_request(c, r);
+		n += count_request(c, r, &waited);
 		handle(c, r);
 	}
-	if (n)
-		metric_add(METRIC_prep_processor_queue_size, n);
+	if (!n)
+		return;
+	metric_run_end(&waited);
+	metric_count(METRIC_prep_processor_request_queued, n);
+	metric_add(METRIC_prep_processor_queue_size, n);
+	/* as if each had taken as long; the rest of the division is the last one's */
+	ms = core_coarse_ms() - c->now_ms;
+	if (n > 1)
+		metric_add_n(METRIC_prep_process_time, ms / n, n - 1);
+	metric_add(METRIC_prep_process_time, ms / n + ms % n);
 }
 
 /* The session table for a snapshot, malloc'ed; NULL: no memory, which was said. */

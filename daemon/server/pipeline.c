@@ -153,12 +153,8 @@ void pipeline_write(struct core *c, struct client *cl, struct request *r)
 	struct txn *t;
 	s32 err;
 
-	u64 from = core_coarse_ms(), prepared;
-
 	if (c->serving)
 		rc = prep_request(&c->prep, &a, r->op, r->body, r->len, &t, &err);
-	prepared = core_coarse_ms();
-	metric_add(METRIC_prep_process_time, prepared - from);
 	if (rc == -EOPNOTSUPP) {
 		unanswerable(c, cl, r);
 		return;
@@ -167,7 +163,6 @@ void pipeline_write(struct core *c, struct client *cl, struct request *r)
 		request_free(r);
 	else
 		rc = propose_write(c, r, t, err);
-	metric_add(METRIC_proposal_process_time, core_coarse_ms() - prepared);
 	if (rc) {
 		log_ratelimited(LOG_ERROR, "closing %s: cannot take a write: %s",
 				conn_name(cl->conn), strerror(-rc));
@@ -288,12 +283,13 @@ static void check_digests(struct core *c, struct proposal *p, int n)
 /* FinalRequestProcessor's propagation latency, DataTree.updateWriteStat(). */
 static void count_writes(const struct proposal *p, int n)
 {
+	struct metric_run run = { .s = METRIC_propagation_latency };
 	s64 now = core_wall_ms();
 
 	for (int i = 0; i < n; i++, p = p->next) {
 		const struct txn *t = p->txn;
 
-		metric_add(METRIC_propagation_latency, now > t->time ? now - t->time : 0);
+		metric_run_add(&run, now > t->time ? now - t->time : 0);
 		for (u32 k = 0; k < t->n_ops; k++) {
 			const struct zk_op *op = &t->ops[k];
 			u32 bytes = op->path_len;
@@ -306,6 +302,7 @@ static void count_writes(const struct proposal *p, int n)
 			metric_add_path(METRIC_write_per_namespace, op->path, op->path_len, bytes);
 		}
 	}
+	metric_run_end(&run);
 }
 
 /*
