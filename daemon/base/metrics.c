@@ -161,7 +161,7 @@ static u32 add_name(const char *name, u32 len)
 	return id;
 }
 
-static u32 name_id(struct metrics *m, const char *name, u32 len)
+static __attribute__((noinline)) u32 name_id(struct metrics *m, const char *name, u32 len)
 {
 	u32 slot, id;
 
@@ -187,22 +187,29 @@ static struct metric_sum *space_of(struct metrics *m, enum metric_space s)
 	return sums;
 }
 
+/* The number of the first name in @path, which begins with a slash. */
+static u32 path_id(struct metrics *m, const char *path, u32 len)
+{
+	u32 n = m->last_len + 1;
+
+	/* most often it is the name of last time */
+	if (n > 1 && n <= len && (n == len || path[n] == '/') &&
+	    !memcmp(path + 1, m->last_name, n - 1))
+		return m->last_id;
+	for (n = 1; n < len && path[n] != '/'; n++)
+		;
+	return n > 1 && n <= METRIC_NAME_LEN ? name_id(m, path + 1, n - 1) : NO_NAME;
+}
+
 void metric_add_path(enum metric_space s, const char *path, u32 len, u64 v)
 {
 	struct metrics *m = metrics_own();
-	struct metric_sum *sums;
-	u32 n = 1, id, same = m->last_len;
+	struct metric_sum *sums = space_of(m, s);
+	u32 id;
 
-	/* most often it is the name of last time */
-	for (; n < len && path[n] != '/'; n++)
-		if (n > same || path[n] != m->last_name[n - 1])
-			same = 0;
-	if (n <= 1 || n > METRIC_NAME_LEN || path[0] != '/')
+	if (!sums || len < 2 || path[0] != '/')
 		return;
-	sums = space_of(m, s);
-	if (!sums)
-		return;
-	id = n - 1 == same ? m->last_id : name_id(m, path + 1, n - 1);
+	id = path_id(m, path, len);
 	if (id != NO_NAME)
 		metric_sum_add_(&sums[id], v, 1);
 }
