@@ -119,9 +119,9 @@ static void put_space(const struct page *p, enum metric_space space)
 	if (!head(p, name, "summary"))
 		return;
 	for (u32 i = 0; i < metric_names(); i++) {
-		struct metric_sum s = metric_space_read(space, i);
+		struct metric_sum s;
 
-		if (!s.count)
+		if (!metric_space_read(space, i, &s))
 			continue;
 		put_keyed(p->out, name, "", metric_name(i), "quantile=\"0.5\",", NAN);
 		put_keyed(p->out, name, "_count", metric_name(i), "", s.count);

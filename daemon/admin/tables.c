@@ -140,8 +140,8 @@ void table_digests(struct client_side *cs, struct json *j)
 	for (u32 i = 0; i < n; i++) {
 		json_object(j, &one);
 		number(j, "zxid", e[i].zxid);
-		number(j, "digest_version", DIGEST_VERSION);
 		number(j, "digest", e[i].digest);
+		number(j, "digest_version", DIGEST_VERSION);
 		json_object_end(j, &one);
 	}
 	json_array_end(j, &in);

@@ -145,9 +145,9 @@ static void spaces(const struct sink *k, enum metric_space space)
 	char full[256];
 
 	for (u32 i = 0; i < metric_names(); i++) {
-		struct metric_sum s = metric_space_read(space, i);
+		struct metric_sum s;
 
-		if (!s.count)
+		if (!metric_space_read(space, i, &s))
 			continue;
 		snprintf(full, sizeof(full), "%s_%s", metric_name(i), metric_space_names[space]);
 		summary(k, full, &s);

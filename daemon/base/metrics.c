@@ -35,6 +35,7 @@ static struct metrics nobody;
 static char *names[METRIC_NAMES_MAX];
 static u32 n_names;			/* published with release */
 static u32 slots[SLOTS];		/* number + 1; atomic */
+static bool used[METRIC_N_SPACES][METRIC_NAMES_MAX];	/* atomic */
 
 static void give_back(void *block)
 {
@@ -210,8 +211,11 @@ void metric_add_path(enum metric_space s, const char *path, u32 len, u64 v)
 	if (!sums || len < 2 || path[0] != '/')
 		return;
 	id = path_id(m, path, len);
-	if (id != NO_NAME)
-		metric_sum_add_(&sums[id], v, 1);
+	if (id == NO_NAME)
+		return;
+	if (!sums[id].count)
+		__atomic_store_n(&used[s][id], true, __ATOMIC_RELAXED);
+	metric_sum_add_(&sums[id], v, 1);
 }
 
 u32 metric_names(void)
@@ -282,18 +286,20 @@ void metric_summary_read(enum metric_summary s, struct metric_view *v)
 	}
 }
 
-struct metric_sum metric_space_read(enum metric_space s, u32 name)
+bool metric_space_read(enum metric_space s, u32 name, struct metric_sum *sum)
 {
-	struct metric_sum sum = { 0 };
 	struct metrics *m;
 
+	memset(sum, 0, sizeof(*sum));
+	if (!__atomic_load_n(&used[s][name], __ATOMIC_RELAXED))
+		return false;
 	for_each_block(m) {
 		struct metric_sum *sums = __atomic_load_n(&m->spaces[s], __ATOMIC_ACQUIRE);
 
 		if (sums)
-			add_sum(&sum, &sums[name]);
+			add_sum(sum, &sums[name]);
 	}
-	return sum;
+	return true;
 }
 
 /* The middle of a bucket, but no value that was never added. */

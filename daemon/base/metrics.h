@@ -236,7 +236,8 @@ struct metric_view {
 
 u64 metric_counter_read(enum metric_counter c);
 void metric_summary_read(enum metric_summary s, struct metric_view *v);
-struct metric_sum metric_space_read(enum metric_space s, u32 name);
+/* False: nothing was ever added for that name. */
+bool metric_space_read(enum metric_space s, u32 name, struct metric_sum *sum);
 /* How many names there are, and each one. */
 u32 metric_names(void);
 const char *metric_name(u32 name);

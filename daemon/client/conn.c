@@ -494,7 +494,7 @@ static int deliver_event(struct conn *c, const struct message *m)
 		return -ENOBUFS;
 	}
 	jw_bytes(conn_out(c), m->blob->bytes, m->blob->len);
-	stats_sent(c, 1);
+	stats_sent(c, m->blob->len - 4);
 	metric_count(METRIC_watch_bytes, m->blob->len - 4);
 	return 0;
 }
@@ -506,7 +506,7 @@ static void deliver_text(struct conn *c, const struct message *m)
 	jw_bytes(conn_out(c), m->bytes, m->len);
 	c->text_len = m->len;
 	__atomic_add_fetch(&c->cs->texts, c->text_len, __ATOMIC_RELAXED);
-	stats_sent(c, 1);
+	stats_sent(c, 0);
 	conn_drain(c, DRAIN_MS);
 }
 

@@ -30,6 +30,7 @@
 #include "daemon/server/read.h"
 
 #define ASKED_MIN	8
+#define REPLY_HEAD	16	/* bytes: ReplyHeader */
 #define ASKED_BYTES_MAX	(1024 * 1024)	/* of requests at the core, one more at most */
 
 /* ------------------------------------------------------------ to the core */
@@ -95,8 +96,7 @@ void conn_answered(struct conn *c, const struct message *m)
 	__atomic_sub_fetch(&c->cs->outstanding, 1, __ATOMIC_RELAXED);
 	if (m->len >= 16)
 		zxid = jute_get64(m->bytes + 8);
-	stats_answered(c, a.op, a.xid, zxid, c->io->now_ms - a.at_ms,
-		       a.op == OP_PING ? 0 : m->len - 4);
+	stats_answered(c, a.op, a.xid, zxid, c->io->now_ms - a.at_ms, m->len - 4);
 	if (!c->asked_n && c->asked_cap > ASKED_MIN) {
 		free(c->asked);
 		c->asked = NULL;
@@ -238,7 +238,7 @@ static void put_events(struct conn *c, struct jw *out, size_t start, u64 zxid)
 		p += m->blob->len;
 		n -= m->blob->len;
 		c->msgs = m->next;
-		stats_sent(c, 1);
+		stats_sent(c, m->blob->len - 4);
 		metric_count(METRIC_watch_bytes, m->blob->len - 4);
 		message_free(m);
 	}
@@ -255,7 +255,7 @@ static void answer_ping(struct conn *c)
 		zxid = c->seen_zxid;
 	put_head(out, 0, XID_PING, zxid, ZOK);
 	put_events(c, out, start, zxid);
-	stats_answered(c, OP_PING, XID_PING, zxid, 0, 0);
+	stats_answered(c, OP_PING, XID_PING, zxid, 0, REPLY_HEAD);
 }
 
 static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
@@ -302,7 +302,7 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 				      c->cs->cfg->super_digest, &err);
 	}
 	put_head(conn_out(c), 0, xid, 0, err);
-	stats_sent(c, 1);
+	stats_sent(c, REPLY_HEAD);
 	if (!set) {
 		__atomic_add_fetch(&c->cs->auth_failed, 1, __ATOMIC_RELAXED);
 		log_ratelimited(LOG_WARN, "%s: authentication failed, scheme %s", c->name,
@@ -325,7 +325,7 @@ static int take_sasl(struct conn *c, s32 xid, const u8 *body, u32 len)
 		return -EBADMSG;
 	put_head(conn_out(c), 4, xid, 0, ZOK);
 	jw_int(conn_out(c), -1);
-	stats_sent(c, 1);
+	stats_sent(c, REPLY_HEAD + 4);
 	return 0;
 }
 

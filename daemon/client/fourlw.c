@@ -629,6 +629,6 @@ bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len)
 	else if (w->say && report(c, w))
 		return true;
 	conn_drain(c, DRAIN_MS);
-	stats_sent(c, 1);
+	stats_sent(c, 0);
 	return true;
 }

@@ -273,7 +273,7 @@ u64 expiry_round(u64 ms, u64 tick);
 void stats_received(struct conn *c, u64 packets);
 /* @size: of the answer's frame, without its length; 0: not counted. */
 void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms, u32 size);
-void stats_sent(struct conn *c, u64 packets);
+void stats_sent(struct conn *c, u32 size);
 /* A session was begun, by the transaction @zxid, or resumed (0), @ms after it was asked
  * for. */
 void stats_connected(struct conn *c, u64 zxid, u64 ms);

@@ -66,25 +66,27 @@ void stats_received(struct conn *c, u64 packets)
 	SET(t->received, t->received + packets);
 }
 
-/* Owner: packets that are no answers to requests (events, auth). */
-void stats_sent(struct conn *c, u64 packets)
-{
-	struct conn_stats *s = of_conn(c);
-	struct io_stats *t = of_io(c->io);
-
-	SET(s->sent, s->sent + packets);
-	SET(t->sent, t->sent + packets);
-}
 
 static void count_size(struct io *io, struct io_stats *t, s64 size)
 {
-	metric_count(METRIC_response_bytes, size);
 	SET(t->sized_ms, io->now_ms);
 	SET(t->last_size, size);
 	if (t->min_size < 0 || size < t->min_size)
 		SET(t->min_size, size);
 	if (size > t->max_size)
 		SET(t->max_size, size);
+}
+
+/* Owner: a packet that is no answer to a request (events, auth). */
+void stats_sent(struct conn *c, u32 size)
+{
+	struct conn_stats *s = of_conn(c);
+	struct io_stats *t = of_io(c->io);
+
+	SET(s->sent, s->sent + 1);
+	SET(t->sent, t->sent + 1);
+	if (size)
+		count_size(c->io, t, size);
 }
 
 static void count_latency(struct io_stats *t, u64 ms)
@@ -126,6 +128,8 @@ void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms, u32 size)
 	count_latency(t, ms);
 	if (size)
 		count_size(c->io, t, size);
+	if (op != OP_PING)
+		metric_count(METRIC_response_bytes, size);
 	metric_add(is_update(op) ? METRIC_updatelatency : METRIC_readlatency, ms);
 }
 
@@ -136,7 +140,7 @@ void stats_connected(struct conn *c, u64 zxid, u64 ms)
 	if (zxid)
 		stats_answered(c, OP_CREATESESSION, 0, zxid, ms, 0);
 	else
-		stats_sent(c, 1);
+		stats_sent(c, 0);
 }
 
 /* Of several threads: the last answer's; the least; the greatest. */
