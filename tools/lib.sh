@@ -33,7 +33,8 @@ ZK_PKGS_TEST="
 	python3-gevent python3-eventlet
 	python3-jpype libcurator-recipes-java libcurator-discovery-java
 	gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs dmsetup mandoc
-	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless"
+	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless
+	libjetty9-java libservlet-api-java python3-prometheus-client"
 
 # zk_have_pkg NAME: true when the package is installed.
 zk_have_pkg() {
