@@ -87,7 +87,7 @@ def shape(v):
     """Names in their order, nesting and types."""
     if isinstance(v, dict):
         if any(k.isdigit() or k.startswith("/") for k in v):    # a table
-            return sorted({str(shape(x)) for x in v.values()})
+            return sorted({str(shape(x)) for x in v.values() if x})
         return [(k, shape(x)) for k, x in v.items()]
     if isinstance(v, list):
         return [shape(x) for x in v[:1]]
