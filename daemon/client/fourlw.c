@@ -589,19 +589,22 @@ static void set_trace_mask(struct conn *c, const u8 *rest, size_t len)
 	put(conn_out(c), "%lld", (s64)mask);
 }
 
-/* The connection reads no more, and waits for its text. */
+/* The connection reads no more, and waits for its text. It says so before the text,
+ * which may show it, is worked out. */
 static bool report(struct conn *c, const struct word *w)
 {
+	u8 state = c->state;
 	int err = -EBUSY;
 
-	if (__atomic_load_n(&c->cs->texts, __ATOMIC_RELAXED) <= TEXTS_MAX)
+	if (__atomic_load_n(&c->cs->texts, __ATOMIC_RELAXED) <= TEXTS_MAX) {
+		__atomic_store_n(&c->state, CONN_WAIT, __ATOMIC_RELAXED);
 		err = report_submit(c->cs->reports, c, w->say);
-
+	}
 	if (!err) {
-		c->state = CONN_WAIT;
 		list_del_init(&c->timed);
 		return true;
 	}
+	c->state = state;
 	put(conn_out(c), "%s is not executed: %s.\n", w->name,
 	    err == -EBUSY ? "too many commands are under way" : "out of memory");
 	return false;
