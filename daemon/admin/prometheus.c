@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * See prometheus.h. A summary's quantiles are over all values since the start, where
- * the Java client's are over ten minutes; by the names of paths there are none (NaN). Of the metrics of the JVM those have a
- * meaning here that are about the process.
+ * the Java client's are over ten minutes; by the names of paths there are none (NaN).
+ * Of the metrics of the JVM those have a meaning here that are about the process.
  */
 #include <math.h>
 #include <stdarg.h>

@@ -29,7 +29,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static struct metrics *blocks;		/* published with release */
-static __thread struct metrics *unread;	/* where a thread without memory counts */
 static struct metrics nobody;
 
 static char *names[METRIC_NAMES_MAX];
@@ -98,10 +97,12 @@ struct metrics *metrics_renew(void)
 	u32 gen = __atomic_load_n(&metrics_gen_, __ATOMIC_RELAXED);
 	struct metrics *m = metrics_own_;
 
+	if (!m) {
+		m = take_block();
+		metrics_own_ = m;
+	}
 	if (!m)
-		m = metrics_own_ = take_block();
-	if (!m)
-		return unread ? unread : (unread = &nobody);
+		return &nobody;		/* a thread without memory counts there */
 	if (m->gen == gen)
 		return m;
 	clear_words(m->counters, METRIC_N_ALL_COUNTERS);

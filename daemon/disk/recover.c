@@ -205,6 +205,8 @@ static int keep_one(struct recovery *rec, const struct txn *t)
 			    t->digest == rec->kept_digest;
 	if (t->zxid >= rec->kept_zxid && !rec->sure)
 		return NOT_KEPT;
+	if (t->has_digest && t->digest_version == DIGEST_VERSION)
+		digest_log_note(t->zxid, t->digest);
 	if (t->zxid > rec->kept_zxid)
 		rc = apply_one(rec, t);
 	rec->r->zxid = t->zxid;
@@ -239,6 +241,7 @@ static int keep_tree(struct recovery *rec)
 
 static void forget(struct recovery *rec)
 {
+	digest_log_clear();
 	stab_free(&rec->sessions);
 	memset(rec->r, 0, sizeof(*rec->r));
 	memset(&rec->head, 0, sizeof(rec->head));

@@ -276,7 +276,8 @@ def t_hash_after_start(_control, s):
     s.restart(crash=True)
     eq(s.four_letter("hash"), before)
     m = s.mntr()
-    assert int(m["sum_startup_txns_loaded"]) > 256, m["sum_startup_txns_loaded"]
+    if s.kind == "memory":      # the kernel has kept its tree
+        assert int(m["sum_startup_txns_loaded"]) > 256
     eq(m["digest_mismatches_count"], "0")
     text = wait_for(lambda: s.four_letter("dump"), 10, "dump")
     assert "Sessions with Ephemerals (2):" in text, text
