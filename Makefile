@@ -41,7 +41,7 @@ TOOLS_CPPFLAGS := $(INCLUDES) -Itools/lib \
 	$(shell $(PKG_CONFIG) --cflags libnl-3.0 libnl-genl-3.0 jansson)
 
 URCU_LIBS := -lurcu -lurcu-common
-DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsnappy -lsodium -lcrypto -ljansson -lsystemd
+DAEMON_LIBS := $(URCU_LIBS) -lz -ldeflate -lsnappy -lsodium -lcrypto -ljansson -lsystemd -lmicrohttpd -lm
 # The daemon itself allocates by jemalloc (sanitizers bring their own malloc).
 MALLOC_LIBS := $(if $(SAN),,-ljemalloc)
 TOOLS_LIBS := $(shell $(PKG_CONFIG) --libs libnl-genl-3.0 libnl-3.0 jansson)
@@ -175,7 +175,7 @@ CP_IGNORE := FILE_PATH_CHANGES,SPDX_LICENSE_TAG,LINUX_VERSION_CODE
 CP_IGNORE_USER := $(CP_IGNORE),BLOCK_COMMENT_STYLE,PREFER_KERNEL_TYPES,VOLATILE,$\
 	SPLIT_STRING,EMBEDDED_FUNCTION_NAME,PREFER_DEFINED_ATTRIBUTE_MACRO,$\
 	NEW_TYPEDEFS,MACRO_ARG_REUSE,MEMORY_BARRIER,STRING_FRAGMENTS,LINE_SPACING,$\
-	ARRAY_SIZE,CAMELCASE,COMPARISON_TO_NULL
+	ARRAY_SIZE,CAMELCASE,COMPARISON_TO_NULL,COMPLEX_MACRO
 checkpatch:
 	@c=$$(. tools/lib.sh; zk_checkpatch) && s=0 && \
 	find kmod include -name '*.[ch]' ! -name '*.mod.c' ! -name trace.h | sort | xargs \

@@ -21,8 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/admin/admin.h"
 #include "daemon/base/config.h"
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/client.h"
 #include "daemon/disk/disk.h"
 #include "daemon/notify.h"
@@ -41,6 +43,7 @@ struct daemon {
 	struct store *store;
 	struct core *core;
 	struct client_side *clients;
+	struct admin *admin;		/* or NULL */
 	struct disk_recovery recovery;
 	char why[512];
 	enum log_level level;		/* as configured, or as reread */
@@ -231,6 +234,7 @@ static int open_store(struct daemon *d)
 /* Whoever wants to end us meanwhile need not wait: nothing is being written. */
 static int recover(struct daemon *d)
 {
+	u64 began = now_ms();
 	sigset_t end, old;
 	int rc;
 
@@ -243,6 +247,7 @@ static int recover(struct daemon *d)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
 		log_error("%s", d->why);
+	metric_add(METRIC_dbinittime, now_ms() - began);
 	return rc;
 }
 
@@ -322,6 +327,7 @@ static void say_serving(struct daemon *d, u64 began)
  */
 static void shut_down(struct daemon *d)
 {
+	admin_stop(d->admin);
 	if (d->clients)
 		client_stop_listening(d->clients);
 	if (d->core)
@@ -451,6 +457,7 @@ static enum exit_code run(struct daemon *d, const sigset_t *signals, u64 began)
 		audit_server("serverStart", AUDIT_FAILURE);
 	} else {
 		audit_server("serverStart", AUDIT_SUCCESS);
+		d->admin = admin_start(&d->cfg, d->clients);
 		say_serving(d, began);
 		if (log_start())
 			log_warn("the log has no thread of its own: it may make others wait");

@@ -16,7 +16,7 @@ zk_die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 ZK_PKGS_BUILD="
 	gcc make libc6-dev pkg-config linux-headers-amd64 pahole perl xz-utils kmod
 	liburcu-dev libjemalloc-dev zlib1g-dev libdeflate-dev libsnappy-dev libsodium-dev libssl-dev
-	libnl-3-dev libnl-genl-3-dev libjansson-dev libsystemd-dev"
+	libnl-3-dev libnl-genl-3-dev libjansson-dev libsystemd-dev libmicrohttpd-dev"
 
 # To boot the VM with the first session, besides.
 ZK_PKGS_RUN="$ZK_PKGS_BUILD
@@ -34,7 +34,8 @@ ZK_PKGS_TEST="
 	python3-jpype libcurator-recipes-java libcurator-discovery-java
 	gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs dmsetup mandoc
 	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless
-	openjdk-17-jdk-headless"
+	openjdk-17-jdk-headless
+	libjetty9-java libservlet-api-java python3-prometheus-client"
 
 # What `make suites` needs besides: to fetch and build the C client's own tests.
 ZK_PKGS_SUITES="$ZK_PKGS_TEST dpkg-dev g++ libcppunit-dev"

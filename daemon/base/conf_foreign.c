@@ -139,7 +139,9 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "datadir.autocreate", IGNORED, "true", "directories are made where they are missing" },
 
 	/* telling */
-	{ "admin.enableServer", IGNORED, "false", LATER },
+	{ "admin.forceHttps", REFUSED, "false", NO_TLS },
+	{ "admin.portUnification", REFUSED, "false", NO_TLS },
+	{ "admin.httpVersion", IDLE, NULL, "the admin server speaks HTTP/1.1" },
 	{ "admin.*", IGNORED, NULL, LATER },
 	{ "metricsProvider.*", IGNORED, NULL, LATER },
 	{ "pathStats.*", IGNORED, NULL, STATS },

@@ -131,7 +131,8 @@ static int read_file(const char *file, char **text, size_t *len)
 	return rc;
 }
 
-static int add_file(struct conf_entries *e, const char *file)
+/* The text is kept in *@kept. */
+static int add_file(struct conf_entries *e, const char *file, char **kept)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -144,7 +145,9 @@ static int add_file(struct conf_entries *e, const char *file)
 		return rc;
 	}
 	rc = props_parse(text, len, file_entry, e);
-	free(text);
+	text[len] = '\0';	/* there is room for one byte more than may be read */
+	free(*kept);
+	*kept = text;
 	return rc;
 }
 
@@ -325,7 +328,7 @@ int config_read(struct config *cfg, const struct config_source *src, struct conf
 	int rc = add_defines(&e, src);
 
 	if (!rc && src->file)
-		rc = add_file(&e, src->file);
+		rc = add_file(&e, src->file, &cfg->initial);
 	conf_unsettle(cfg);
 	if (!rc)
 		rc = all_keys(&l);

@@ -82,6 +82,13 @@ const struct conf_key conf_keys[] = {
 	{ "zkern.logFile", DIRECTORY, AT(log_file), 0, 0 },
 	{ "audit.enable", BOOL, AT(audit), 0, 0 },
 	{ "zkern.auditFile", DIRECTORY, AT(audit_file), 0, 0 },
+	{ "admin.enableServer", BOOL, AT(admin_enable), 0, 0 },
+	{ "admin.serverPort", NUM, AT(admin_port), 0, 65535 },
+	{ "admin.serverAddress", STR, AT(admin_addr), 0, 0 },
+	{ "admin.idleTimeout", NUM, AT(admin_idle_ms), 0, INT_MAX },
+	{ "metricsProvider.httpPort", NUM, AT(metrics_port), 0, 65535 },
+	{ "metricsProvider.httpHost", STR, AT(metrics_addr), 0, 0 },
+	{ "metricsProvider.exportJvmInfo", BOOL, AT(process_info), 0, 0 },
 };
 const size_t conf_n_keys = sizeof(conf_keys) / sizeof(conf_keys[0]);
 
@@ -108,8 +115,7 @@ static int set_secure_port(struct conf_load *l, const char *key, const char *val
 	if (conf_find(l, "clientPort"))
 		return conf_say(l, CONFIG_WARN, key,
 				"ignored: TLS is not supported by this version");
-	return conf_wrong(l, key,
-			  "TLS is not supported by this version, and there is no clientPort");
+	return conf_wrong(l, key, "TLS is not supported by this version, and there is no clientPort");
 }
 
 /* The index of @value in @words, which end in NULL; reported if it is none of them. */
@@ -196,12 +202,12 @@ static int set_audit_class(struct conf_load *l, const char *key, const char *val
 static int set_super(struct conf_load *l, const char *key, const char *value)
 {
 	const char *colon = strchr(value, ':');
-	int rc = 0;
 
 	if (!colon || strlen(colon + 1) != 28 || value[strlen(value) - 1] != '=')
-		rc = conf_say(l, CONFIG_WARN, key,
-			      "is not NAME:BASE64(SHA1(NAME:PASSWORD)): nobody can be that user");
-	return rc ? rc : conf_set_str(&l->cfg->super_digest, value);
+		return conf_say(l, CONFIG_WARN, key,
+				"is not NAME:BASE64(SHA1(NAME:PASSWORD)): nobody can be that user") ?:
+		       conf_set_str(&l->cfg->super_digest, value);
+	return conf_set_str(&l->cfg->super_digest, value);
 }
 
 static bool is_word(const char *s, size_t n)
@@ -237,7 +243,36 @@ static int set_words(struct conf_load *l, const char *key, const char *value)
 	return rc ? rc : conf_set_str(&l->cfg->fourlw_whitelist, value);
 }
 
+/* A path of our own; "/" would leave none for the commands' list. */
+static int set_command_url(struct conf_load *l, const char *key, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (value[0] != '/' || n < 2 || n > 255 || value[n - 1] == '/')
+		return conf_wrong(l, key, "not a path like /commands: %.100s", value);
+	return conf_set_str(&l->cfg->admin_url, value);
+}
+
+static int set_metrics_provider(struct conf_load *l, const char *key, const char *value)
+{
+	static const char *const own[] = {
+		"org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+		"org.apache.zookeeper.metrics.impl.NullMetricsProvider",
+	};
+
+	if (!strcmp(value, "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider")) {
+		l->cfg->prometheus = true;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (!strcmp(value, own[i]))
+			return 0;
+	return conf_wrong(l, key, "no such class here: %.100s", value);
+}
+
 const struct conf_special conf_specials[] = {
+	{ "admin.commandURL", set_command_url },
+	{ "metricsProvider.className", set_metrics_provider },
 	{ "clientPort", set_port },
 	{ "snapshot.compression.method", set_packed },
 	{ "secureClientPort", set_secure_port },
@@ -424,6 +459,11 @@ int config_default(struct config *cfg)
 	cfg->force_sync = true;
 	cfg->digest_enabled = true;
 	cfg->log_level = LOG_INFO;
+	cfg->admin_enable = true;
+	cfg->admin_port = 8080;
+	cfg->admin_idle_ms = 30000;
+	cfg->metrics_port = 7000;
+	cfg->process_info = true;
 	rc = default_dir(&cfg->data_dir);
 	if (!rc)
 		rc = conf_set_str(&cfg->data_log_dir, cfg->data_dir);
@@ -431,6 +471,8 @@ int config_default(struct config *cfg)
 		rc = conf_set_str(&cfg->fourlw_whitelist, "srvr");
 	if (!rc)
 		rc = conf_set_str(&cfg->store, "auto");
+	if (!rc)
+		rc = conf_set_str(&cfg->admin_url, "/commands");
 	if (rc)
 		config_free(cfg);
 	return rc;
@@ -446,5 +488,9 @@ void config_free(struct config *cfg)
 	free(cfg->store);
 	free(cfg->log_file);
 	free(cfg->audit_file);
+	free(cfg->admin_addr);
+	free(cfg->admin_url);
+	free(cfg->metrics_addr);
+	free(cfg->initial);
 	memset(cfg, 0, sizeof(*cfg));
 }

@@ -65,6 +65,16 @@ struct config {
 	u32 container_unused_ms;	/* znode.container.maxNeverUsedIntervalMs, 0: keep */
 	char *super_digest;		/* DigestAuthenticationProvider.superDigest */
 	char *fourlw_whitelist;		/* 4lw.commands.whitelist, "srvr" */
+	bool admin_enable;		/* admin.enableServer, true */
+	u32 admin_port;			/* admin.serverPort, 8080; 0: any that is free */
+	char *admin_addr;		/* admin.serverAddress, NULL: any */
+	char *admin_url;		/* admin.commandURL, "/commands" */
+	u32 admin_idle_ms;		/* admin.idleTimeout, 30000 */
+	bool prometheus;		/* metricsProvider.className: PrometheusMetricsProvider */
+	u32 metrics_port;		/* metricsProvider.httpPort, 7000; 0: any that is free */
+	char *metrics_addr;		/* metricsProvider.httpHost, NULL: any */
+	bool process_info;		/* metricsProvider.exportJvmInfo, true */
+	char *initial;			/* the file as it was read; NULL: none */
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */
 	int instance;			/* zkern.instance: N of /dev/zkernN */

@@ -70,4 +70,21 @@ static inline u64 hash_u64(u64 key, u64 v)
 	return hash_mix(v ^ key, 0x9e3779b97f4a7c15ULL);
 }
 
+/*
+ * The bucket to look at after @cursor in a table of @n (a power of two) that may grow
+ * by doubling between two looks; 0: that was the last. The bits are counted up from
+ * the highest one down, so that a bucket that was seen splits into two that count as
+ * seen.
+ */
+static inline u32 hash_cursor_next(u32 cursor, u32 n)
+{
+	u32 bit = n >> 1;
+
+	while (bit && (cursor & bit)) {
+		cursor &= ~bit;
+		bit >>= 1;
+	}
+	return bit ? cursor | bit : 0;
+}
+
 #endif

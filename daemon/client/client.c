@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
-#include "daemon/client/internal.h"
+#include "daemon/client/report.h"
+
+#define TRACE_MASK	0x132	/* ZooTrace.traceMask */
 
 struct client_side *client_side_get(struct client_side *cs)
 {
@@ -106,6 +108,8 @@ static struct client_side *side_new(const struct config *cfg, struct core *core,
 	throttle_init(&cs->throttle, cfg, cs->started_ms);
 	INIT_LIST_HEAD(&cs->conns);
 	cs->addrs = addr_table_new();
+	cs->trace_mask = TRACE_MASK;
+	cs->io_gen = 1;		/* the threads' counters are of 0: not begun yet */
 	for (u32 i = 0; i < n; i++) {
 		cs->n_io = i + 1;
 		if (!cs->addrs || io_init(&cs->io[i], cs)) {
@@ -155,7 +159,8 @@ int client_start(const struct config *cfg, struct core *core, struct store *st,
 		client_side_put(cs);
 		return err;
 	}
-	err = start_threads(cs);
+	cs->reports = reports_new();
+	err = cs->reports ? start_threads(cs) : -ENOMEM;
 	if (err) {
 		snprintf(why, why_len, "I/O threads: %s", strerror(-err));
 		client_stop(cs);
@@ -201,6 +206,7 @@ void client_stop_listening(struct client_side *cs)
 
 void client_stop(struct client_side *cs)
 {
+	reports_free(cs->reports);
 	for (u32 i = 0; i < cs->n_io; i++)
 		if (cs->io[i].running)
 			send_stop(&cs->io[i]);

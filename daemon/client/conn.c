@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
 
 /* ------------------------------------------------------------ life */
@@ -184,6 +185,7 @@ void conn_close(struct conn *c)
 	close(c->fd);
 	c->fd = -1;
 	leave_count(c);
+	__atomic_sub_fetch(&c->cs->texts, c->text_len, __ATOMIC_RELAXED);
 	conn_forget(c);
 	large_drop(c);
 	jw_free(&c->out);
@@ -330,7 +332,7 @@ static ssize_t take_frames(struct conn *c, const u8 *buf, size_t len)
 	while (len - at >= 4 && reads(c)) {
 		u32 n = jute_get32(buf + at);
 
-		if (c->first && fourlw_run(c, n))
+		if (c->first && fourlw_run(c, n, buf + at + 4, len - at - 4))
 			return len;
 		if (n > c->cs->cfg->max_buffer)
 			return refuse_length(c, buf + at, len - at);
@@ -361,6 +363,8 @@ static ssize_t take_frames(struct conn *c, const u8 *buf, size_t len)
 	}
 	if (c->state == CONN_WAIT && at < len)
 		c->stuck = true;
+	if (at)
+		metric_count(METRIC_bytes_received_count, at);
 	return at;
 }
 
@@ -407,7 +411,11 @@ static ssize_t receive(struct conn *c, u8 *buf, size_t room)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	return n ? n : -ECONNRESET;	/* the client went */
+	if (!n) {
+		metric_count(METRIC_connection_drop_count, 1);
+		return -ECONNRESET;	/* the client went */
+	}
+	return n;
 }
 
 /* A frame too large for the thread's buffer: into ->in, which grows with it. */
@@ -521,7 +529,7 @@ static int deliver_connected(struct conn *c, const struct message *m)
 	if (c->state != CONN_WAIT)
 		return 0;
 	jw_bytes(conn_out(c), m->bytes, m->len);
-	stats_sent(c, 1);
+	stats_connected(c, m->zxid, c->io->now_ms - c->hello_ms);
 	if (!m->session) {
 		conn_drain(c, DRAIN_MS);
 		return 0;
@@ -544,12 +552,28 @@ static int deliver_event(struct conn *c, const struct message *m)
 		return -ENOBUFS;
 	}
 	jw_bytes(conn_out(c), m->blob->bytes, m->blob->len);
-	stats_sent(c, 1);
+	stats_sent(c, m->blob->len - 4);
+	metric_count(METRIC_watch_bytes, m->blob->len - 4);
 	return 0;
+}
+
+static void deliver_text(struct conn *c, const struct message *m)
+{
+	if (c->state != CONN_WAIT)
+		return;
+	jw_bytes(conn_out(c), m->bytes, m->len);
+	c->text_len = m->len;
+	__atomic_add_fetch(&c->cs->texts, c->text_len, __ATOMIC_RELAXED);
+	stats_sent(c, 0);
+	conn_drain(c, DRAIN_MS);
 }
 
 static int deliver(struct conn *c, const struct message *m)
 {
+	if ((int)m->kind == MSG_TEXT) {
+		deliver_text(c, m);
+		return 0;
+	}
 	switch (m->kind) {
 	case MSG_CONNECTED:
 		return deliver_connected(c, m);

@@ -27,10 +27,12 @@
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
 #include "daemon/server/read.h"
 
 #define ASKED_MIN	8
+#define REPLY_HEAD	16	/* bytes: ReplyHeader */
 #define ASKED_BYTES_MAX	(1024 * 1024)	/* of requests at the core, one more at most */
 
 /* ------------------------------------------------------------ to the core */
@@ -93,7 +95,7 @@ int conn_may_be_large(struct conn *c, u32 len)
 	if (!is_large(c, len) ||
 	    __atomic_load_n(&cs->large_requests, __ATOMIC_RELAXED) + len <= cs->cfg->large_max)
 		return 0;
-	__atomic_add_fetch(&cs->large_rejected, 1, __ATOMIC_RELAXED);
+	metric_count(METRIC_large_requests_rejected, 1);
 	return conn_refuse(c, "a request of %u bytes is one large too many (largeRequestMaxBytes=%u)", len,
 			   cs->cfg->large_max);
 }
@@ -136,7 +138,7 @@ void conn_answered(struct conn *c, const struct message *m)
 	__atomic_sub_fetch(&c->cs->outstanding, 1, __ATOMIC_RELAXED);
 	if (m->len >= 16)
 		zxid = jute_get64(m->bytes + 8);
-	stats_answered(c, a.op, a.xid, zxid, c->io->now_ms - a.at_ms);
+	stats_answered(c, a.op, a.xid, zxid, c->io->now_ms - a.at_ms, m->len - 4);
 	if (!c->asked_n && c->asked_cap > ASKED_MIN) {
 		free(c->asked);
 		c->asked = NULL;
@@ -231,11 +233,13 @@ int conn_take_connect(struct conn *c, const u8 *frame, u32 len)
 	session = jr_long(&in);
 	jr_str(&in);	/* passwd; then readOnly, or not */
 	stats_received(c, 1);
+	metric_count(METRIC_connection_request_count, 1);
+	c->hello_ms = c->io->now_ms;
 	if (in.err)	/* the length stands before it */
 		return conn_refuse(c, "a frame of %u bytes, no connect request; it looks like %s", len,
 				   junk_name(frame - 4, len + 4));
 	if (!throttle_admits(&c->cs->throttle, session, c->io->now_ms)) {
-		__atomic_add_fetch(&c->cs->rejected, 1, __ATOMIC_RELAXED);
+		metric_count(METRIC_connection_rejected, 1);
 		return conn_refuse(c, "too many connect (connection_throttle_tokens)");
 	}
 	c->gone = request_new(c, REQ_GONE, NULL, 0);
@@ -304,8 +308,9 @@ static void put_events(struct conn *c, struct jw *out, size_t start, u64 zxid)
 		p += m->blob->len;
 		n -= m->blob->len;
 		c->msgs = m->next;
+		stats_sent(c, m->blob->len - 4);
+		metric_count(METRIC_watch_bytes, m->blob->len - 4);
 		message_free(m);
-		stats_sent(c, 1);
 	}
 }
 
@@ -320,7 +325,7 @@ static void answer_ping(struct conn *c)
 		zxid = c->seen_zxid;
 	put_head(out, 0, XID_PING, zxid, ZOK);
 	put_events(c, out, start, zxid);
-	stats_answered(c, OP_PING, XID_PING, zxid, 0);
+	stats_answered(c, OP_PING, XID_PING, zxid, 0, REPLY_HEAD);
 }
 
 /* @most: bytes of the answer; -EMSGSIZE if it would be longer. */
@@ -361,7 +366,7 @@ static int try_large(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len,
 static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 {
 	struct jw *out = conn_out(c);
-	size_t start = out->len;
+	size_t start = out->len, size;
 	struct read_watch w;
 	int err;
 
@@ -377,8 +382,9 @@ static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 		return conn_refuse(c, "cannot answer a read: %s", strerror(-err));
 	if (w.zxid > c->seen_zxid)
 		c->seen_zxid = w.zxid;
+	size = out->len - start - 4;
 	put_events(c, out, start, w.zxid);
-	stats_answered(c, op, xid, w.zxid, coarse_ms() - c->io->now_ms);
+	stats_answered(c, op, xid, w.zxid, coarse_ms() - c->io->now_ms, size);
 	return 0;
 }
 
@@ -404,8 +410,9 @@ static int take_auth(struct conn *c, s32 xid, const u8 *body, u32 len)
 				      c->cs->cfg->super_digest, &err);
 	}
 	put_head(conn_out(c), 0, xid, 0, err);
-	stats_sent(c, 1);
+	stats_sent(c, REPLY_HEAD);
 	if (!set) {
+		__atomic_add_fetch(&c->cs->auth_failed, 1, __ATOMIC_RELAXED);
 		log_ratelimited(LOG_WARN, "%s: authentication failed, scheme %s", c->name,
 				scheme);
 		conn_drain(c, DRAIN_MS);
@@ -431,7 +438,7 @@ static int take_sasl(struct conn *c, s32 xid, const u8 *body, u32 len)
 		return conn_refuse(c, "a sasl request that cannot be read");
 	put_head(conn_out(c), 4, xid, 0, ZOK);
 	jw_int(conn_out(c), -1);
-	stats_sent(c, 1);
+	stats_sent(c, REPLY_HEAD + 4);
 	return 0;
 }
 
@@ -457,8 +464,8 @@ static int answer_throttled(struct conn *c, s32 xid, s32 op)
 	}
 	put_head(out, 0, xid, zxid, ZTHROTTLEDOP);
 	put_events(c, out, start, zxid);
-	__atomic_add_fetch(&c->cs->throttled_ops, 1, __ATOMIC_RELAXED);
-	stats_answered(c, op, xid, zxid, c->io->now_ms - c->waits_ms);
+	metric_count(METRIC_throttled_ops, 1);
+	stats_answered(c, op, xid, zxid, c->io->now_ms - c->waits_ms, REPLY_HEAD);
 	return 0;
 }
 
@@ -503,7 +510,8 @@ int conn_take(struct conn *c, const u8 *frame, u32 len)
 	if (len < 8)
 		return conn_refuse(c, "a frame of %u bytes, too short for a request", len);
 	if (is_stale(c)) {
-		__atomic_add_fetch(&c->cs->stale_dropped, 1, __ATOMIC_RELAXED);
+		metric_count(METRIC_stale_requests, 1);
+		metric_count(METRIC_stale_requests_dropped, 1);
 		return conn_refuse(c, "its request waited for longer than its session lives");
 	}
 	err = take(c, jute_get32(frame), jute_get32(frame + 4), frame + 8, len - 8);

@@ -2,29 +2,32 @@
 /*
  * Four-letter words: a connection whose first four bytes are one gets a text and
  * is closed (the classes of org.apache.zookeeper.server.command, and what they
- * print). Runs on the I/O thread that owns the connection.
+ * print).
  *
- * Words that are in the table without a function are known, so that they are not
- * taken for a frame's length, and answered as if they were not in the whitelist.
+ * Words that are answered in no time are so by the I/O thread that owns the
+ * connection; the others by the thread of report.h.
  */
 #include <dirent.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "daemon/admin/values.h"
+#include "daemon/base/digestlog.h"
 #include "daemon/base/log.h"
-#include "daemon/client/internal.h"
-
-/* As Java's Version.getFullVersion(): the ZooKeeper that we answer like, and whose
- * server it is; no date, so that builds are reproducible. */
-#define FULL_VERSION	"3.8.0-zkern-0.1.0"
+#include "daemon/base/metrics.h"
+#include "daemon/client/report.h"
+#include "daemon/server/walk.h"
 
 #define DIR_DEPTH	8
+#define STMK		0x73746d6b
+#define TEXTS_MAX	(64 * 1024 * 1024)	/* bytes waiting to be sent */
+#define CNXN_TICK_MS	10000	/* of NIOServerCnxnFactory's cnxnExpiryQueue */
 
 static void put(struct jw *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -39,18 +42,6 @@ static void put(struct jw *out, const char *fmt, ...)
 	va_end(ap);
 	if (n > 0)
 		jw_bytes(out, line, n < (int)sizeof(line) ? n : (int)sizeof(line) - 1);
-}
-
-/* A double as Java prints it after rounding to four places: "0.0", "1.25". */
-static const char *average(u64 total, u64 count, char *buf, size_t len)
-{
-	size_t n;
-
-	snprintf(buf, len, "%.4f", count ? (double)total / count : 0.0);
-	n = strlen(buf);
-	while (buf[n - 1] == '0' && buf[n - 2] != '.')
-		buf[--n] = 0;
-	return buf;
 }
 
 /* ------------------------------------------------------------ sizes of folders */
@@ -94,258 +85,475 @@ static const char *log_dir(const struct config *cfg)
 	return cfg->data_log_dir ? cfg->data_log_dir : cfg->data_dir;
 }
 
+/* As ZooKeeper has them in all it prints: the two the wrong way round. */
+u64 data_dir_size(const struct config *cfg)
+{
+	return version_dir_size(log_dir(cfg));
+}
+
+u64 log_dir_size(const struct config *cfg)
+{
+	return version_dir_size(cfg->data_dir);
+}
+
 /* ------------------------------------------------------------ connections */
 
-static void put_conn(struct jw *out, const struct conn *c, bool brief)
+static void put_conn(struct jw *out, const struct conn_view *v, bool brief)
 {
-	struct conn_stats s = stats_of(c);
-	u64 session = __atomic_load_n(&c->session_id, __ATOMIC_RELAXED);
-	u8 state = __atomic_load_n(&c->state, __ATOMIC_RELAXED);
+	const struct conn_stats *s = &v->stats;
 
-	/* interest in reading is 1: SelectionKey.OP_READ */
-	put(out, " %s[%d](queued=%u,recved=%llu,sent=%llu", c->name,
-	    state == CONN_NEW || state == CONN_OPEN,
-	    __atomic_load_n(&c->asked_n, __ATOMIC_RELAXED), s.received, s.sent);
-	if (!brief && session) {
-		put(out, ",sid=0x%llx,lop=%s,est=%llu,to=%d", session,
-		    s.op == -1 ? "NA" : stats_op(s.op), s.established_ms,
-		    __atomic_load_n(&c->session_timeout, __ATOMIC_RELAXED));
-		if (s.last_cxid >= 0)
-			put(out, ",lcxid=0x%llx", (u64)s.last_cxid);
+	put(out, " %s[%d](queued=%u,recved=%llu,sent=%llu", v->name, v->reads, v->asked,
+	    s->received, s->sent);
+	if (!brief && v->session) {
+		put(out, ",sid=0x%llx,lop=%s,est=%llu,to=%d", v->session, stats_op(s->op),
+		    s->established_ms, v->timeout);
+		if (s->last_cxid >= 0)
+			put(out, ",lcxid=0x%llx", (u64)s->last_cxid);
 		put(out, ",lzxid=0x%llx,lresp=%llu,llat=%llu,minlat=%llu,avglat=%llu,maxlat=%llu",
-		    s.last_zxid, s.last_ms, s.last_latency, s.min_latency,
-		    s.count ? s.total_latency / s.count : 0, s.max_latency);
+		    s->last_zxid, s->last_ms, s->last_latency, s->min_latency,
+		    s->count ? s->total_latency / s->count : 0, s->max_latency);
 	}
 	put(out, ")\n");
 }
 
-static void put_conns(struct conn *c, struct jw *out, bool brief)
+static void put_conns(struct client_side *cs, struct jw *out, bool brief)
 {
-	struct client_side *cs = c->cs;
-	const struct conn *each;
-
-	pthread_mutex_lock(&cs->lock);
-	list_for_each_entry(each, &cs->conns, all)
-		put_conn(out, each, brief);
-	pthread_mutex_unlock(&cs->lock);
-}
-
-static u32 count_conns(struct client_side *cs)
-{
+	struct conn_view *v;
 	u32 n;
 
-	pthread_mutex_lock(&cs->lock);
-	n = cs->n_conns;
-	pthread_mutex_unlock(&cs->lock);
-	return n;
+	if (conns_view(cs, &v, &n)) {
+		out->err = -ENOMEM;
+		return;
+	}
+	for (u32 i = 0; i < n; i++)
+		put_conn(out, &v[i], brief);
+	free(v);
 }
 
-/* ------------------------------------------------------------ the words */
+/* ------------------------------------------------------------ quick words */
 
-static void say_ruok(struct conn *c, struct jw *out)
+static void say_ruok(struct client_side *cs, struct jw *out)
 {
-	(void)c;
+	(void)cs;
 	put(out, "imok");
 }
 
-static void say_isro(struct conn *c, struct jw *out)
+static void say_isro(struct client_side *cs, struct jw *out)
 {
-	(void)c;
+	(void)cs;
 	put(out, "rw");
 }
 
-/* The Java server counts the root twice, as "" and "/". */
-static void put_server(struct conn *c, struct jw *out)
+static void say_crst(struct client_side *cs, struct jw *out)
 {
-	struct io_stats s = stats_sum(c->cs);
-	struct store_info info = { .zxid = store_zxid(c->cs->st) };
-	char avg[32];
-
-	c->cs->st->ops->info(c->cs->st, &info);
-	put(out, "Latency min/avg/max: %llu/%s/%llu\n", s.min_latency,
-	    average(s.total_latency, s.count, avg, sizeof(avg)), s.max_latency);
-	put(out, "Received: %llu\nSent: %llu\n", s.received, s.sent);
-	put(out, "Connections: %u\n", count_conns(c->cs));
-	put(out, "Outstanding: %u\n", __atomic_load_n(&c->cs->outstanding, __ATOMIC_RELAXED));
-	put(out, "Zxid: 0x%llx\nMode: standalone\n", info.zxid);
-	put(out, "Node count: %llu\n", info.stats.nodes + 1);
-}
-
-static void say_srvr(struct conn *c, struct jw *out)
-{
-	put(out, "Zookeeper version: %s\n", FULL_VERSION);
-	put_server(c, out);
-}
-
-static void say_stat(struct conn *c, struct jw *out)
-{
-	put(out, "Zookeeper version: %s\nClients:\n", FULL_VERSION);
-	put_conns(c, out, true);
-	put(out, "\n");
-	put_server(c, out);
-}
-
-static void say_cons(struct conn *c, struct jw *out)
-{
-	put_conns(c, out, false);
-	put(out, "\n");
-}
-
-static void say_crst(struct conn *c, struct jw *out)
-{
-	__atomic_add_fetch(&c->cs->conn_gen, 1, __ATOMIC_RELAXED);
+	stats_reset_conns(cs);
 	put(out, "Connection stats reset.\n");
 }
 
-static void say_srst(struct conn *c, struct jw *out)
+static void say_srst(struct client_side *cs, struct jw *out)
 {
-	__atomic_add_fetch(&c->cs->io_gen, 1, __ATOMIC_RELAXED);
+	stats_reset_server(cs);
 	put(out, "Server stats reset.\n");
 }
 
-/* ZooKeeper has the two sizes the wrong way round, here as in conf. */
-static void say_dirs(struct conn *c, struct jw *out)
+static void say_gtmk(struct client_side *cs, struct jw *out)
 {
-	const struct config *cfg = c->cs->cfg;
-
-	put(out, "datadir_size: %llu\n", version_dir_size(log_dir(cfg)));
-	put(out, "logdir_size: %llu\n", version_dir_size(cfg->data_dir));
+	put(out, "%lld", (s64)__atomic_load_n(&cs->trace_mask, __ATOMIC_RELAXED));
 }
 
-static void say_conf(struct conn *c, struct jw *out)
+static void put_server(struct client_side *cs, struct jw *out)
 {
-	const struct config *cfg = c->cs->cfg;
+	struct io_stats s = stats_sum(cs);
+	struct store_info info = { .zxid = store_zxid(cs->st) };
+	char avg[32];
 
-	put(out, "clientPort=%u\nsecureClientPort=-1\n", c->cs->port);
+	cs->st->ops->info(cs->st, &info);
+	put(out, "Latency min/avg/max: %llu/%s/%llu\n", s.min_latency,
+	    values_real(s.count ? (double)s.total_latency / s.count : 0, avg), s.max_latency);
+	put(out, "Received: %llu\nSent: %llu\n", s.received, s.sent);
+	put(out, "Connections: %u\n", conns_count(cs));
+	put(out, "Outstanding: %u\n", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
+	put(out, "Zxid: 0x%llx\nMode: standalone\n", info.zxid);
+	put(out, "Node count: %llu\n", values_nodes(&info));
+}
+
+static void say_srvr(struct client_side *cs, struct jw *out)
+{
+	put(out, "Zookeeper version: %s\n", VALUES_VERSION);
+	put_server(cs, out);
+}
+
+/* ------------------------------------------------------------ the others */
+
+static void say_stat(struct client_side *cs, struct jw *out)
+{
+	put(out, "Zookeeper version: %s\nClients:\n", VALUES_VERSION);
+	put_conns(cs, out, true);
+	put(out, "\n");
+	put_server(cs, out);
+}
+
+static void say_cons(struct client_side *cs, struct jw *out)
+{
+	put_conns(cs, out, false);
+	put(out, "\n");
+}
+
+static void say_dirs(struct client_side *cs, struct jw *out)
+{
+	put(out, "datadir_size: %llu\n", data_dir_size(cs->cfg));
+	put(out, "logdir_size: %llu\n", log_dir_size(cs->cfg));
+}
+
+static void say_conf(struct client_side *cs, struct jw *out)
+{
+	const struct config *cfg = cs->cfg;
+
+	put(out, "clientPort=%u\nsecureClientPort=-1\n", cs->port);
 	put(out, "dataDir=%s/version-2\n", cfg->data_dir);
-	put(out, "dataDirSize=%llu\n", version_dir_size(log_dir(cfg)));
+	put(out, "dataDirSize=%llu\n", data_dir_size(cfg));
 	put(out, "dataLogDir=%s/version-2\n", log_dir(cfg));
-	put(out, "dataLogSize=%llu\n", version_dir_size(cfg->data_dir));
+	put(out, "dataLogSize=%llu\n", log_dir_size(cfg));
 	put(out, "tickTime=%u\nmaxClientCnxns=%u\n", cfg->tick_ms, cfg->max_client_cnxns);
 	put(out, "minSessionTimeout=%u\nmaxSessionTimeout=%u\n", cfg->min_session_ms,
 	    cfg->max_session_ms);
 	put(out, "clientPortListenBacklog=-1\nserverId=0\n");
 }
 
-static void put_env_java(struct jw *out)
+void environment_each(void (*fn)(void *arg, const char *key, const char *value), void *arg)
 {
-	static const char *const keys[] = {
+	static const char *const java[] = {
 		"java.version", "java.vendor", "java.home", "java.class.path",
 		"java.library.path", "java.io.tmpdir", "java.compiler",
 	};
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		put(out, "%s=<NA>\n", keys[i]);
-}
-
-static void say_envi(struct conn *c, struct jw *out)
-{
-	char host[256] = "<NA>", dir[4096], user[1024];
+	char host[256] = "<NA>", dir[4096], user[1024], mb[32];
 	struct passwd pw, *found = NULL;
 	struct utsname un;
 	struct sysinfo si;
 
-	(void)c;
 	uname(&un);
 	sysinfo(&si);
 	gethostname(host, sizeof(host) - 1);
 	getpwuid_r(getuid(), &pw, user, sizeof(user), &found);
-	put(out, "Environment:\nzookeeper.version=%s\nhost.name=%s\n", FULL_VERSION, host);
-	put_env_java(out);
-	put(out, "os.name=%s\nos.arch=%s\nos.version=%s\n", un.sysname,
-	    strcmp(un.machine, "x86_64") ? un.machine : "amd64", un.release);
-	put(out, "user.name=%s\nuser.home=%s\n", found ? found->pw_name : "<NA>",
-	    found ? found->pw_dir : "<NA>");
-	put(out, "user.dir=%s\n", getcwd(dir, sizeof(dir)) ? dir : "<NA>");
-	put(out, "os.memory.free=%lluMB\n", (u64)si.freeram * si.mem_unit >> 20);
-	put(out, "os.memory.max=%lluMB\nos.memory.total=%lluMB\n",
-	    (u64)si.totalram * si.mem_unit >> 20, (u64)si.totalram * si.mem_unit >> 20);
+	fn(arg, "zookeeper.version", VALUES_VERSION);
+	fn(arg, "host.name", host);
+	for (size_t i = 0; i < sizeof(java) / sizeof(*java); i++)
+		fn(arg, java[i], "<NA>");
+	fn(arg, "os.name", un.sysname);
+	fn(arg, "os.arch", strcmp(un.machine, "x86_64") ? un.machine : "amd64");
+	fn(arg, "os.version", un.release);
+	fn(arg, "user.name", found ? found->pw_name : "<NA>");
+	fn(arg, "user.home", found ? found->pw_dir : "<NA>");
+	fn(arg, "user.dir", getcwd(dir, sizeof(dir)) ? dir : "<NA>");
+	snprintf(mb, sizeof(mb), "%lluMB", (u64)si.freeram * si.mem_unit >> 20);
+	fn(arg, "os.memory.free", mb);
+	snprintf(mb, sizeof(mb), "%lluMB", (u64)si.totalram * si.mem_unit >> 20);
+	fn(arg, "os.memory.max", mb);
+	fn(arg, "os.memory.total", mb);
 }
 
-static u64 count_fds(void)
+static void put_entry(void *out, const char *key, const char *value)
 {
-	DIR *d = opendir("/proc/self/fd");
-	u64 n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n > 3 ? n - 3 : 0;	/* ".", ".." and the folder's own */
+	jw_bytes(out, key, strlen(key));
+	jw_bytes(out, "=", 1);
+	jw_bytes(out, value, strlen(value));
+	jw_bytes(out, "\n", 1);
 }
 
-static void put_mntr_fds(struct jw *out)
+static void say_envi(struct client_side *cs, struct jw *out)
 {
-	struct rlimit lim = { 0, 0 };
-
-	getrlimit(RLIMIT_NOFILE, &lim);
-	put(out, "zk_open_file_descriptor_count\t%llu\n", count_fds());
-	put(out, "zk_max_file_descriptor_count\t%llu\n", (u64)lim.rlim_cur);
+	(void)cs;
+	put(out, "Environment:\n");
+	environment_each(put_entry, out);
 }
 
-static void say_mntr(struct conn *c, struct jw *out)
+static void put_value(void *arg, const struct value *v)
 {
-	struct client_side *cs = c->cs;
-	struct io_stats s = stats_sum(cs);
-	struct store_info info = { .zxid = 0 };
-	struct core_stats core = { .zxid = 0 };
-	char avg[32];
+	struct jw *out = arg;
+	char real[32];
 
-	cs->st->ops->info(cs->st, &info);
-	core_stats(cs->core, &core);
-	put(out, "zk_version\t%s\nzk_server_state\tstandalone\n", FULL_VERSION);
-	put(out, "zk_uptime\t%llu\n", c->io->now_ms - cs->started_ms);
-	put(out, "zk_avg_latency\t%s\n", average(s.total_latency, s.count, avg, sizeof(avg)));
-	put(out, "zk_max_latency\t%llu\nzk_min_latency\t%llu\n", s.max_latency, s.min_latency);
-	put(out, "zk_packets_received\t%llu\nzk_packets_sent\t%llu\n", s.received, s.sent);
-	put(out, "zk_num_alive_connections\t%u\n", count_conns(cs));
-	put(out, "zk_outstanding_requests\t%u\n",
-	    __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
-	put(out, "zk_znode_count\t%llu\n", info.stats.nodes + 1);
-	put(out, "zk_watch_count\t%llu\n", core.watches);
-	put(out, "zk_ephemerals_count\t%llu\n", info.stats.ephemerals);
-	put(out, "zk_approximate_data_size\t%llu\n", info.stats.data_bytes);
-	put(out, "zk_global_sessions\t%llu\nzk_local_sessions\t0\n", core.sessions);
-	put(out, "zk_proposal_count\t%llu\nzk_commit_count\t%llu\n", core.proposals,
-	    core.commits);
-	put(out, "zk_connection_rejected\t%llu\n",
-	    __atomic_load_n(&cs->rejected, __ATOMIC_RELAXED));
-	put_mntr_fds(out);
+	switch (v->kind) {
+	case VALUE_TEXT:
+		put(out, "zk_%s\t%s\n", v->name, v->text);
+		break;
+	case VALUE_WHOLE:
+		put(out, "zk_%s\t%lld\n", v->name, v->whole);
+		break;
+	case VALUE_REAL:
+		put(out, "zk_%s\t%s\n", v->name, values_real(v->real, real));
+		break;
+	}
 }
 
-static void say_wchs(struct conn *c, struct jw *out)
+static void say_mntr(struct client_side *cs, struct jw *out)
 {
-	struct core_stats core = { .zxid = 0 };
-
-	core_stats(c->cs->core, &core);
-	put(out, "%llu connections watching %llu paths\nTotal watches:%llu\n", core.watchers,
-	    core.watched_paths, core.watches);
+	values_each(cs, put_value, out);
 }
+
+static void say_hash(struct client_side *cs, struct jw *out)
+{
+	struct digest_entry *e = malloc(DIGEST_LOG_MAX * sizeof(*e));
+	u32 n = 0;
+
+	if (!e)
+		out->err = -ENOMEM;
+	else if (cs->cfg->digest_enabled)
+		n = digest_log_copy(e);
+	for (u32 i = 0; i < n; i++)
+		put(out, "%llx: %lld\n", e[i].zxid, (s64)e[i].digest);
+	free(e);
+}
+
+/* ------------------------------------------------------------ dump */
+
+/* Date.toString() of a moment of the monotonic clock. */
+static void put_date(struct jw *out, u64 ms)
+{
+	struct timespec wall, mono;
+	char text[64];
+	struct tm tm;
+	time_t t;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	t = wall.tv_sec + ((s64)ms - (s64)(mono.tv_sec * 1000 + mono.tv_nsec / 1000000)) / 1000;
+	if (!localtime_r(&t, &tm) ||
+	    !strftime(text, sizeof(text), "%a %b %d %H:%M:%S %Z %Y", &tm))
+		text[0] = 0;
+	put(out, "%s", text);
+}
+
+/* One thing that expires, as ExpiryQueue.dump() lists them. */
+struct expiring {
+	u64 ms;
+	u64 session;
+	const char *name;	/* of a connection; NULL: a session */
+};
+
+static int by_time(const void *a, const void *b)
+{
+	const struct expiring *x = a, *y = b;
+
+	return x->ms < y->ms ? -1 : x->ms > y->ms;
+}
+
+static void put_expiring(struct jw *out, const char *what, struct expiring *e, u32 n)
+{
+	u32 sets = 0, k;
+
+	qsort(e, n, sizeof(*e), by_time);
+	for (u32 i = 0; i < n; i++)
+		sets += !i || e[i].ms != e[i - 1].ms;
+	put(out, "%s Sets (%u)/(%u):\n", what, sets, n);
+	for (u32 i = 0; i < n; i = k) {
+		for (k = i; k < n && e[k].ms == e[i].ms; k++)
+			;
+		put(out, "%u expire at ", k - i);
+		put_date(out, e[i].ms);
+		put(out, ":\n");
+		for (u32 j = i; j < k; j++) {
+			if (e[j].name)
+				put(out, "\tip: %s sessionId: 0x%llx\n", e[j].name,
+				    e[j].session);
+			else
+				put(out, "\t0x%llx\n", e[j].session);
+		}
+	}
+}
+
+/* ExpiryQueue.roundToNextInterval() */
+u64 expiry_round(u64 ms, u64 tick)
+{
+	return (ms / tick + 1) * tick;
+}
+
+struct owned {
+	struct jw *out;
+	u64 session;
+	u32 n;		/* of this session */
+	u32 sessions;	/* that had any */
+};
+
+static int put_owned(void *arg, const char *path, u32 len)
+{
+	struct owned *o = arg;
+
+	if (!o->n++) {
+		o->sessions++;
+		put(o->out, "0x%llx:\n", o->session);
+	}
+	jw_bytes(o->out, "\t", 1);
+	jw_bytes(o->out, path, len);
+	jw_bytes(o->out, "\n", 1);
+	return o->out->err;
+}
+
+static void put_ephemerals(struct client_side *cs, struct jw *out,
+			   const struct walk_session *s, u32 n)
+{
+	struct owned o = { .out = out };
+	struct jw text;
+
+	/* their number comes first */
+	jw_init(&text, 0);
+	o.out = &text;
+	for (u32 i = 0; i < n && !text.err; i++) {
+		o.session = s[i].id;
+		o.n = 0;
+		cs->st->ops->owned(cs->st, s[i].id, put_owned, &o);
+	}
+	put(out, "ephemeral nodes dump:\nSessions with Ephemerals (%u):\n", o.sessions);
+	jw_bytes(out, text.buf, text.len);
+	if (text.err)
+		out->err = text.err;
+	jw_free(&text);
+}
+
+static int put_sessions(struct client_side *cs, struct jw *out)
+{
+	struct walk_session *s;
+	struct expiring *e;
+	u32 n;
+	int err = walk_sessions(cs->core, &s, &n);
+
+	if (err)
+		return err;
+	e = calloc(n + 1, sizeof(*e));
+	if (!e) {
+		free(s);
+		return -ENOMEM;
+	}
+	for (u32 i = 0; i < n; i++) {
+		e[i].ms = expiry_round(s[i].expires_ms, cs->cfg->tick_ms);
+		e[i].session = s[i].id;
+	}
+	put(out, "SessionTracker dump:\n");
+	put_expiring(out, "Session", e, n);
+	put_ephemerals(cs, out, s, n);
+	free(e);
+	free(s);
+	return 0;
+}
+
+/* When a silent connection would be closed, by the last that it was told. */
+static int put_cnxns(struct client_side *cs, struct jw *out)
+{
+	struct conn_view *v;
+	struct expiring *e;
+	u32 n;
+
+	if (conns_view(cs, &v, &n))
+		return -ENOMEM;
+	e = calloc(n + 1, sizeof(*e));
+	for (u32 i = 0; e && i < n; i++) {
+		u64 last = v[i].stats.last_ms ? v[i].stats.last_ms : coarse_ms();
+
+		u32 left = v[i].session ? (u32)v[i].timeout : cs->cfg->sessionless_ms;
+
+		e[i].ms = expiry_round(last + left, CNXN_TICK_MS);
+		e[i].session = v[i].session;
+		e[i].name = v[i].name;
+	}
+	put(out, "Connections dump:\n");
+	if (e)
+		put_expiring(out, "Connections", e, n);
+	free(v);
+	free(e);
+	return e ? 0 : -ENOMEM;
+}
+
+static void say_dump(struct client_side *cs, struct jw *out)
+{
+	int err = put_sessions(cs, out);
+
+	if (!err)
+		err = put_cnxns(cs, out);
+	if (err)
+		out->err = err;
+}
+
+/* ------------------------------------------------------------ watches */
+
+static void put_path(struct jw *out, const char *before, const struct walk_path *p)
+{
+	jw_bytes(out, before, strlen(before));
+	jw_bytes(out, p->path, p->len);
+	jw_bytes(out, "\n", 1);
+}
+
+static void say_wchp(struct client_side *cs, struct jw *out)
+{
+	struct walk_watches w;
+	int err = walk_watches(cs->core, &w);
+
+	for (u64 i = 0; i < w.n && !err; i++) {
+		if (!i || w.watches[i].path != w.watches[i - 1].path)
+			put_path(out, "", w.watches[i].path);
+		put(out, "\t0x%llx\n", w.watches[i].session);
+	}
+	put(out, "\n");
+	if (err)
+		out->err = err;
+	walk_free(&w);
+}
+
+static void say_wchc(struct client_side *cs, struct jw *out)
+{
+	struct walk_watches w;
+	int err = walk_watches(cs->core, &w);
+
+	walk_by_session(&w);
+	for (u64 i = 0; i < w.n && !err; i++) {
+		if (!i || w.watches[i].session != w.watches[i - 1].session)
+			put(out, "0x%llx\n", w.watches[i].session);
+		put_path(out, "\t", w.watches[i].path);
+	}
+	put(out, "\n");
+	if (err)
+		out->err = err;
+	walk_free(&w);
+}
+
+static void say_wchs(struct client_side *cs, struct jw *out)
+{
+	struct walk_watches w;
+
+	if (walk_watches(cs->core, &w))
+		out->err = -ENOMEM;
+	walk_by_session(&w);
+	put(out, "%llu connections watching %llu paths\nTotal watches:%llu\n",
+	    walk_count_sessions(&w), w.n_paths, w.n);
+	walk_free(&w);
+}
+
+/* ------------------------------------------------------------ the table */
 
 static const struct word {
 	const char *name;
 	u32 word;
-	void (*say)(struct conn *c, struct jw *out);
+	bool quick;		/* answered by the I/O thread */
+	void (*say)(struct client_side *cs, struct jw *out);
 } words[] = {
-	{ "conf", 0x636f6e66, say_conf },
-	{ "cons", 0x636f6e73, say_cons },
-	{ "crst", 0x63727374, say_crst },
-	{ "dirs", 0x64697273, say_dirs },
-	{ "dump", 0x64756d70, NULL },
-	{ "envi", 0x656e7669, say_envi },
-	{ "gtmk", 0x67746d6b, NULL },
-	{ "hash", 0x68617368, NULL },
-	{ "isro", 0x6973726f, say_isro },
-	{ "mntr", 0x6d6e7472, say_mntr },
-	{ "ruok", 0x72756f6b, say_ruok },
-	{ "srst", 0x73727374, say_srst },
-	{ "srvr", 0x73727672, say_srvr },
-	{ "stat", 0x73746174, say_stat },
-	{ "stmk", 0x73746d6b, NULL },
-	{ "telnet close", 0xfff4fffd, NULL },
-	{ "wchc", 0x77636863, NULL },
-	{ "wchp", 0x77636870, NULL },
-	{ "wchs", 0x77636873, say_wchs },
+	{ "conf", 0x636f6e66, false, say_conf },
+	{ "cons", 0x636f6e73, false, say_cons },
+	{ "crst", 0x63727374, true, say_crst },
+	{ "dirs", 0x64697273, false, say_dirs },
+	{ "dump", 0x64756d70, false, say_dump },
+	{ "envi", 0x656e7669, false, say_envi },
+	{ "gtmk", 0x67746d6b, true, say_gtmk },
+	{ "hash", 0x68617368, false, say_hash },
+	{ "isro", 0x6973726f, true, say_isro },
+	{ "mntr", 0x6d6e7472, false, say_mntr },
+	{ "ruok", 0x72756f6b, true, say_ruok },
+	{ "srst", 0x73727374, true, say_srst },
+	{ "srvr", 0x73727672, true, say_srvr },
+	{ "stat", 0x73746174, false, say_stat },
+	{ "stmk", STMK, true, NULL },
+	/* what telnet sends at its end: known, and nothing is answered */
+	{ "telnet close", 0xfff4fffd, true, NULL },
+	{ "wchc", 0x77636863, false, say_wchc },
+	{ "wchp", 0x77636870, false, say_wchp },
+	{ "wchs", 0x77636873, false, say_wchs },
 };
 
 /* srvr always; else what the list, separated by commas, names, or all for "*". */
@@ -369,24 +577,62 @@ static bool allowed(const char *list, const char *name)
 	return false;
 }
 
-bool fourlw_run(struct conn *c, u32 word)
+/* Eight bytes follow the word: the mask, a Java long. It is kept and means nothing
+ * here. ZooKeeper closes if they did not come with the word. */
+static void set_trace_mask(struct conn *c, const u8 *rest, size_t len)
 {
-	struct jw *out = conn_out(c);
+	u64 mask;
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		const struct word *w = &words[i];
+	if (len < 8)
+		return;
+	mask = jute_get64(rest);
+	__atomic_store_n(&c->cs->trace_mask, mask, __ATOMIC_RELAXED);
+	put(conn_out(c), "%lld", (s64)mask);
+}
 
-		if (w->word != word)
-			continue;
-		stats_received(c, 1);
-		conn_drain(c, DRAIN_MS);
-		if (w->say && allowed(c->cs->cfg->fourlw_whitelist, w->name))
-			w->say(c, out);
-		else
-			put(out, "%s is not executed because it is not in the whitelist.\n",
-			    w->name);
-		stats_sent(c, 1);
+/* The connection reads no more, and waits for its text. It says so before the text,
+ * which may show it, is worked out. */
+static bool report(struct conn *c, const struct word *w)
+{
+	u8 state = c->state;
+	int err = -EBUSY;
+
+	if (__atomic_load_n(&c->cs->texts, __ATOMIC_RELAXED) <= TEXTS_MAX) {
+		__atomic_store_n(&c->state, CONN_WAIT, __ATOMIC_RELAXED);
+		err = report_submit(c->cs->reports, c, w->say);
+	}
+	if (!err) {
+		list_del_init(&c->timed);
 		return true;
 	}
+	c->state = state;
+	put(conn_out(c), "%s is not executed: %s.\n", w->name,
+	    err == -EBUSY ? "too many commands are under way" : "out of memory");
 	return false;
+}
+
+bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len)
+{
+	struct jw *out = conn_out(c);
+	const struct word *w = NULL;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words) && !w; i++)
+		if (words[i].word == word)
+			w = &words[i];
+	if (!w)
+		return false;
+	stats_received(c, 1);
+	metric_count(METRIC_bytes_received_count, 4);
+	if (!allowed(c->cs->cfg->fourlw_whitelist, w->name))
+		put(out, "%s is not executed because it is not in the whitelist.\n",
+		    w->name);
+	else if (word == STMK)
+		set_trace_mask(c, rest, len);
+	else if (w->quick && w->say)
+		w->say(c->cs, out);
+	else if (w->say && report(c, w))
+		return true;
+	conn_drain(c, DRAIN_MS);
+	stats_sent(c, 0);
+	return true;
 }

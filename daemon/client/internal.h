@@ -11,6 +11,7 @@
  *   throttle.c how many may connect a second
  *   junk.c     what speaks to us that is no client
  *   fourlw.c   four-letter words
+ *   report.c   the thread that works out the long ones' texts
  *   stats.c    counters
  *
  * Ownership. An I/O thread owns its connections: all of struct conn but what is
@@ -122,6 +123,8 @@ struct conn {
 	bool wants_large;		/* waits for the budget of long answers */
 	struct session *session;	/* see request.h, "A session's end" */
 	u64 session_id;			/* also read by others, relaxed */
+	u64 hello_ms;			/* when its connect request came */
+	size_t text_len;		/* of client_side.texts, what is ours */
 	s32 session_timeout;
 	u64 seen_zxid;			/* the newest in an answer made here */
 	struct auth_set *auth;
@@ -161,6 +164,10 @@ struct io_stats {
 	u64 max_latency;
 	u64 total_latency;
 	u64 count;
+	u64 sized_ms;		/* when the last answer was sent; */
+	s64 last_size;		/* the bytes of its frame, and of the least and */
+	s64 min_size;		/* greatest one; -1: none yet */
+	s64 max_size;
 };
 
 struct io {
@@ -190,6 +197,7 @@ struct io {
 };
 
 struct addr_table;
+struct reports;
 
 /* throttle.c: new connections a second, BlueThrottle. */
 struct throttle {
@@ -220,13 +228,13 @@ struct client_side {
 	u32 outstanding;		/* atomic: requests of all connections at the core */
 	u32 conn_gen;			/* atomic: crst */
 	u32 io_gen;			/* atomic: srst */
-	u64 rejected;			/* atomic: connections refused by the limits */
-	u64 large_rejected;		/* atomic: requests refused, largeRequestMaxBytes */
-	u64 throttled_ops;		/* atomic: answered with ZTHROTTLEDOP */
-	u64 stale_dropped;		/* atomic: waited longer than a session lives */
 	s64 large_requests;		/* atomic: bytes of large requests at the core */
 	u64 large_bytes;		/* atomic: budget of long answers, spent */
 	struct throttle throttle;
+	u64 auth_failed;		/* atomic */
+	u64 trace_mask;			/* atomic: stmk; means nothing here */
+	u64 texts;			/* atomic: bytes of words' texts not sent yet */
+	struct reports *reports;
 	pthread_mutex_t lock;		/* conns, n_conns, addrs */
 	struct list_head conns;
 	u32 n_conns;
@@ -238,6 +246,7 @@ struct client_side {
 enum {
 	MSG_ADOPT = 100,	/* a fresh connection for you */
 	MSG_STOP,
+	MSG_TEXT,		/* bytes: a word's text; send, then close */
 };
 
 /*
@@ -338,15 +347,41 @@ bool throttle_admits(struct throttle *t, bool renew, u64 now_ms);
 const char *junk_name(const u8 *p, size_t len);
 
 /* --- fourlw.c: the owner. Whether @word is one; then the answer is queued and the
- * connection drains. */
-bool fourlw_run(struct conn *c, u32 word);
+ * connection drains, or it waits for its MSG_TEXT. @rest: what came behind it. */
+bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len);
+/* Any thread: sizes of the data and log folders, and Environment.list(). */
+u64 data_dir_size(const struct config *cfg);
+u64 log_dir_size(const struct config *cfg);
+void environment_each(void (*fn)(void *arg, const char *key, const char *value), void *arg);
+/* ExpiryQueue.roundToNextInterval(): ms. */
+u64 expiry_round(u64 ms, u64 tick);
 
 /* --- stats.c */
 void stats_received(struct conn *c, u64 packets);
-void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms);
-void stats_sent(struct conn *c, u64 packets);
+/* @size: of the answer's frame, without its length; 0: not counted. */
+void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms, u32 size);
+void stats_sent(struct conn *c, u32 size);
+/* A session was begun, by the transaction @zxid, or resumed (0), @ms after it was asked
+ * for. */
+void stats_connected(struct conn *c, u64 zxid, u64 ms);
 struct io_stats stats_sum(const struct client_side *cs);
 struct conn_stats stats_of(const struct conn *c);
 const char *stats_op(s32 op);
+void stats_reset_conns(struct client_side *cs);		/* crst */
+void stats_reset_server(struct client_side *cs);	/* srst */
+
+/* Any thread: what commands show of a connection. */
+struct conn_view {
+	struct conn_stats stats;
+	u64 session;		/* 0: none */
+	s32 timeout;
+	u32 asked;
+	bool reads;		/* its interest in reading, SelectionKey.OP_READ */
+	char name[ADDR_MAX];
+};
+
+/* All connections as they are now, malloc'ed. -ENOMEM. */
+int conns_view(struct client_side *cs, struct conn_view **out, u32 *n);
+u32 conns_count(struct client_side *cs);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
 
 #define EVENTS	256
@@ -154,6 +155,8 @@ static void expire(struct io *io)
 
 			if (c->deadline_ms > io->now_ms)
 				break;
+			if (!i)
+				metric_count(METRIC_sessionless_connections_expired, 1);
 			if (c->state == CONN_NEW)
 				conn_refuse(c, "no connect request in %u ms%s%s",
 					    io->cs->cfg->sessionless_ms,

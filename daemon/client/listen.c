@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
 
 #define ACCEPTS		64	/* in one round */
@@ -282,7 +283,7 @@ static void take_in(struct client_side *cs, int fd, const struct sockaddr_storag
 	int on = 1;
 
 	if (!c || admit(cs, c)) {
-		__atomic_add_fetch(&cs->rejected, 1, __ATOMIC_RELAXED);
+		metric_count(METRIC_connection_rejected, 1);
 		if (c)
 			conn_put(c);
 		free(m);

@@ -5,7 +5,11 @@
  * relaxed atomics, no lock. Resetting bumps a generation; whoever writes next starts
  * anew, and whoever reads counters of an older generation takes them for zero.
  */
+#include <stdlib.h>
+
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
+#include "daemon/server/prepare.h"
 
 #define SET(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 #define GET(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
@@ -45,6 +49,9 @@ static struct io_stats *of_io(struct io *io)
 	SET(s->max_latency, 0);
 	SET(s->total_latency, 0);
 	SET(s->count, 0);
+	SET(s->last_size, -1);
+	SET(s->min_size, -1);
+	SET(s->max_size, -1);
 	SET(s->gen, gen);
 	return s;
 }
@@ -59,18 +66,46 @@ void stats_received(struct conn *c, u64 packets)
 	SET(t->received, t->received + packets);
 }
 
-/* Owner: packets that are no answers to requests (events, auth). */
-void stats_sent(struct conn *c, u64 packets)
+
+static void count_size(struct io *io, struct io_stats *t, s64 size)
+{
+	SET(t->sized_ms, io->now_ms);
+	SET(t->last_size, size);
+	if (t->min_size < 0 || size < t->min_size)
+		SET(t->min_size, size);
+	if (size > t->max_size)
+		SET(t->max_size, size);
+}
+
+/* Owner: a packet that is no answer to a request (events, auth). */
+void stats_sent(struct conn *c, u32 size)
 {
 	struct conn_stats *s = of_conn(c);
 	struct io_stats *t = of_io(c->io);
 
-	SET(s->sent, s->sent + packets);
-	SET(t->sent, t->sent + packets);
+	SET(s->sent, s->sent + 1);
+	SET(t->sent, t->sent + 1);
+	if (size)
+		count_size(c->io, t, size);
 }
 
-/* Owner: a request was answered, @ms after it came. */
-void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms)
+static void count_latency(struct io_stats *t, u64 ms)
+{
+	if (!t->count || ms < t->min_latency)
+		SET(t->min_latency, ms);
+	if (ms > t->max_latency)
+		SET(t->max_latency, ms);
+	SET(t->total_latency, t->total_latency + ms);
+	SET(t->count, t->count + 1);
+}
+
+static bool is_update(s32 op)
+{
+	return prep_is_write(op) || op == OP_CLOSESESSION || op == OP_CREATESESSION;
+}
+
+/* Owner: as ServerStats.updateLatency(), what got a transaction's header or not. */
+void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms, u32 size)
 {
 	struct conn_stats *s = of_conn(c);
 	struct io_stats *t = of_io(c->io);
@@ -90,18 +125,48 @@ void stats_answered(struct conn *c, s32 op, s32 xid, u64 zxid, u64 ms)
 	SET(s->count, s->count + 1);
 
 	SET(t->sent, t->sent + 1);
-	if (!t->count || ms < t->min_latency)
-		SET(t->min_latency, ms);
-	if (ms > t->max_latency)
-		SET(t->max_latency, ms);
-	SET(t->total_latency, t->total_latency + ms);
-	SET(t->count, t->count + 1);
+	count_latency(t, ms);
+	if (size)
+		count_size(c->io, t, size);
+	if (op != OP_PING)
+		metric_count(METRIC_response_bytes, size);
+	metric_add(is_update(op) ? METRIC_updatelatency : METRIC_readlatency, ms);
+}
+
+/* Owner: a ConnectResponse. Only a new session is a request in ZooKeeper's pipeline,
+ * with a transaction. */
+void stats_connected(struct conn *c, u64 zxid, u64 ms)
+{
+	if (zxid)
+		stats_answered(c, OP_CREATESESSION, 0, zxid, ms, 0);
+	else
+		stats_sent(c, 0);
+}
+
+/* Of several threads: the last answer's; the least; the greatest. */
+static void add_sizes(struct io_stats *sum, const struct io_stats *s)
+{
+	s64 min = GET(s->min_size), max = GET(s->max_size);
+	u64 at = GET(s->sized_ms);
+
+	if (max < 0)
+		return;
+	if (sum->max_size < 0 || at >= sum->sized_ms) {
+		sum->sized_ms = at;
+		sum->last_size = GET(s->last_size);
+	}
+	if (sum->min_size < 0 || min < sum->min_size)
+		sum->min_size = min;
+	if (max > sum->max_size)
+		sum->max_size = max;
 }
 
 /* Any thread: all I/O threads together. */
 struct io_stats stats_sum(const struct client_side *cs)
 {
-	struct io_stats sum = { .gen = GET(cs->io_gen) };
+	struct io_stats sum = {
+		.gen = GET(cs->io_gen), .last_size = -1, .min_size = -1, .max_size = -1,
+	};
 
 	for (u32 i = 0; i < cs->n_io; i++) {
 		const struct io_stats *s = &cs->io[i].stats;
@@ -117,6 +182,7 @@ struct io_stats stats_sum(const struct client_side *cs)
 			sum.max_latency = max;
 		sum.total_latency += GET(s->total_latency);
 		sum.count += n;
+		add_sizes(&sum, s);
 	}
 	return sum;
 }
@@ -144,6 +210,59 @@ struct conn_stats stats_of(const struct conn *c)
 	copy.total_latency = GET(s->total_latency);
 	copy.count = GET(s->count);
 	return copy;
+}
+
+void stats_reset_conns(struct client_side *cs)
+{
+	__atomic_add_fetch(&cs->conn_gen, 1, __ATOMIC_RELAXED);
+}
+
+/* What Prometheus reads only grows: there the metrics stay, as in ZooKeeper. */
+void stats_reset_server(struct client_side *cs)
+{
+	__atomic_add_fetch(&cs->io_gen, 1, __ATOMIC_RELAXED);
+	if (!cs->cfg->prometheus)
+		metrics_reset();
+}
+
+u32 conns_count(struct client_side *cs)
+{
+	u32 n;
+
+	pthread_mutex_lock(&cs->lock);
+	n = cs->n_conns;
+	pthread_mutex_unlock(&cs->lock);
+	return n;
+}
+
+static void view(struct conn_view *v, const struct conn *c)
+{
+	u8 state = GET(c->state);
+
+	v->stats = stats_of(c);
+	v->session = GET(c->session_id);
+	v->timeout = GET(c->session_timeout);
+	v->asked = GET(c->asked_n);
+	v->reads = state == CONN_NEW || state == CONN_OPEN;
+	snprintf(v->name, sizeof(v->name), "%s", c->name);
+}
+
+int conns_view(struct client_side *cs, struct conn_view **out, u32 *n)
+{
+	const struct conn *c;
+	u32 room = conns_count(cs) + 16;	/* some may come meanwhile */
+	struct conn_view *v = calloc(room, sizeof(*v));
+
+	*out = v;
+	*n = 0;
+	if (!v)
+		return -ENOMEM;
+	pthread_mutex_lock(&cs->lock);
+	list_for_each_entry(c, &cs->conns, all)
+		if (*n < room)
+			view(&v[(*n)++], c);
+	pthread_mutex_unlock(&cs->lock);
+	return 0;
 }
 
 /* FinalRequestProcessor's lastOp. */

@@ -35,6 +35,7 @@
 #include <libdeflate.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/base/queue.h"
 #include "daemon/disk/internal.h"
 
@@ -241,6 +242,8 @@ static int sync_file(struct logw *lw, bool *broke)
 		}
 	}
 	ns = now_ns() - t0;
+	metric_add(METRIC_fsynctime, ns / 1000000);
+	metric_add(METRIC_sync_processor_queue_flush_time_ms, ns / 1000000);
 	lw->fresh = false;
 	lw->good = lw->pos;
 	add_relaxed(&lw->fsyncs, 1);
@@ -249,6 +252,7 @@ static int sync_file(struct logw *lw, bool *broke)
 		__atomic_store_n(&lw->fsync_max, ns, __ATOMIC_RELAXED);
 	if (lw->d->p.fsync && ns / 1000000 > lw->d->p.fsync_warn_ms) {
 		add_relaxed(&lw->slow, 1);
+		metric_count(METRIC_fsync_threshold_exceed_count, 1);
 		log_ratelimited(LOG_WARN, "%s/%s: fdatasync took %llu ms (fsync.warningthresholdms=%u): writes wait for it",
 				lw->d->log_path, lw->name, ns / 1000000,
 				lw->d->p.fsync_warn_ms);
@@ -359,6 +363,43 @@ static int one_group(struct logw *lw, const struct txn *from, const struct txn *
 	return rc ? rc : write_group(lw, from, to, bytes, broke);
 }
 
+static s64 wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* SyncRequestProcessor's figures of a group: how long its transactions were under way
+ * when it began and when it was durable, by the time in their headers. */
+static void count_group(const struct txn *t, const struct txn *end, s64 began)
+{
+	struct metric_run queued = { .s = METRIC_sync_processor_queue_time_ms };
+	struct metric_run all = { .s = METRIC_sync_processor_queue_and_flush_time_ms };
+	s64 now = wall_ms();
+	u64 n = 0;
+
+	for (; t != end; t = t->next, n++) {
+		metric_run_add(&queued, began > t->time ? began - t->time : 0);
+		metric_run_add(&all, now > t->time ? now - t->time : 0);
+	}
+	metric_run_end(&queued);
+	metric_run_end(&all);
+	metric_count(METRIC_sync_processor_request_queued, n);
+	metric_add(METRIC_sync_processor_batch_size, n);
+	metric_add(METRIC_sync_process_time, now > began ? now - began : 0);
+}
+
+static void count_queue(const struct txn *t)
+{
+	u64 n = 0;
+
+	for (; t; t = t->next)
+		n++;
+	metric_add(METRIC_sync_processor_queue_size, n);
+}
+
 static void work_off(struct logw *lw, struct txn *t)
 {
 	bool broke = false;
@@ -366,11 +407,15 @@ static void work_off(struct logw *lw, struct txn *t)
 	struct txn *to;
 	int rc = 0;
 
+	count_queue(t);
 	while (t && !rc) {
+		s64 began = wall_ms();
+
 		to = group_end(t, &bytes, &last);
 		rc = one_group(lw, t, to, bytes, &broke);
 		if (!rc) {
 			lw->last = last;
+			count_group(t, to, began);
 			lw->durable(lw->arg, last);
 		}
 		t = put_all(t, to);

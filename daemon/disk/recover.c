@@ -28,8 +28,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "daemon/base/digestlog.h"
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/disk/internal.h"
 #include "daemon/proto/zookeeper.h"
 
@@ -77,6 +80,7 @@ static int count_session(struct recovery *rec, const struct txn *t)
 
 static void mismatch(struct recovery *rec, u64 zxid, u64 want, u64 got)
 {
+	metric_count(METRIC_digest_mismatches_count, 1);
 	if (!rec->r->digest_mismatches++)
 		log_error("digest mismatch at 0x%llx: %llx is recorded, the tree has %llx",
 			  zxid, want, got);
@@ -116,6 +120,7 @@ static int replay_one(struct recovery *rec, const struct txn *t)
 		return disk_why(rec->why, rec->why_len, rc, "cannot replay transaction 0x%llx: %s",
 				t->zxid, strerror(-rc));
 	compare(rec, t, digest);
+	digest_log_note(t->zxid, digest);
 	rec->r->zxid = t->zxid;
 	rec->r->replayed++;
 	return 0;
@@ -200,6 +205,8 @@ static int keep_one(struct recovery *rec, const struct txn *t)
 			    t->digest == rec->kept_digest;
 	if (t->zxid >= rec->kept_zxid && !rec->sure)
 		return NOT_KEPT;
+	if (t->has_digest && t->digest_version == DIGEST_VERSION)
+		digest_log_note(t->zxid, t->digest);
 	if (t->zxid > rec->kept_zxid)
 		rc = apply_one(rec, t);
 	rec->r->zxid = t->zxid;
@@ -234,6 +241,7 @@ static int keep_tree(struct recovery *rec)
 
 static void forget(struct recovery *rec)
 {
+	digest_log_clear();
 	stab_free(&rec->sessions);
 	memset(rec->r, 0, sizeof(*rec->r));
 	memset(&rec->head, 0, sizeof(rec->head));
@@ -386,8 +394,30 @@ static int commit_tree(struct recovery *rec)
 	return 0;
 }
 
+static u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+/* FileTxnSnapLog.fastForwardFromEdits */
+static int replay_log(struct recovery *rec)
+{
+	u64 began = now_ms();
+	int rc = each_txn(rec, rec->r->zxid, replay_one);
+
+	if (!rc && rec->r->replayed) {
+		metric_add(METRIC_startup_txns_loaded, rec->r->replayed);
+		metric_add(METRIC_startup_txns_load_time, now_ms() - began);
+	}
+	return rc;
+}
+
 static int build_tree(struct recovery *rec)
 {
+	u64 began = now_ms();
 	int rc;
 
 	if (rec->n_snaps) {
@@ -397,8 +427,10 @@ static int build_tree(struct recovery *rec)
 		if (!rc)
 			rc = load_new_tree(rec);
 	}
-	if (!rc)
-		rc = each_txn(rec, rec->r->zxid, replay_one);
+	if (!rc) {
+		metric_add(METRIC_startup_snap_load_time, now_ms() - began);
+		rc = replay_log(rec);
+	}
 	if (!rc)
 		rc = check_reach(rec);
 	if (!rc)

@@ -22,6 +22,7 @@
 #include <zlib.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/disk/internal.h"
 
 #define ACL_OPEN	(-1LL)
@@ -281,6 +282,7 @@ static int finish(struct snapw *sw)
 	log_info("wrote %s/%s: %llu nodes, %llu bytes in %llu ms",
 		 sw->d->snap_path, sw->name, sw->nodes, sw->out.written,
 		 ms);
+	metric_add(METRIC_snapshottime, ms);
 	__atomic_store_n(&sw->last_zxid, sw->zxid, __ATOMIC_RELAXED);
 	snapw_found(sw, sw->zxid);
 	__atomic_store_n(&sw->last_ms, ms, __ATOMIC_RELAXED);

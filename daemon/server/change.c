@@ -7,6 +7,7 @@
 
 #include "daemon/base/crc32.h"
 #include "daemon/base/hash.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/access.h"
 #include "daemon/server/change.h"
 #include "daemon/server/path.h"
@@ -374,8 +375,10 @@ int change_touch(struct changes *ch, struct change *rec, u64 zxid)
 		return 0;
 	if (remember(ch, rec, false))
 		return -ENOMEM;
-	if (!is_outstanding(ch, rec))
+	if (!is_outstanding(ch, rec)) {
 		ch->cached_bytes -= bytes_of(rec);
+		metric_count(METRIC_outstanding_changes_queued, 1);
+	}
 	rec->zxid = zxid;
 	to_tail(&ch->outstanding, rec);
 	return 0;
@@ -394,6 +397,7 @@ int change_add(struct changes *ch, const char *path, u32 len, u64 zxid, struct c
 	if (!rec)
 		return -ENOMEM;
 	list_add_tail(&rec->link, &ch->outstanding);
+	metric_count(METRIC_outstanding_changes_queued, 1);
 	rec->zxid = zxid;
 	if (remember(ch, rec, true)) {
 		drop(ch, rec);
@@ -461,12 +465,15 @@ void changes_undo(struct changes *ch)
 
 void changes_applied(struct changes *ch, u64 zxid)
 {
+	u64 removed = 0;
+
 	ch->applied = zxid;
 	while (!list_empty(&ch->outstanding)) {
 		struct change *rec = list_first_entry(&ch->outstanding, struct change, link);
 
 		if (rec->zxid > zxid)
 			break;
+		removed++;
 		if (!rec->exists) {
 			drop(ch, rec);
 			continue;
@@ -474,6 +481,7 @@ void changes_applied(struct changes *ch, u64 zxid)
 		to_tail(&ch->cached, rec);
 		ch->cached_bytes += bytes_of(rec);
 	}
+	metric_count(METRIC_outstanding_changes_removed, removed);
 	changes_trim(ch, false);
 }
 

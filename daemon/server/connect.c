@@ -13,6 +13,7 @@
 
 #include "daemon/base/hash.h"
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/core_impl.h"
 
 #define CLIENTS_MIN	256
@@ -246,6 +247,7 @@ static void resume_session(struct core *c, struct client *cl, const struct hello
 {
 	struct sess *s = session_find(c->sessions, h->id);
 
+	metric_count(METRIC_connection_revalidate_count, 1);
 	if (s && s->client)
 		client_close(c, s->client);
 	if (!passwd_right(h)) {
@@ -306,6 +308,7 @@ void connect_expired(void *core, struct sess *s)
 	struct core *c = core;
 	int rc;
 
+	metric_count(METRIC_stale_sessions_expired, 1);
 	log_info("expiring session 0x%llx, timeout of %d ms exceeded", s->pub.id,
 		 s->pub.timeout);
 	rc = pipeline_close(c, s, 0, NULL);

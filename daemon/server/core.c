@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/access.h"
 #include "daemon/server/core_impl.h"
 
@@ -38,6 +39,11 @@ static u64 clock_ms(clockid_t id)
 u64 core_wall_ms(void)
 {
 	return clock_ms(CLOCK_REALTIME);
+}
+
+u64 core_coarse_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC_COARSE);
 }
 
 static void set(u64 *counter, u64 v)
@@ -222,14 +228,39 @@ static void handle(struct core *c, struct request *r)
 	}
 }
 
+/* One of a client; how long it was in the queue, as well as a coarse clock tells. */
+static bool count_request(const struct core *c, const struct request *r,
+			  struct metric_run *waited)
+{
+	u64 came = r->received_ns / 1000000;
+
+	if (r->kind != REQ_OP && r->kind != REQ_CONNECT)
+		return false;
+	metric_run_add(waited, c->now_ms > came ? c->now_ms - came : 0);
+	return true;
+}
+
 static void handle_all(struct core *c)
 {
+	struct metric_run waited = { .s = METRIC_prep_processor_queue_time_ms };
 	struct request *r = queue_take(&c->queue), *next;
+	u64 n = 0, ms;
 
 	for (; r; r = next) {
 		next = r->next;
+		n += count_request(c, r, &waited);
 		handle(c, r);
 	}
+	if (!n)
+		return;
+	metric_run_end(&waited);
+	metric_count(METRIC_prep_processor_request_queued, n);
+	metric_add(METRIC_prep_processor_queue_size, n);
+	/* as if each had taken as long; the rest of the division is the last one's */
+	ms = core_coarse_ms() - c->now_ms;
+	if (n > 1)
+		metric_add_n(METRIC_prep_process_time, ms / n, n - 1);
+	metric_add(METRIC_prep_process_time, ms / n + ms % n);
 }
 
 /* The session table for a snapshot, malloc'ed; NULL: no memory, which was said. */

@@ -71,6 +71,7 @@ struct event {
 	u32 len;
 	u32 stamp;
 	bool acl_known;
+	u32 told;		/* watchers, who may not read the node too */
 	struct zacl *acl;	/* reference; NULL: could not be read, nobody hears */
 	struct blob *blob;	/* made when the first one hears of it */
 };
@@ -140,6 +141,7 @@ struct core {
 
 /* ---- core.c ---- */
 u64 core_wall_ms(void);
+u64 core_coarse_ms(void);	/* monotonic; steps by the kernel's tick */
 void core_count(struct core *c);	/* brings c->stats up to date */
 
 /* ---- pipeline.c ---- */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/access.h"
 #include "daemon/server/core_impl.h"
 #include "daemon/server/path.h"
@@ -154,6 +155,7 @@ static void tell(void *arg, void *owner)
 	struct event *e = arg;
 	struct message *m;
 
+	e->told++;
 	if (!e->acl_known)
 		learn_acl(e);
 	if (!e->acl || !zacl_allows(e->acl, PERM_READ, cl->auth))
@@ -196,6 +198,21 @@ static const struct shot changed[] = {
 	{ }
 };
 
+/* WatchManager.triggerWatch's figures: of each table by itself. */
+static void count_told(struct event *e)
+{
+	static const enum metric_summary of[] = {
+		[EVENT_CREATED] = METRIC_node_created_watch_count,
+		[EVENT_DELETED] = METRIC_node_deleted_watch_count,
+		[EVENT_DATACHANGED] = METRIC_node_changed_watch_count,
+		[EVENT_CHILDREN] = METRIC_node_children_watch_count,
+	};
+
+	if (e->told)
+		metric_add(of[e->type], e->told);
+	e->told = 0;
+}
+
 static void event_done(struct event *e)
 {
 	zacl_put(e->acl);
@@ -230,6 +247,7 @@ static bool fire_node(struct core *c, u64 zxid, const struct shot *shots, const 
 				&f->at, budget, tell, e))
 			return false;
 		memset(&f->at, 0, sizeof(f->at));
+		count_told(e);
 		if (!s[1].same)
 			event_done(e);
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/core_impl.h"
 #include "daemon/server/path.h"
 #include "daemon/server/read.h"
@@ -287,6 +288,8 @@ void op_request(struct core *c, struct request *r)
 	struct client *cl = client_find(c, r->conn);
 
 	if (!cl || !cl->sess || cl->sess->pub.closing) {
+		metric_count(METRIC_stale_requests, 1);
+		metric_count(METRIC_stale_requests_dropped, 1);
 		request_free(r);
 		return;
 	}

@@ -23,7 +23,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/base/digestlog.h"
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/audit.h"
 #include "daemon/server/core_impl.h"
 #include "daemon/server/read.h"
@@ -215,6 +217,7 @@ int pipeline_open(struct core *c, struct sess *s, struct message *reply)
 
 	if (!c->serving)
 		return -EROFS;
+	reply->zxid = a.zxid;	/* the I/O thread counts it as a request */
 	rc = prep_create_session(&c->prep, &a, s->pub.timeout, &t);
 	return rc ? rc : propose_own(c, PROPOSAL_OPEN, s, reply, t);
 }
@@ -223,6 +226,7 @@ int pipeline_open(struct core *c, struct sess *s, struct message *reply)
 int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct message *reply)
 {
 	struct prep_ask a = ask(c, s->pub.id, cxid, NULL);
+	u64 from = core_coarse_ms();
 	struct txn *t;
 	int rc;
 
@@ -231,6 +235,7 @@ int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct message *rep
 	if (reply)
 		jute_put64(reply->bytes + 8, a.zxid);
 	rc = prep_close_session(&c->prep, &a, &t);
+	metric_add(METRIC_close_session_prep_time, core_coarse_ms() - from);
 	return rc ? rc : propose_own(c, PROPOSAL_CLOSE, s, reply, t);
 }
 
@@ -281,12 +286,39 @@ static void nap(u32 ms)
 static void check_digests(struct core *c, struct proposal *p, int n)
 {
 	for (int i = 0; i < n; i++, p = p->next) {
+		digest_log_note(p->txn->zxid, c->digests[i]);
 		if (!p->txn->has_digest || p->txn->digest == c->digests[i])
 			continue;
+		metric_count(METRIC_digest_mismatches_count, 1);
 		log_ratelimited(LOG_ERROR, "digest of the tree at zxid 0x%llx is 0x%llx, the "
 				"transaction says 0x%llx", p->txn->zxid, c->digests[i],
 				p->txn->digest);
 	}
+}
+
+/* FinalRequestProcessor's propagation latency, DataTree.updateWriteStat(). */
+static void count_writes(const struct proposal *p, int n)
+{
+	struct metric_run run = { .s = METRIC_propagation_latency };
+	s64 now = core_wall_ms();
+
+	for (int i = 0; i < n; i++, p = p->next) {
+		const struct txn *t = p->txn;
+
+		metric_run_add(&run, now > t->time ? now - t->time : 0);
+		for (u32 k = 0; k < t->n_ops; k++) {
+			const struct zk_op *op = &t->ops[k];
+			u32 bytes = op->path_len;
+
+			if (op->type != ZK_OP_CREATE && op->type != ZK_OP_DELETE &&
+			    op->type != ZK_OP_SETDATA)
+				continue;
+			if (op->type != ZK_OP_DELETE && op->data_len > 0)
+				bytes += op->data_len;
+			metric_add_path(METRIC_write_per_namespace, op->path, op->path_len, bytes);
+		}
+	}
+	metric_run_end(&run);
 }
 
 /*
@@ -320,6 +352,7 @@ static void apply_batch(struct core *c, struct proposal *p, int n)
 		wait = wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
 	}
 	check_digests(c, first, n);
+	count_writes(first, n);
 	c->applied = c->batch[n - 1].zxid;
 	changes_applied(&c->ch, c->applied);
 	__atomic_store_n(&c->stats.commits, c->stats.commits + n, __ATOMIC_RELAXED);

@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "daemon/base/metrics.h"
 #include "daemon/server/access.h"
 #include "daemon/server/identity.h"
 #include "daemon/server/path.h"
@@ -152,6 +153,13 @@ static struct jstr rd_path_watch(struct rd *r)
 
 /* ------------------------------------------------------------ the reads */
 
+/* DataTree.updateReadStat(), what is read beside the node's Stat. */
+static void count_read(struct jstr path, size_t bytes)
+{
+	metric_add_path(METRIC_read_per_namespace, (const char *)path.p, path.len,
+			path.len + bytes + ZK_STAT_LEN);
+}
+
 static int rd_exists(struct rd *r)
 {
 	struct jstr path = rd_path_watch(r);
@@ -164,8 +172,10 @@ static int rd_exists(struct rd *r)
 		return 0;
 	err = r->st->ops->get(r->st, (const char *)path.p, path.len, &node, NULL, 0);
 	err = rd_found(r, err, &node);
-	if (!err && !r->err)
+	if (!err && !r->err) {
 		put_stat(r->out, &node);
+		count_read(path, 0);
+	}
 	return err;
 }
 
@@ -198,6 +208,7 @@ static int put_data(struct rd *r, struct jstr path)
 	jute_put32(p, node.data_len);
 	stat_put(p + 4 + want, &node.stat, node.data_len);
 	r->out->len += 4 + want + ZK_STAT_LEN;
+	count_read(path, want);
 	return 0;
 }
 
@@ -211,6 +222,7 @@ static int rd_getdata(struct rd *r)
 static int put_children(struct rd *r, struct jstr path, bool with_stat)
 {
 	struct store_node node;
+	size_t at = r->out->len;
 	int err;
 
 	err = r->st->ops->children(r->st, (const char *)path.p, path.len, &node, r->out);
@@ -220,6 +232,9 @@ static int put_children(struct rd *r, struct jstr path, bool with_stat)
 	if (err || r->err)
 		return err;
 	err = rd_check(r, path, &node, PERM_READ);
+	if (!err && !r->err)	/* the names less their lengths and number */
+		count_read(path, r->out->len - at - 4 -
+			   4 * (size_t)jute_get32(r->out->buf + at));
 	if (!err && !r->err && with_stat)
 		put_stat(r->out, &node);
 	return err;

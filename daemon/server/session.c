@@ -247,6 +247,17 @@ u64 sessions_next_ms(const struct sessions *ss)
 	return ss->next_tick * ss->tick_ms;
 }
 
+u32 sessions_some(struct sessions *ss, u32 cursor, u32 n,
+		  void (*fn)(void *arg, struct sess *s), void *arg)
+{
+	do {
+		for (struct sess *s = ss->buckets[cursor & (ss->n_buckets - 1)]; s; s = s->next)
+			fn(arg, s);
+		cursor = hash_cursor_next(cursor, ss->n_buckets);
+	} while (cursor && --n);
+	return cursor;
+}
+
 void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg)
 {
 	for (u32 i = 0; i < ss->n_buckets; i++)

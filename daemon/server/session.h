@@ -61,6 +61,10 @@ void sessions_expire(struct sessions *ss, u64 now_ms, u32 max,
 		     void (*fn)(void *arg, struct sess *s), void *arg);
 /* When sessions_expire() has something to look at next; it may have passed. */
 u64 sessions_next_ms(const struct sessions *ss);
+/* Some of them, about @n a call: begin with @cursor 0, go on with what is returned,
+ * until that is 0. A session that is there all the time is seen once. */
+u32 sessions_some(struct sessions *ss, u32 cursor, u32 n,
+		  void (*fn)(void *arg, struct sess *s), void *arg);
 void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg);
 u32 sessions_total(const struct sessions *ss);
 /* Committed sessions are counted, and written to @out (room for all), for a snapshot. */

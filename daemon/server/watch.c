@@ -572,6 +572,41 @@ bool watch_sweep(struct watches *w, u32 rows)
 	return w->sweeping || w->n_dying;
 }
 
+/* ------------------------------------------------------------ walking */
+
+static u32 show_row(const struct watches *w, struct row *r, enum watch_table t,
+		     void (*fn)(void *arg, const char *path, u32 len, void *owner), void *arg)
+{
+	u32 id, n = 1;
+
+	for (int m = 0; m < N_MODES; m++) {
+		struct wset *s = row_set(r, t, m);
+
+		if (!s)
+			continue;
+		wset_for_each(s, id) {
+			n++;
+			if (w->watchers[id].owner)
+				fn(arg, r->path, r->len, w->watchers[id].owner);
+		}
+	}
+	return n;
+}
+
+u32 watches_some(const struct watches *w, enum watch_table t, u32 cursor, u32 n,
+		 void (*fn)(void *arg, const char *path, u32 len, void *owner), void *arg)
+{
+	u32 done = 0;
+
+	do {
+		for (struct row *r = w->buckets[cursor & (w->n_buckets - 1)]; r; r = r->next)
+			done += show_row(w, r, t, fn, arg);
+		done++;
+		cursor = hash_cursor_next(cursor, w->n_buckets);
+	} while (cursor && done < n);
+	return cursor;
+}
+
 void watch_counts(const struct watches *w, struct watch_counts *c)
 {
 	c->watches = w->n_watches;

@@ -83,6 +83,15 @@ bool watches_exist(const struct watches *w);
 /* Sweeps dead watchers out of about @rows table rows; true: there is more to do. */
 bool watch_sweep(struct watches *w, u32 rows);
 
+/*
+ * Walks one table, about @n watches and rows a call: @fn for each watcher of each row, the
+ * watchers of one row one after the other with the same @path. Begin with @cursor 0,
+ * go on with what is returned, until that is 0. Whatever happens to the table between
+ * calls, a watch that stays is seen once. @fn must not call any of this.
+ */
+u32 watches_some(const struct watches *w, enum watch_table t, u32 cursor, u32 n,
+		 void (*fn)(void *arg, const char *path, u32 len, void *owner), void *arg);
+
 struct watch_counts {
 	u64 watches;		/* both tables, of living watchers */
 	u64 watchers;		/* that have any */

@@ -686,8 +686,8 @@ static bool test_words(void)
 	s = ask_word("mntr", true);
 	CHECK(strstr(s, "zk_server_state\tstandalone\n") && strstr(s, "\nzk_znode_count\t10\n"));
 	CHECK(strstr(s, "\nzk_ephemerals_count\t1\n") && strstr(s, "\nzk_watch_count\t3\n"));
-	CHECK(!strcmp(ask_word("wchs", true),
-		      "1 connections watching 2 paths\nTotal watches:3\n"));
+	CHECK(!strcmp(ask_word("gtmk", true), "306"));
+	CHECK(!strcmp(ask_word("stmk", true), ""));
 	CHECK(strstr(ask_word("conf", true), "\nmaxClientCnxns=60\n"));
 	CHECK(!strncmp(ask_word("envi", true), "Environment:\nzookeeper.version=3.8.0", 36));
 	CHECK(!strncmp(ask_word("dirs", true), "datadir_size: 0\nlogdir_size: 0\n", 31));

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * See command.h: the table of commands, and those whose answers are short. The ones
+ * that show tables are in tables.c.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/admin/command.h"
+#include "daemon/admin/tables.h"
+#include "daemon/admin/values.h"
+#include "daemon/base/digestlog.h"
+#include "daemon/base/metrics.h"
+#include "daemon/base/props.h"
+
+/* ------------------------------------------------------------ shorthands */
+
+static void number(struct json *j, const char *key, s64 v)
+{
+	json_key(j, key);
+	json_number(j, v);
+}
+
+static void string(struct json *j, const char *key, const char *v)
+{
+	json_key(j, key);
+	json_string(j, v);
+}
+
+static void boolean(struct json *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}
+
+static void nothing(struct json *j, const char *key, bool array)
+{
+	struct json in;
+
+	json_key(j, key);
+	if (array) {
+		json_array(j, &in);
+		json_array_end(j, &in);
+	} else {
+		json_object(j, &in);
+		json_object_end(j, &in);
+	}
+}
+
+static void folder(struct json *j, const char *key, const char *dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/version-2", dir);
+	string(j, key, path);
+}
+
+/* ------------------------------------------------------------ the commands */
+
+/* What a command has to do with. ->error: told instead of null. */
+struct ask {
+	struct client_side *cs;
+	const char *mask;
+	char error[256];
+};
+
+static void do_crst(struct ask *a, struct json *j)
+{
+	(void)j;
+	stats_reset_conns(a->cs);
+}
+
+static void do_conf(struct ask *a, struct json *j)
+{
+	const struct config *cfg = a->cs->cfg;
+
+	number(j, "client_port", a->cs->port);
+	folder(j, "data_dir", cfg->data_dir);
+	folder(j, "data_log_dir", cfg->data_log_dir ? cfg->data_log_dir : cfg->data_dir);
+	number(j, "tick_time", cfg->tick_ms);
+	number(j, "max_client_cnxns", cfg->max_client_cnxns);
+	number(j, "min_session_timeout", cfg->min_session_ms);
+	number(j, "max_session_timeout", cfg->max_session_ms);
+	number(j, "server_id", 0);
+	number(j, "client_port_listen_backlog", -1);
+}
+
+static void do_cons(struct ask *a, struct json *j)
+{
+	json_key(j, "connections");
+	table_connections(a->cs, j, false);
+	nothing(j, "secure_connections", true);
+}
+
+static void do_dirs(struct ask *a, struct json *j)
+{
+	number(j, "datadir_size", data_dir_size(a->cs->cfg));
+	number(j, "logdir_size", log_dir_size(a->cs->cfg));
+}
+
+static void do_dump(struct ask *a, struct json *j)
+{
+	table_sessions(a->cs, j);
+}
+
+static void put_entry(void *j, const char *key, const char *value)
+{
+	string(j, key, value);
+}
+
+static void do_envi(struct ask *a, struct json *j)
+{
+	(void)a;
+	environment_each(put_entry, j);
+}
+
+static void do_gtmk(struct ask *a, struct json *j)
+{
+	number(j, "tracemask", __atomic_load_n(&a->cs->trace_mask, __ATOMIC_RELAXED));
+}
+
+static void do_hash(struct ask *a, struct json *j)
+{
+	json_key(j, "digests");
+	table_digests(a->cs, j);
+}
+
+static void do_icfg(struct ask *a, struct json *j)
+{
+	const char *text = a->cs->cfg->initial;
+
+	string(j, "initial_configuration", text ? text : "");
+}
+
+static void do_isro(struct ask *a, struct json *j)
+{
+	(void)a;
+	boolean(j, "read_only", false);
+}
+
+/* The newest whole snapshot: files get their names when they are. */
+static void do_lsnp(struct ask *a, struct json *j)
+{
+	char path[4096], hex[32] = "ffffffffffffffff";
+	s64 newest = -1, at = -1;
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/version-2", a->cs->cfg->data_dir);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		s64 zxid;
+		char *end;
+
+		if (strncmp(e->d_name, "snapshot.", 9))
+			continue;
+		zxid = strtoull(e->d_name + 9, &end, 16);
+		if ((*end && *end != '.') || zxid < newest || fstatat(dirfd(d), e->d_name, &st, 0))
+			continue;
+		newest = zxid;
+		at = st.st_mtime;
+	}
+	if (d)
+		closedir(d);
+	if (newest >= 0)
+		snprintf(hex, sizeof(hex), "%llx", newest);
+	string(j, "zxid", hex);
+	number(j, "timestamp", at);
+}
+
+static void do_lead(struct ask *a, struct json *j)
+{
+	(void)j;
+	snprintf(a->error, sizeof(a->error), "server is not initialized");
+}
+
+static void put_value(void *arg, const struct value *v)
+{
+	struct json *j = arg;
+
+	json_key(j, v->name);
+	switch (v->kind) {
+	case VALUE_TEXT:
+		json_string(j, v->text);
+		break;
+	case VALUE_WHOLE:
+		json_number(j, v->whole);
+		break;
+	case VALUE_REAL:
+		json_real(j, v->real);
+		break;
+	}
+}
+
+static void do_mntr(struct ask *a, struct json *j)
+{
+	values_each(a->cs, put_value, j);
+}
+
+static void do_nothing(struct ask *a, struct json *j)
+{
+	(void)a;
+	(void)j;
+}
+
+static void do_obsr(struct ask *a, struct json *j)
+{
+	(void)a;
+	number(j, "synced_observers", 0);
+	nothing(j, "observers", true);
+}
+
+static void do_stmk(struct ask *a, struct json *j)
+{
+	char *end;
+	s64 mask;
+
+	if (!a->mask) {
+		snprintf(a->error, sizeof(a->error),
+			 "setTraceMask requires long traceMask argument");
+		return;
+	}
+	errno = 0;
+	mask = strtoll(a->mask, &end, 10);
+	if (errno || *end || end == a->mask || strspn(a->mask, " \t\n\v\f\r")) {
+		snprintf(a->error, sizeof(a->error),
+			 "setTraceMask requires long traceMask argument, got %.128s", a->mask);
+		return;
+	}
+	__atomic_store_n(&a->cs->trace_mask, mask, __ATOMIC_RELAXED);
+	number(j, "tracemask", mask);
+}
+
+static void put_sizes(struct json *j, const char *key, const struct io_stats *s)
+{
+	struct json in;
+
+	json_key(j, key);
+	json_object(j, &in);
+	number(j, "last_buffer_size", s->last_size);
+	number(j, "min_buffer_size", s->min_size);
+	number(j, "max_buffer_size", s->max_size);
+	json_object_end(j, &in);
+}
+
+static void put_stats(struct client_side *cs, struct json *j, const struct io_stats *s)
+{
+	struct json in;
+	double avg = s->count ? (double)s->total_latency / s->count : 0;
+
+	json_key(j, "server_stats");
+	json_object(j, &in);
+	number(j, "packets_sent", s->sent);
+	number(j, "packets_received", s->received);
+	number(j, "fsync_threshold_exceed_count",
+	       metric_counter_read(METRIC_fsync_threshold_exceed_count));
+	put_sizes(j, "client_response_stats", s);
+	boolean(j, "provider_null", false);
+	number(j, "data_dir_size", data_dir_size(cs->cfg));
+	number(j, "log_dir_size", log_dir_size(cs->cfg));
+	string(j, "server_state", "standalone");
+	number(j, "last_processed_zxid", store_zxid(cs->st));
+	number(j, "outstanding_requests", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
+	json_key(j, "avg_latency");
+	json_real(j, avg);
+	number(j, "max_latency", s->max_latency);
+	number(j, "min_latency", s->min_latency);
+	number(j, "num_alive_client_connections", conns_count(cs));
+	number(j, "uptime", coarse_ms() - cs->started_ms);
+	number(j, "auth_failed_count", __atomic_load_n(&cs->auth_failed, __ATOMIC_RELAXED));
+	number(j, "non_mtlsremote_conn_count", 0);
+	number(j, "non_mtlslocal_conn_count", 0);
+	json_object_end(j, &in);
+}
+
+static void do_srvr(struct ask *a, struct json *j)
+{
+	struct io_stats s = stats_sum(a->cs);
+	struct store_info info = { .zxid = 0 };
+
+	a->cs->st->ops->info(a->cs->st, &info);
+	string(j, "version", VALUES_VERSION);
+	boolean(j, "read_only", false);
+	put_stats(a->cs, j, &s);
+	put_sizes(j, "client_response", &s);
+	number(j, "node_count", values_nodes(&info));
+}
+
+static void do_stat(struct ask *a, struct json *j)
+{
+	do_srvr(a, j);
+	json_key(j, "connections");
+	table_connections(a->cs, j, true);
+	nothing(j, "secure_connections", true);
+}
+
+static void do_srst(struct ask *a, struct json *j)
+{
+	(void)j;
+	stats_reset_server(a->cs);
+}
+
+/* Keys that QuorumPeerConfig takes for itself; all others of the file become system
+ * properties, under "zookeeper.". */
+static bool is_property(const char *key)
+{
+	static const char *const own[] = {
+		"dataDir", "dataLogDir", "clientPort", "clientPortAddress",
+		"secureClientPort", "secureClientPortAddress", "tickTime", "maxClientCnxns",
+		"minSessionTimeout", "maxSessionTimeout", "clientPortListenBacklog",
+		"initLimit", "syncLimit", "electionAlg", "autopurge.snapRetainCount",
+		"autopurge.purgeInterval", "quorumListenOnAllIPs", "peerType", "syncEnabled",
+		"dynamicConfigFile", "standaloneEnabled", "reconfigEnabled", "sslQuorum",
+		"localSessionsEnabled", "localSessionsUpgradingEnabled", "portUnification",
+		"connectToLearnerMasterLimit", "observerMasterPort", "multiAddress.enabled",
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (!strcmp(key, own[i]))
+			return false;
+	return strncmp(key, "server.", 7) && strncmp(key, "metricsProvider.", 16) &&
+	       !strstr(key, "superDigest");
+}
+
+static int put_property(void *arg, int line, char *key, char *value)
+{
+	char full[512];
+
+	(void)line;
+	if (!strncmp(key, "zookeeper.", 10))
+		key += 10;
+	if (!is_property(key))
+		return 0;
+	snprintf(full, sizeof(full), "zookeeper.%s", key);
+	string(arg, full, value);
+	return 0;
+}
+
+/* Of a process without a JVM: what the system and the file say. */
+static void put_system(void *arg, const char *key, const char *value)
+{
+	if (!strncmp(key, "os.", 3) ? strncmp(key, "os.memory", 9) : !strncmp(key, "user.", 5))
+		string(arg, key, value);
+}
+
+static void do_sysp(struct ask *a, struct json *j)
+{
+	const char *text = a->cs->cfg->initial;
+
+	environment_each(put_system, j);
+	if (text)
+		props_parse(text, strlen(text), put_property, j);
+}
+
+static void do_voting(struct ask *a, struct json *j)
+{
+	(void)a;
+	nothing(j, "current_config", false);
+}
+
+static void do_wchc(struct ask *a, struct json *j)
+{
+	json_key(j, "session_id_to_watched_paths");
+	table_watches(a->cs, j, true);
+}
+
+static void do_wchp(struct ask *a, struct json *j)
+{
+	json_key(j, "path_to_session_ids");
+	table_watches(a->cs, j, false);
+}
+
+static void do_wchs(struct ask *a, struct json *j)
+{
+	table_watch_summary(a->cs, j);
+}
+
+static void do_zab(struct ask *a, struct json *j)
+{
+	(void)a;
+	boolean(j, "voting", false);
+	string(j, "zabstate", "");
+}
+
+/* ------------------------------------------------------------ the table */
+
+/* By their first names, in the order of the alphabet. */
+static const struct command {
+	const char *names[3];
+	void (*run)(struct ask *a, struct json *j);
+} commands[] = {
+	{ { "configuration", "conf", "config" }, do_conf },
+	{ { "connection_stat_reset", "crst" }, do_crst },
+	{ { "connections", "cons" }, do_cons },
+	{ { "dirs" }, do_dirs },
+	{ { "dump" }, do_dump },
+	{ { "environment", "env", "envi" }, do_envi },
+	{ { "get_trace_mask", "gtmk" }, do_gtmk },
+	{ { "hash" }, do_hash },
+	{ { "initial_configuration", "icfg" }, do_icfg },
+	{ { "is_read_only", "isro" }, do_isro },
+	{ { "last_snapshot", "lsnp" }, do_lsnp },
+	{ { "leader", "lead" }, do_lead },
+	{ { "monitor", "mntr" }, do_mntr },
+	{ { "observer_connection_stat_reset", "orst" }, do_nothing },
+	{ { "observers", "obsr" }, do_obsr },
+	{ { "ruok" }, do_nothing },
+	{ { "server_stats", "srvr" }, do_srvr },
+	{ { "set_trace_mask", "stmk" }, do_stmk },
+	{ { "stat_reset", "srst" }, do_srst },
+	{ { "stats", "stat" }, do_stat },
+	{ { "system_properties", "sysp" }, do_sysp },
+	{ { "voting_view" }, do_voting },
+	{ { "watch_summary", "wchs" }, do_wchs },
+	{ { "watches", "wchc" }, do_wchc },
+	{ { "watches_by_path", "wchp" }, do_wchp },
+	{ { "zabstate" }, do_zab },
+};
+
+#define N_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		for (size_t k = 0; k < 3 && commands[i].names[k]; k++)
+			if (!strcmp(commands[i].names[k], name))
+				return &commands[i];
+	return NULL;
+}
+
+/* A command's own error stands before its name, and a null behind, as Java's map has
+ * them. */
+void command_run(struct client_side *cs, const char *name, const char *mask, struct jw *out)
+{
+	const struct command *cmd = find(name);
+	struct ask a = { .cs = cs, .mask = mask };
+	struct json j;
+
+	json_begin(&j, out);
+	if (cmd) {
+		cmd->run(&a, &j);
+		if (a.error[0])
+			string(&j, "error", a.error);
+		string(&j, "command", cmd->names[0]);
+		if (!a.error[0]) {
+			json_key(&j, "error");
+			json_null(&j);
+		}
+	} else {
+		snprintf(a.error, sizeof(a.error), "Unknown command: %.200s", name);
+		string(&j, "command", name);
+		string(&j, "error", a.error);
+	}
+	json_end(&j);
+}
+
+void command_index(const char *url, struct jw *out)
+{
+	char text[512];
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const char *name = commands[i].names[0];
+
+		snprintf(text, sizeof(text), "<a href=\"%s/%s\">%s</a>\n<br/>\n", url, name, name);
+		jw_bytes(out, text, strlen(text));
+	}
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * See prometheus.h. A summary's quantiles are over all values since the start, where
+ * the Java client's are over ten minutes; by the names of paths there are none (NaN).
+ * Of the metrics of the JVM those have a meaning here that are about the process.
+ */
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/admin/prometheus.h"
+#include "daemon/admin/values.h"
+#include "daemon/base/metrics.h"
+
+struct page {
+	struct jw *out;
+	bool (*wanted)(void *arg, const char *name);
+	void *arg;
+};
+
+static void put(struct jw *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct jw *out, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		jw_bytes(out, line, n < (int)sizeof(line) ? n : (int)sizeof(line) - 1);
+}
+
+/* A double, and never an exponent for what counts: Prometheus reads both. */
+static const char *real(double x, char *buf)
+{
+	if (isnan(x))
+		snprintf(buf, 32, "NaN");
+	else if (x == floor(x) && fabs(x) < 1e15)
+		snprintf(buf, 32, "%.1f", x);
+	else
+		snprintf(buf, 32, "%.15g", x);
+	return buf;
+}
+
+static bool head(const struct page *p, const char *name, const char *type)
+{
+	if (!p->wanted(p->arg, name))
+		return false;
+	put(p->out, "# HELP %s %s\n# TYPE %s %s\n", name, name, name, type);
+	return true;
+}
+
+static void sample(const struct page *p, const char *name, double x)
+{
+	char buf[32];
+
+	put(p->out, "%s %s\n", name, real(x, buf));
+}
+
+static void one(const struct page *p, const char *name, const char *type, double x)
+{
+	if (head(p, name, type))
+		sample(p, name, x);
+}
+
+static void put_gauge(void *arg, const struct value *v)
+{
+	one(arg, v->name, "gauge", v->kind == VALUE_REAL ? v->real : (double)v->whole);
+}
+
+/* ------------------------------------------------------------ summaries */
+
+static void put_summary(const struct page *p, enum metric_summary s, struct metric_view *v)
+{
+	static const double q[] = { 0.5, 0.9, 0.99 };
+	const char *name = metric_summary_names[s];
+	u32 n = s < METRIC_N_PLAIN ? 1 : 3;
+	char buf[32];
+
+	if (!head(p, name, "summary"))
+		return;
+	metric_summary_read(s, v);
+	for (u32 i = 0; i < n; i++)
+		put(p->out, "%s{quantile=\"%g\",} %s\n", name, q[i],
+		    real(v->sum.count ? metric_quantile(v, q[i]) : NAN, buf));
+	put(p->out, "%s_count %s\n", name, real(v->sum.count, buf));
+	put(p->out, "%s_sum %s\n", name, real(v->sum.sum, buf));
+}
+
+/* A label's value: the name of a node. */
+static void put_label(struct jw *out, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\\' || *s == '"')
+			jw_bytes(out, "\\", 1);
+		jw_bytes(out, s, 1);
+	}
+}
+
+static void put_keyed(struct jw *out, const char *name, const char *end, const char *key,
+		      const char *more, double x)
+{
+	char buf[32];
+
+	put(out, "%s%s{key=\"", name, end);
+	put_label(out, key);
+	put(out, "\",%s} %s\n", more, real(x, buf));
+}
+
+static void put_space(const struct page *p, enum metric_space space)
+{
+	const char *name = metric_space_names[space];
+
+	if (!head(p, name, "summary"))
+		return;
+	for (u32 i = 0; i < metric_names(); i++) {
+		struct metric_sum s;
+
+		if (!metric_space_read(space, i, &s))
+			continue;
+		put_keyed(p->out, name, "", metric_name(i), "quantile=\"0.5\",", NAN);
+		put_keyed(p->out, name, "_count", metric_name(i), "", s.count);
+		put_keyed(p->out, name, "_sum", metric_name(i), "", s.sum);
+	}
+}
+
+/* ------------------------------------------------------------ the process */
+
+/* The fields of /proc/self/stat behind the name; 0 where there are none. */
+static u64 stat_field(u32 nth)
+{
+	char text[2048], *s = NULL;
+	FILE *f = fopen("/proc/self/stat", "re");
+
+	if (f) {
+		text[fread(text, 1, sizeof(text) - 1, f)] = 0;
+		fclose(f);
+		s = strrchr(text, ')');
+	}
+	for (u32 i = 2; s && i < nth; i++)
+		s = strchr(s + 1, ' ');
+	return s ? strtoull(s + 1, NULL, 10) : 0;
+}
+
+static void put_process(const struct page *p)
+{
+	double hz = sysconf(_SC_CLK_TCK), since;
+	struct timespec wall, boot;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	since = wall.tv_sec + wall.tv_nsec / 1e9 - boot.tv_sec - boot.tv_nsec / 1e9;
+	one(p, "process_cpu_seconds_total", "counter", (stat_field(14) + stat_field(15)) / hz);
+	one(p, "process_start_time_seconds", "gauge",
+	    floor((since + stat_field(22) / hz) * 1000) / 1000);
+	one(p, "process_virtual_memory_bytes", "gauge", stat_field(23));
+	one(p, "process_resident_memory_bytes", "gauge",
+	    (double)stat_field(24) * sysconf(_SC_PAGESIZE));
+}
+
+void prometheus_text(struct client_side *cs, bool (*wanted)(void *arg, const char *name),
+		     void *arg, struct jw *out)
+{
+	struct page p = { .out = out, .wanted = wanted, .arg = arg };
+	struct metric_view v;
+
+	values_gauges(cs, put_gauge, &p);
+	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
+		one(&p, metric_counter_names[i], "counter", metric_counter_read(i));
+	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++)
+		put_summary(&p, i, &v);
+	put_space(&p, METRIC_read_per_namespace);
+	put_space(&p, METRIC_write_per_namespace);
+	if (cs->cfg->process_info)
+		put_process(&p);
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* See values.h. */
+#include <dirent.h>
+#include <math.h>
+#include <sys/resource.h>
+
+#include "daemon/admin/values.h"
+#include "daemon/base/metrics.h"
+
+const char *values_real(double x, char *buf)
+{
+	size_t n = snprintf(buf, 32, "%.4f", x);
+
+	while (n > 2 && buf[n - 1] == '0' && buf[n - 2] != '.')
+		buf[--n] = 0;
+	return buf;
+}
+
+static double rounded(double x)
+{
+	return floor(x * 10000 + 0.5) / 10000;
+}
+
+static double average(u64 sum, u64 count)
+{
+	return count ? rounded((double)sum / count) : 0;
+}
+
+struct sink {
+	value_fn fn;
+	void *arg;
+};
+
+static void text(const struct sink *k, const char *name, const char *s)
+{
+	const struct value v = { .name = name, .kind = VALUE_TEXT, .text = s };
+
+	k->fn(k->arg, &v);
+}
+
+static void whole(const struct sink *k, const char *name, s64 x)
+{
+	const struct value v = { .name = name, .kind = VALUE_WHOLE, .whole = x };
+
+	k->fn(k->arg, &v);
+}
+
+static void real(const struct sink *k, const char *name, double x)
+{
+	const struct value v = { .name = name, .kind = VALUE_REAL, .real = x };
+
+	k->fn(k->arg, &v);
+}
+
+/* ------------------------------------------------------------ gauges */
+
+static u64 count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	u64 n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n > 3 ? n - 3 : 0;	/* ".", ".." and the folder's own */
+}
+
+static u64 max_fds(void)
+{
+	struct rlimit lim = { 0, 0 };
+
+	getrlimit(RLIMIT_NOFILE, &lim);
+	return lim.rlim_cur;
+}
+
+/* The order of a Java map that mntr's readers are used to. */
+void values_gauges(struct client_side *cs, value_fn fn, void *arg)
+{
+	const struct sink k = { fn, arg };
+	struct io_stats s = stats_sum(cs);
+	struct store_info info = { .zxid = 0 };
+	struct core_stats core = { .zxid = 0 };
+
+	cs->st->ops->info(cs->st, &info);
+	core_stats(cs->core, &core);
+	whole(&k, "ephemerals_count", info.stats.ephemerals);
+	whole(&k, "num_alive_connections", conns_count(cs));
+	real(&k, "avg_latency", average(s.total_latency, s.count));
+	whole(&k, "outstanding_requests", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
+	whole(&k, "znode_count", values_nodes(&info));
+	whole(&k, "global_sessions", core.sessions);
+	whole(&k, "non_mtls_remote_conn_count", 0);	/* counted by Netty only */
+	whole(&k, "last_client_response_size", s.last_size);
+	whole(&k, "packets_sent", s.sent);
+	whole(&k, "packets_received", s.received);
+	whole(&k, "max_client_response_size", s.max_size);
+	real(&k, "connection_drop_probability", 0);
+	whole(&k, "watch_count", core.watches);
+	whole(&k, "auth_failed_count", __atomic_load_n(&cs->auth_failed, __ATOMIC_RELAXED));
+	whole(&k, "min_latency", s.min_latency);
+	whole(&k, "max_file_descriptor_count", max_fds());
+	whole(&k, "approximate_data_size", info.stats.data_bytes);
+	whole(&k, "open_file_descriptor_count", count_fds());
+	whole(&k, "local_sessions", 0);
+	whole(&k, "uptime", coarse_ms() - cs->started_ms);
+	whole(&k, "max_latency", s.max_latency);
+	whole(&k, "outstanding_tls_handshake", 0);
+	whole(&k, "min_client_response_size", s.min_size);
+	whole(&k, "non_mtls_local_conn_count", 0);
+}
+
+/* ------------------------------------------------------------ metrics */
+
+static void named(const struct sink *k, const char *prefix, const char *name, s64 x)
+{
+	char full[256];
+
+	snprintf(full, sizeof(full), "%s_%s", prefix, name);
+	whole(k, full, x);
+}
+
+static void summary(const struct sink *k, const char *name, const struct metric_sum *s)
+{
+	char full[256];
+
+	snprintf(full, sizeof(full), "avg_%s", name);
+	real(k, full, average(s->sum, s->count));
+	named(k, "min", name, s->count ? s->min : 0);
+	named(k, "max", name, s->max);
+	named(k, "cnt", name, s->count);
+	named(k, "sum", name, s->sum);
+}
+
+static void quantiles(const struct sink *k, const char *name, const struct metric_view *v)
+{
+	named(k, "p50", name, (s64)(metric_quantile(v, 0.5) + 0.5));
+	named(k, "p95", name, (s64)(metric_quantile(v, 0.95) + 0.5));
+	named(k, "p99", name, (s64)(metric_quantile(v, 0.99) + 0.5));
+	named(k, "p999", name, (s64)(metric_quantile(v, 0.999) + 0.5));
+}
+
+static void spaces(const struct sink *k, enum metric_space space)
+{
+	char full[256];
+
+	for (u32 i = 0; i < metric_names(); i++) {
+		struct metric_sum s;
+
+		if (!metric_space_read(space, i, &s))
+			continue;
+		snprintf(full, sizeof(full), "%s_%s", metric_name(i), metric_space_names[space]);
+		summary(k, full, &s);
+	}
+}
+
+void values_each(struct client_side *cs, value_fn fn, void *arg)
+{
+	const struct sink k = { fn, arg };
+	struct metric_view v;
+
+	text(&k, "version", VALUES_VERSION);
+	text(&k, "server_state", "standalone");
+	values_gauges(cs, fn, arg);
+	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
+		whole(&k, metric_counter_names[i], metric_counter_read(i));
+	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++) {
+		metric_summary_read(i, &v);
+		summary(&k, metric_summary_names[i], &v.sum);
+		if (i >= METRIC_N_PLAIN)
+			quantiles(&k, metric_summary_names[i], &v);
+	}
+	spaces(&k, METRIC_read_per_namespace);
+	spaces(&k, METRIC_write_per_namespace);
+}

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Prometheus' page, read with Prometheus' own Python parser."""
+
+import math
+
+from prometheus_client.parser import text_string_to_metric_families
+from zktest import wire
+from zktest.proc import wait_for
+from zktest.transcript import eq
+
+from http_commands import get
+
+PROCESS = {"process_cpu_seconds_total", "process_start_time_seconds",
+           "process_virtual_memory_bytes", "process_resident_memory_bytes"}
+
+
+def page(s, query=""):
+    status, kind, text = get(s, "/metrics" + query, port=s.metrics)
+    eq((status, kind), (200, "text/plain;"
+                        if s.kind == "kernel" else
+                        "text/plain; version=0.0.4; charset=utf-8"))
+    return text
+
+
+def parse(text):
+    """name -> (type, {(sample's name, labels): value}); strict: each name
+    once, each sample once, none without its head."""
+    out = {}
+    for f in text_string_to_metric_families(text):
+        assert f.name not in out, f.name
+        assert f.type != "unknown" and f.type != "untyped", f.name
+        samples = {}
+        for x in f.samples:
+            key = (x.name, tuple(sorted(x.labels.items())))
+            assert key not in samples, key
+            samples[key] = x.value
+        out[f.name] = (f.type, samples)
+    return out
+
+
+def kinds(text):
+    """The types as the page itself names them."""
+    return {line.split()[2]: line.split()[3] for line in text.splitlines()
+            if line.startswith("# TYPE")}
+
+
+def t_metrics_names(s):
+    """All that mntr has, each as 3.8's provider registers it."""
+    got, m = kinds(page(s)), s.mntr()
+    summaries = {k[4:] for k in m if k.startswith("cnt_")
+                 and not k.endswith("_per_namespace")}
+    parts = {p + n for n in summaries
+             for p in ("avg_", "min_", "max_", "cnt_", "sum_", "p50_",
+                       "p95_", "p99_", "p999_")}
+    single = {k for k in m if k not in parts and "_per_namespace" not in k} \
+        - {"version", "server_state"}
+    want = {n: "summary" for n in summaries}
+    want["read_per_namespace"] = want["write_per_namespace"] = "summary"
+    eq(set(got) - PROCESS, set(want) | single)
+    for n, kind in want.items():
+        eq(got[n], kind, n)
+    for n in ("znode_count", "avg_latency", "uptime", "watch_count"):
+        eq(got[n], "gauge", n)
+    for n in ("response_bytes", "connection_rejected", "commit_count"):
+        eq(got[n], "counter", n)
+
+
+def t_metrics_parse(s):
+    """A strict parser takes the page; its figures are mntr's."""
+    p = parse(page(s))
+    m = s.mntr()
+    for n in ("znode_count", "watch_count", "ephemerals_count",
+              "approximate_data_size", "global_sessions"):
+        eq(p[n][1][(n, ())], float(m[n]), n)
+    for n in ("updatelatency", "fsynctime", "propagation_latency"):
+        eq(p[n][1][(n + "_count", ())], float(m["cnt_" + n]), n)
+        eq(p[n][1][(n + "_sum", ())], float(m["sum_" + n]), n)
+    quantiles = sorted(k[1][0][1] for k in p["updatelatency"][1] if k[1])
+    eq(quantiles, ["0.5", "0.9", "0.99"])
+    eq([k[1] for k in p["fsynctime"][1] if k[1]], [(("quantile", "0.5"),)])
+    assert math.isnan(p["election_time"][1][
+        ("election_time", (("quantile", "0.5"),))])
+    key = (("key", "app"),)
+    eq(p["write_per_namespace"][1][("write_per_namespace_count", key)],
+       float(m["cnt_app_write_per_namespace"]))
+    assert PROCESS <= {x + ("_total" if x.endswith("cpu_seconds") else "")
+                       for x in p}, sorted(p)
+
+
+def t_metrics_grow(s):
+    """A counter counts; srst, as with 3.8's provider, does not touch it."""
+    def updates():
+        return parse(page(s))["updatelatency"][1][("updatelatency_count", ())]
+    n = updates()
+    for _ in range(5):
+        s.made.ok(s.made.a, wire.SET_DATA, wire.b_set_data("/app", b"z"))
+    eq(updates(), n + 5)
+    s.four_letter("srst")
+    eq(updates(), n + 5)
+    eq(s.mntr()["max_latency"], "0")
+
+
+def t_metrics_labels(s):
+    """A node's name as a label's value, whatever is in it."""
+    name = 'q"uo\\te\u00e9'
+    s.made.ok(s.made.a, wire.CREATE, wire.b_create("/" + name, b"1"))
+    p = parse(page(s))["write_per_namespace"][1]
+    eq(p[("write_per_namespace_count", (("key", name),))], 1.0)
+
+
+def t_metrics_filter(s):
+    p = parse(page(s, "?name[]=znode_count&name[]=fsynctime"))
+    eq(sorted(p), ["fsynctime", "znode_count"])
+
+
+def t_metrics_errors(s):
+    for path in ("/", "/metrics/", "/commands"):
+        eq(get(s, path, port=s.metrics)[0], 404, path)
+    eq(get(s, "/metrics", "POST", port=s.metrics)[0], 405)
+
+
+def t_metrics_sum_up(s):
+    """Counters of threads that are gone stay: snapshots are such."""
+    def count():
+        return int(s.mntr()["cnt_snapshottime"])
+    assert count() >= 1
+    eq(count(), int(parse(page(s))["snapshottime"][1][
+        ("snapshottime_count", ())]))
+    wait_for(lambda: count() >= 1, 10, "the count")
+
+
+TESTS = [t_metrics_names, t_metrics_parse, t_metrics_grow, t_metrics_labels,
+         t_metrics_filter, t_metrics_errors, t_metrics_sum_up]
