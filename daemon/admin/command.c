@@ -18,39 +18,39 @@
 
 /* ------------------------------------------------------------ shorthands */
 
-static void number(struct json *j, const char *key, s64 v)
+static void number(struct jout *j, const char *key, s64 v)
 {
-	json_key(j, key);
-	json_number(j, v);
+	jout_key(j, key);
+	jout_number(j, v);
 }
 
-static void string(struct json *j, const char *key, const char *v)
+static void string(struct jout *j, const char *key, const char *v)
 {
-	json_key(j, key);
-	json_string(j, v);
+	jout_key(j, key);
+	jout_string(j, v);
 }
 
-static void boolean(struct json *j, const char *key, bool v)
+static void boolean(struct jout *j, const char *key, bool v)
 {
-	json_key(j, key);
-	json_bool(j, v);
+	jout_key(j, key);
+	jout_bool(j, v);
 }
 
-static void nothing(struct json *j, const char *key, bool array)
+static void nothing(struct jout *j, const char *key, bool array)
 {
-	struct json in;
+	struct jout in;
 
-	json_key(j, key);
+	jout_key(j, key);
 	if (array) {
-		json_array(j, &in);
-		json_array_end(j, &in);
+		jout_array(j, &in);
+		jout_array_end(j, &in);
 	} else {
-		json_object(j, &in);
-		json_object_end(j, &in);
+		jout_object(j, &in);
+		jout_object_end(j, &in);
 	}
 }
 
-static void folder(struct json *j, const char *key, const char *dir)
+static void folder(struct jout *j, const char *key, const char *dir)
 {
 	char path[4096];
 
@@ -67,13 +67,13 @@ struct ask {
 	char error[256];
 };
 
-static void do_crst(struct ask *a, struct json *j)
+static void do_crst(struct ask *a, struct jout *j)
 {
 	(void)j;
 	stats_reset_conns(a->cs);
 }
 
-static void do_conf(struct ask *a, struct json *j)
+static void do_conf(struct ask *a, struct jout *j)
 {
 	const struct config *cfg = a->cs->cfg;
 
@@ -88,20 +88,20 @@ static void do_conf(struct ask *a, struct json *j)
 	number(j, "client_port_listen_backlog", -1);
 }
 
-static void do_cons(struct ask *a, struct json *j)
+static void do_cons(struct ask *a, struct jout *j)
 {
-	json_key(j, "connections");
+	jout_key(j, "connections");
 	table_connections(a->cs, j, false);
 	nothing(j, "secure_connections", true);
 }
 
-static void do_dirs(struct ask *a, struct json *j)
+static void do_dirs(struct ask *a, struct jout *j)
 {
 	number(j, "datadir_size", data_dir_size(a->cs->cfg));
 	number(j, "logdir_size", log_dir_size(a->cs->cfg));
 }
 
-static void do_dump(struct ask *a, struct json *j)
+static void do_dump(struct ask *a, struct jout *j)
 {
 	table_sessions(a->cs, j);
 }
@@ -111,38 +111,38 @@ static void put_entry(void *j, const char *key, const char *value)
 	string(j, key, value);
 }
 
-static void do_envi(struct ask *a, struct json *j)
+static void do_envi(struct ask *a, struct jout *j)
 {
 	(void)a;
 	environment_each(put_entry, j);
 }
 
-static void do_gtmk(struct ask *a, struct json *j)
+static void do_gtmk(struct ask *a, struct jout *j)
 {
 	number(j, "tracemask", __atomic_load_n(&a->cs->trace_mask, __ATOMIC_RELAXED));
 }
 
-static void do_hash(struct ask *a, struct json *j)
+static void do_hash(struct ask *a, struct jout *j)
 {
-	json_key(j, "digests");
+	jout_key(j, "digests");
 	table_digests(a->cs, j);
 }
 
-static void do_icfg(struct ask *a, struct json *j)
+static void do_icfg(struct ask *a, struct jout *j)
 {
 	const char *text = a->cs->cfg->initial;
 
 	string(j, "initial_configuration", text ? text : "");
 }
 
-static void do_isro(struct ask *a, struct json *j)
+static void do_isro(struct ask *a, struct jout *j)
 {
 	(void)a;
 	boolean(j, "read_only", false);
 }
 
 /* The newest whole snapshot: files get their names when they are. */
-static void do_lsnp(struct ask *a, struct json *j)
+static void do_lsnp(struct ask *a, struct jout *j)
 {
 	char path[4096], hex[32] = "ffffffffffffffff";
 	s64 newest = -1, at = -1;
@@ -172,7 +172,7 @@ static void do_lsnp(struct ask *a, struct json *j)
 	number(j, "timestamp", at);
 }
 
-static void do_lead(struct ask *a, struct json *j)
+static void do_lead(struct ask *a, struct jout *j)
 {
 	(void)j;
 	snprintf(a->error, sizeof(a->error), "server is not initialized");
@@ -180,41 +180,41 @@ static void do_lead(struct ask *a, struct json *j)
 
 static void put_value(void *arg, const struct value *v)
 {
-	struct json *j = arg;
+	struct jout *j = arg;
 
-	json_key(j, v->name);
+	jout_key(j, v->name);
 	switch (v->kind) {
 	case VALUE_TEXT:
-		json_string(j, v->text);
+		jout_string(j, v->text);
 		break;
 	case VALUE_WHOLE:
-		json_number(j, v->whole);
+		jout_number(j, v->whole);
 		break;
 	case VALUE_REAL:
-		json_real(j, v->real);
+		jout_real(j, v->real);
 		break;
 	}
 }
 
-static void do_mntr(struct ask *a, struct json *j)
+static void do_mntr(struct ask *a, struct jout *j)
 {
 	values_each(a->cs, put_value, j);
 }
 
-static void do_nothing(struct ask *a, struct json *j)
+static void do_nothing(struct ask *a, struct jout *j)
 {
 	(void)a;
 	(void)j;
 }
 
-static void do_obsr(struct ask *a, struct json *j)
+static void do_obsr(struct ask *a, struct jout *j)
 {
 	(void)a;
 	number(j, "synced_observers", 0);
 	nothing(j, "observers", true);
 }
 
-static void do_stmk(struct ask *a, struct json *j)
+static void do_stmk(struct ask *a, struct jout *j)
 {
 	char *end;
 	s64 mask;
@@ -235,25 +235,25 @@ static void do_stmk(struct ask *a, struct json *j)
 	number(j, "tracemask", mask);
 }
 
-static void put_sizes(struct json *j, const char *key, const struct io_stats *s)
+static void put_sizes(struct jout *j, const char *key, const struct io_stats *s)
 {
-	struct json in;
+	struct jout in;
 
-	json_key(j, key);
-	json_object(j, &in);
+	jout_key(j, key);
+	jout_object(j, &in);
 	number(j, "last_buffer_size", s->last_size);
 	number(j, "min_buffer_size", s->min_size);
 	number(j, "max_buffer_size", s->max_size);
-	json_object_end(j, &in);
+	jout_object_end(j, &in);
 }
 
-static void put_stats(struct client_side *cs, struct json *j, const struct io_stats *s)
+static void put_stats(struct client_side *cs, struct jout *j, const struct io_stats *s)
 {
-	struct json in;
+	struct jout in;
 	double avg = s->count ? (double)s->total_latency / s->count : 0;
 
-	json_key(j, "server_stats");
-	json_object(j, &in);
+	jout_key(j, "server_stats");
+	jout_object(j, &in);
 	number(j, "packets_sent", s->sent);
 	number(j, "packets_received", s->received);
 	number(j, "fsync_threshold_exceed_count",
@@ -265,8 +265,8 @@ static void put_stats(struct client_side *cs, struct json *j, const struct io_st
 	string(j, "server_state", "standalone");
 	number(j, "last_processed_zxid", store_zxid(cs->st));
 	number(j, "outstanding_requests", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
-	json_key(j, "avg_latency");
-	json_real(j, avg);
+	jout_key(j, "avg_latency");
+	jout_real(j, avg);
 	number(j, "max_latency", s->max_latency);
 	number(j, "min_latency", s->min_latency);
 	number(j, "num_alive_client_connections", conns_count(cs));
@@ -274,10 +274,10 @@ static void put_stats(struct client_side *cs, struct json *j, const struct io_st
 	number(j, "auth_failed_count", __atomic_load_n(&cs->auth_failed, __ATOMIC_RELAXED));
 	number(j, "non_mtlsremote_conn_count", 0);
 	number(j, "non_mtlslocal_conn_count", 0);
-	json_object_end(j, &in);
+	jout_object_end(j, &in);
 }
 
-static void do_srvr(struct ask *a, struct json *j)
+static void do_srvr(struct ask *a, struct jout *j)
 {
 	struct io_stats s = stats_sum(a->cs);
 	struct store_info info = { .zxid = 0 };
@@ -290,15 +290,15 @@ static void do_srvr(struct ask *a, struct json *j)
 	number(j, "node_count", values_nodes(&info));
 }
 
-static void do_stat(struct ask *a, struct json *j)
+static void do_stat(struct ask *a, struct jout *j)
 {
 	do_srvr(a, j);
-	json_key(j, "connections");
+	jout_key(j, "connections");
 	table_connections(a->cs, j, true);
 	nothing(j, "secure_connections", true);
 }
 
-static void do_srst(struct ask *a, struct json *j)
+static void do_srst(struct ask *a, struct jout *j)
 {
 	(void)j;
 	stats_reset_server(a->cs);
@@ -347,7 +347,7 @@ static void put_system(void *arg, const char *key, const char *value)
 		string(arg, key, value);
 }
 
-static void do_sysp(struct ask *a, struct json *j)
+static void do_sysp(struct ask *a, struct jout *j)
 {
 	const char *text = a->cs->cfg->initial;
 
@@ -356,30 +356,30 @@ static void do_sysp(struct ask *a, struct json *j)
 		props_parse(text, strlen(text), put_property, j);
 }
 
-static void do_voting(struct ask *a, struct json *j)
+static void do_voting(struct ask *a, struct jout *j)
 {
 	(void)a;
 	nothing(j, "current_config", false);
 }
 
-static void do_wchc(struct ask *a, struct json *j)
+static void do_wchc(struct ask *a, struct jout *j)
 {
-	json_key(j, "session_id_to_watched_paths");
+	jout_key(j, "session_id_to_watched_paths");
 	table_watches(a->cs, j, true);
 }
 
-static void do_wchp(struct ask *a, struct json *j)
+static void do_wchp(struct ask *a, struct jout *j)
 {
-	json_key(j, "path_to_session_ids");
+	jout_key(j, "path_to_session_ids");
 	table_watches(a->cs, j, false);
 }
 
-static void do_wchs(struct ask *a, struct json *j)
+static void do_wchs(struct ask *a, struct jout *j)
 {
 	table_watch_summary(a->cs, j);
 }
 
-static void do_zab(struct ask *a, struct json *j)
+static void do_zab(struct ask *a, struct jout *j)
 {
 	(void)a;
 	boolean(j, "voting", false);
@@ -391,7 +391,7 @@ static void do_zab(struct ask *a, struct json *j)
 /* By their first names, in the order of the alphabet. */
 static const struct command {
 	const char *names[3];
-	void (*run)(struct ask *a, struct json *j);
+	void (*run)(struct ask *a, struct jout *j);
 } commands[] = {
 	{ { "configuration", "conf", "config" }, do_conf },
 	{ { "connection_stat_reset", "crst" }, do_crst },
@@ -438,24 +438,24 @@ void command_run(struct client_side *cs, const char *name, const char *mask, str
 {
 	const struct command *cmd = find(name);
 	struct ask a = { .cs = cs, .mask = mask };
-	struct json j;
+	struct jout j;
 
-	json_begin(&j, out);
+	jout_begin(&j, out);
 	if (cmd) {
 		cmd->run(&a, &j);
 		if (a.error[0])
 			string(&j, "error", a.error);
 		string(&j, "command", cmd->names[0]);
 		if (!a.error[0]) {
-			json_key(&j, "error");
-			json_null(&j);
+			jout_key(&j, "error");
+			jout_null(&j);
 		}
 	} else {
 		snprintf(a.error, sizeof(a.error), "Unknown command: %.200s", name);
 		string(&j, "command", name);
 		string(&j, "error", a.error);
 	}
-	json_end(&j);
+	jout_end(&j);
 }
 
 void command_index(const char *url, struct jw *out)

@@ -9,28 +9,28 @@
 
 #define DIGEST_VERSION	2	/* DigestCalculator */
 
-static void number(struct json *j, const char *key, s64 v)
+static void number(struct jout *j, const char *key, s64 v)
 {
-	json_key(j, key);
-	json_number(j, v);
+	jout_key(j, key);
+	jout_number(j, v);
 }
 
-static void put_connection(struct json *j, const struct conn_view *v, bool brief)
+static void put_connection(struct jout *j, const struct conn_view *v, bool brief)
 {
 	const struct conn_stats *s = &v->stats;
-	struct json in;
+	struct jout in;
 
-	json_object(j, &in);
-	json_key(j, "remote_socket_address");
-	json_string(j, v->name + (v->name[0] == '/'));
+	jout_object(j, &in);
+	jout_key(j, "remote_socket_address");
+	jout_string(j, v->name + (v->name[0] == '/'));
 	number(j, "interest_ops", v->reads);
 	number(j, "outstanding_requests", v->asked);
 	number(j, "packets_received", s->received);
 	number(j, "packets_sent", s->sent);
 	if (!brief) {
 		number(j, "session_id", v->session);
-		json_key(j, "last_operation");
-		json_string(j, s->op == -1 ? "NA" : stats_op(s->op));
+		jout_key(j, "last_operation");
+		jout_string(j, s->op == -1 ? "NA" : stats_op(s->op));
 		number(j, "established", s->established_ms);
 		number(j, "session_timeout", v->timeout);
 		number(j, "last_cxid", s->last_cxid);
@@ -41,51 +41,51 @@ static void put_connection(struct json *j, const struct conn_view *v, bool brief
 		number(j, "avg_latency", s->count ? s->total_latency / s->count : 0);
 		number(j, "max_latency", s->max_latency);
 	}
-	json_object_end(j, &in);
+	jout_object_end(j, &in);
 }
 
-void table_connections(struct client_side *cs, struct json *j, bool brief)
+void table_connections(struct client_side *cs, struct jout *j, bool brief)
 {
 	struct conn_view *v;
-	struct json in;
+	struct jout in;
 	u32 n;
 
 	if (conns_view(cs, &v, &n))
 		j->out->err = -ENOMEM;
-	json_array(j, &in);
+	jout_array(j, &in);
 	for (u32 i = 0; i < n; i++)
 		put_connection(j, &v[i], brief);
-	json_array_end(j, &in);
+	jout_array_end(j, &in);
 	free(v);
 }
 
-static void put_expiries(struct client_side *cs, struct json *j, const struct walk_session *s,
+static void put_expiries(struct client_side *cs, struct jout *j, const struct walk_session *s,
 			 u32 n)
 {
-	struct json in, list;
+	struct jout in, list;
 	u64 last = 0, at;
 
-	json_key(j, "expiry_time_to_session_ids");
-	json_object(j, &in);
+	jout_key(j, "expiry_time_to_session_ids");
+	jout_object(j, &in);
 	for (u32 i = 0; i < n; i++) {
 		at = expiry_round(s[i].expires_ms, cs->cfg->tick_ms);
 		if (!i || at != last) {
 			if (i)
-				json_array_end(j, &list);
-			json_key_number(j, at);
-			json_array(j, &list);
+				jout_array_end(j, &list);
+			jout_key_number(j, at);
+			jout_array(j, &list);
 			last = at;
 		}
-		json_number(j, s[i].id);
+		jout_number(j, s[i].id);
 	}
 	if (n)
-		json_array_end(j, &list);
-	json_object_end(j, &in);
+		jout_array_end(j, &list);
+	jout_object_end(j, &in);
 }
 
 struct owned {
-	struct json *j;
-	struct json list;
+	struct jout *j;
+	struct jout list;
 	u64 session;
 	bool any;
 };
@@ -95,71 +95,71 @@ static int put_owned(void *arg, const char *path, u32 len)
 	struct owned *o = arg;
 
 	if (!o->any) {
-		json_key_number(o->j, o->session);
-		json_array(o->j, &o->list);
+		jout_key_number(o->j, o->session);
+		jout_array(o->j, &o->list);
 		o->any = true;
 	}
-	json_text(o->j, path, len);
+	jout_text(o->j, path, len);
 	return o->j->out->err;
 }
 
-void table_sessions(struct client_side *cs, struct json *j)
+void table_sessions(struct client_side *cs, struct jout *j)
 {
 	struct owned o = { .j = j };
 	struct walk_session *s;
-	struct json in;
+	struct jout in;
 	u32 n;
 
 	if (walk_sessions(cs->core, &s, &n))
 		j->out->err = -ENOMEM;
 	put_expiries(cs, j, s, n);
-	json_key(j, "session_id_to_ephemeral_paths");
-	json_object(j, &in);
+	jout_key(j, "session_id_to_ephemeral_paths");
+	jout_object(j, &in);
 	for (u32 i = 0; i < n && !j->out->err; i++) {
 		o.session = s[i].id;
 		o.any = false;
 		cs->st->ops->owned(cs->st, s[i].id, put_owned, &o);
 		if (o.any)
-			json_array_end(j, &o.list);
+			jout_array_end(j, &o.list);
 	}
-	json_object_end(j, &in);
+	jout_object_end(j, &in);
 	free(s);
 }
 
-void table_digests(struct client_side *cs, struct json *j)
+void table_digests(struct client_side *cs, struct jout *j)
 {
 	struct digest_entry *e = malloc(DIGEST_LOG_MAX * sizeof(*e));
-	struct json in, one;
+	struct jout in, one;
 	u32 n = 0;
 
 	if (!e)
 		j->out->err = -ENOMEM;
 	else if (cs->cfg->digest_enabled)
 		n = digest_log_copy(e);
-	json_array(j, &in);
+	jout_array(j, &in);
 	for (u32 i = 0; i < n; i++) {
-		json_object(j, &one);
+		jout_object(j, &one);
 		number(j, "zxid", e[i].zxid);
 		number(j, "digest", e[i].digest);
 		number(j, "digest_version", DIGEST_VERSION);
-		json_object_end(j, &one);
+		jout_object_end(j, &one);
 	}
-	json_array_end(j, &in);
+	jout_array_end(j, &in);
 	free(e);
 }
 
-static void watch_key(struct json *j, const struct walk_watch *w, bool by_session)
+static void watch_key(struct jout *j, const struct walk_watch *w, bool by_session)
 {
 	char *path;
 
 	if (by_session) {
-		json_key_number(j, w->session);
+		jout_key_number(j, w->session);
 		return;
 	}
 	path = strndup(w->path->path, w->path->len);
 	if (!path)
 		j->out->err = -ENOMEM;
-	json_key(j, path ? path : "");
+	jout_key(j, path ? path : "");
 	free(path);
 }
 
@@ -168,35 +168,35 @@ static bool same_key(const struct walk_watch *a, const struct walk_watch *b, boo
 	return by_session ? a->session == b->session : a->path == b->path;
 }
 
-void table_watches(struct client_side *cs, struct json *j, bool by_session)
+void table_watches(struct client_side *cs, struct jout *j, bool by_session)
 {
 	struct walk_watches w;
-	struct json in, list;
+	struct jout in, list;
 
 	if (walk_watches(cs->core, &w))
 		j->out->err = -ENOMEM;
 	if (by_session)
 		walk_by_session(&w);
-	json_object(j, &in);
+	jout_object(j, &in);
 	for (u64 i = 0; i < w.n; i++) {
 		if (!i || !same_key(&w.watches[i], &w.watches[i - 1], by_session)) {
 			if (i)
-				json_array_end(j, &list);
+				jout_array_end(j, &list);
 			watch_key(j, &w.watches[i], by_session);
-			json_array(j, &list);
+			jout_array(j, &list);
 		}
 		if (by_session)
-			json_text(j, w.watches[i].path->path, w.watches[i].path->len);
+			jout_text(j, w.watches[i].path->path, w.watches[i].path->len);
 		else
-			json_number(j, w.watches[i].session);
+			jout_number(j, w.watches[i].session);
 	}
 	if (w.n)
-		json_array_end(j, &list);
-	json_object_end(j, &in);
+		jout_array_end(j, &list);
+	jout_object_end(j, &in);
 	walk_free(&w);
 }
 
-void table_watch_summary(struct client_side *cs, struct json *j)
+void table_watch_summary(struct client_side *cs, struct jout *j)
 {
 	struct walk_watches w;
 

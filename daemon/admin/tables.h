@@ -6,15 +6,15 @@
 #ifndef ZKD_ADMIN_TABLES_H
 #define ZKD_ADMIN_TABLES_H
 
-#include "daemon/admin/json.h"
+#include "daemon/admin/jout.h"
 #include "daemon/client/internal.h"
 
-void table_connections(struct client_side *cs, struct json *j, bool brief);
+void table_connections(struct client_side *cs, struct jout *j, bool brief);
 /* Two keys with theirs: sessions by the time they expire, ephemerals by session. */
-void table_sessions(struct client_side *cs, struct json *j);
-void table_digests(struct client_side *cs, struct json *j);
-void table_watches(struct client_side *cs, struct json *j, bool by_session);
+void table_sessions(struct client_side *cs, struct jout *j);
+void table_digests(struct client_side *cs, struct jout *j);
+void table_watches(struct client_side *cs, struct jout *j, bool by_session);
 /* Three keys. */
-void table_watch_summary(struct client_side *cs, struct json *j);
+void table_watch_summary(struct client_side *cs, struct jout *j);
 
 #endif

@@ -4,15 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/admin/json.h"
+#include "daemon/admin/jout.h"
 #include "daemon/admin/values.h"
 
-static void raw(struct json *j, const char *s)
+static void raw(struct jout *j, const char *s)
 {
 	jw_bytes(j->out, s, strlen(s));
 }
 
-static void line(struct json *j)
+static void line(struct jout *j)
 {
 	raw(j, "\n");
 	for (u32 i = 0; i < j->depth; i++)
@@ -20,7 +20,7 @@ static void line(struct json *j)
 }
 
 /* Before an entry. */
-static void next(struct json *j)
+static void next(struct jout *j)
 {
 	if (j->in_array)
 		raw(j, j->first ? " " : ", ");
@@ -31,7 +31,7 @@ static void next(struct json *j)
 	j->first = false;
 }
 
-static void before_value(struct json *j)
+static void before_value(struct jout *j)
 {
 	if (j->in_array)
 		next(j);
@@ -54,7 +54,7 @@ static size_t utf8_len(const u8 *s, size_t len)
 	return n;
 }
 
-static void quoted(struct json *j, const u8 *s, size_t len)
+static void quoted(struct jout *j, const u8 *s, size_t len)
 {
 	static const char short_for[] = "btnvfr";	/* \b is 8; \v has none */
 	char esc[8];
@@ -81,13 +81,13 @@ static void quoted(struct json *j, const u8 *s, size_t len)
 	raw(j, "\"");
 }
 
-void json_begin(struct json *j, struct jw *out)
+void jout_begin(struct jout *j, struct jw *out)
 {
-	*j = (struct json){ .out = out, .depth = 1, .first = true };
+	*j = (struct jout){ .out = out, .depth = 1, .first = true };
 	raw(j, "{");
 }
 
-void json_end(struct json *j)
+void jout_end(struct jout *j)
 {
 	bool empty = j->first;
 
@@ -100,22 +100,22 @@ void json_end(struct json *j)
 		raw(j, "}");
 }
 
-void json_key(struct json *j, const char *key)
+void jout_key(struct jout *j, const char *key)
 {
 	next(j);
 	quoted(j, (const u8 *)key, strlen(key));
 	raw(j, " : ");
 }
 
-void json_key_number(struct json *j, s64 key)
+void jout_key_number(struct jout *j, s64 key)
 {
 	char s[32];
 
 	snprintf(s, sizeof(s), "%lld", key);
-	json_key(j, s);
+	jout_key(j, s);
 }
 
-void json_number(struct json *j, s64 v)
+void jout_number(struct jout *j, s64 v)
 {
 	char s[32];
 
@@ -124,7 +124,7 @@ void json_number(struct json *j, s64 v)
 	raw(j, s);
 }
 
-void json_real(struct json *j, double v)
+void jout_real(struct jout *j, double v)
 {
 	char s[32];
 
@@ -132,30 +132,30 @@ void json_real(struct json *j, double v)
 	raw(j, values_real(v, s));
 }
 
-void json_bool(struct json *j, bool v)
+void jout_bool(struct jout *j, bool v)
 {
 	before_value(j);
 	raw(j, v ? "true" : "false");
 }
 
-void json_null(struct json *j)
+void jout_null(struct jout *j)
 {
 	before_value(j);
 	raw(j, "null");
 }
 
-void json_text(struct json *j, const char *s, size_t len)
+void jout_text(struct jout *j, const char *s, size_t len)
 {
 	before_value(j);
 	quoted(j, (const u8 *)s, len);
 }
 
-void json_string(struct json *j, const char *s)
+void jout_string(struct jout *j, const char *s)
 {
-	json_text(j, s, strlen(s));
+	jout_text(j, s, strlen(s));
 }
 
-void json_object(struct json *j, struct json *saved)
+void jout_object(struct jout *j, struct jout *saved)
 {
 	before_value(j);
 	*saved = *j;
@@ -165,13 +165,13 @@ void json_object(struct json *j, struct json *saved)
 	j->in_array = false;
 }
 
-void json_object_end(struct json *j, const struct json *saved)
+void jout_object_end(struct jout *j, const struct jout *saved)
 {
-	json_end(j);
+	jout_end(j);
 	*j = *saved;
 }
 
-void json_array(struct json *j, struct json *saved)
+void jout_array(struct jout *j, struct jout *saved)
 {
 	before_value(j);
 	*saved = *j;
@@ -180,7 +180,7 @@ void json_array(struct json *j, struct json *saved)
 	j->in_array = true;
 }
 
-void json_array_end(struct json *j, const struct json *saved)
+void jout_array_end(struct jout *j, const struct jout *saved)
 {
 	raw(j, " ]");
 	*j = *saved;
