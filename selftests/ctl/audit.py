@@ -3,6 +3,7 @@
 
 import os
 import re
+import time
 import signal
 
 from common import PATIENCE, Daemon, daemon, equal
@@ -223,10 +224,14 @@ def full_disk():
             pass
         assert 0 < answered < n, "no stall: %d answers" % answered
         assert d.four_letter("ruok") == "imok"
-        lines = 0
+        lines, rest, end = 0, b"", time.monotonic() + 120
         while answered < n or lines < n:
+            assert time.monotonic() < end, "%d answers, %d lines of %d" % (
+                answered, lines, n)
             try:
-                lines += os.read(r, 1 << 20).count(b"operation=create")
+                rest += os.read(r, 1 << 20)
+                whole, _, rest = rest.rpartition(b"\n")
+                lines += whole.count(b"operation=create")
             except BlockingIOError:
                 pass
             if answered < n:
