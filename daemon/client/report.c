@@ -7,7 +7,7 @@
 #include "daemon/base/log.h"
 #include "daemon/client/report.h"
 
-#define WAITING_MAX	32
+#define WAITING_MAX	33	/* with the one in work */
 
 struct report {
 	struct report *next;
@@ -20,7 +20,7 @@ struct reports {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	struct report *first, **tail;
-	u32 n;
+	u32 n;			/* waiting, or being worked out */
 	bool stop;
 };
 
@@ -79,7 +79,6 @@ static struct report *take(struct reports *rs)
 		rs->first = r->next;
 		if (!rs->first)
 			rs->tail = &rs->first;
-		rs->n--;
 	}
 	pthread_mutex_unlock(&rs->lock);
 	return r;
@@ -91,8 +90,12 @@ static void *report_main(void *arg)
 	struct report *r;
 
 	store_thread_init();
-	while ((r = take(rs)))
+	while ((r = take(rs))) {
 		run(r);
+		pthread_mutex_lock(&rs->lock);
+		rs->n--;
+		pthread_mutex_unlock(&rs->lock);
+	}
 	store_thread_exit();
 	return NULL;
 }

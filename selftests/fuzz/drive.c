@@ -12,6 +12,7 @@
 #include "selftests/fuzz/drive.h"
 
 #define TURNS_MAX	100000	/* of one pump: then something never ends */
+#define REPORT_US	200	/* between looks at the thread of the long words */
 #define REPLY_MAX	(64 * 1024 * 1024)
 
 struct link {
@@ -161,6 +162,10 @@ void drive_pump(void)
 		more |= drive_client_turn(side);
 		for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 			more |= links[i] && link_receive(links[i]);
+		if (!more && drive_client_reports(side)) {
+			usleep(REPORT_US);
+			more = true;
+		}
 	}
 }
 

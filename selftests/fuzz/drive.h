@@ -62,6 +62,8 @@ struct client_side *drive_client_new(const struct config *cfg, struct core *core
 bool drive_client_turn(struct client_side *cs);
 /* Hands a connected socket to the server, as if it had been accepted. */
 void drive_client_take(struct client_side *cs, int fd);
+/* Whether a long word is being worked out. */
+bool drive_client_reports(struct client_side *cs);
 u32 drive_client_conns(struct client_side *cs);
 
 #endif

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The same for the client side, with one I/O thread that is none. */
+/* The same for the client side, with one I/O thread that is none. The thread that
+ * works out the long words is a real one, as it waits for the core. */
 #include "daemon/client/client.c"
 #include "daemon/client/io.c"
 #include "daemon/client/listen.c"
+#include "daemon/client/report.c"
 
 #include "selftests/fuzz/drive.h"
 
@@ -13,6 +15,9 @@ struct client_side *drive_client_new(const struct config *cfg, struct core *core
 
 	if (!cs)
 		fuzz_fail("no client side");
+	cs->reports = reports_new();
+	if (!cs->reports)
+		fuzz_fail("no thread for the long words");
 	return cs;
 }
 
@@ -34,6 +39,16 @@ void drive_client_take(struct client_side *cs, int fd)
 	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	in->sin_port = htons(4711);
 	take_in(cs, fd, &sa);
+}
+
+bool drive_client_reports(struct client_side *cs)
+{
+	bool busy;
+
+	pthread_mutex_lock(&cs->reports->lock);
+	busy = cs->reports->n;
+	pthread_mutex_unlock(&cs->reports->lock);
+	return busy;
 }
 
 u32 drive_client_conns(struct client_side *cs)
