@@ -54,6 +54,8 @@ u64 watcher_bytes(const struct watches *w, u32 id);
 bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 len, u32 id);
 /* Whether anybody has one on exactly this path: what 3.8's checkWatches asks. */
 bool watch_any(const struct watches *w, enum watch_table t, const char *path, u32 len);
+/* Whether there are recursive ones, those of the dead included until swept. */
+bool watch_any_recursive(const struct watches *w, enum watch_table t);
 
 /* How far a firing has come; all zero: not begun. */
 struct watch_cursor {
@@ -96,9 +98,10 @@ struct watch_counts {
 	u64 watches;		/* both tables, of living watchers */
 	u64 watchers;		/* that have any */
 	u64 paths;		/* rows, those of the dead included until swept */
+	u64 bytes;		/* watch_bytes() */
 };
 void watch_counts(const struct watches *w, struct watch_counts *c);
-/* Memory of all of it; walks the whole table. */
+/* Memory of all of it. */
 u64 watch_bytes(const struct watches *w);
 
 #endif
