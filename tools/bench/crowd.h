@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <linux/types.h>
+#include <linux/list.h>
 #include "daemon/proto/jute.h"
 #include "daemon/proto/zookeeper.h"
 #include "tools/bench/load.h"
@@ -37,7 +38,8 @@ struct peer {
 	bool closing;		/* the server may close the connection */
 	u64 sent_ns;		/* the last one */
 	u64 events;
-	u64 pinged_ns;
+	u64 pinged_ns;		/* or connected */
+	struct list_head turn;	/* to ping: by that time */
 	u32 pongs;
 	u32 lost;		/* sessions that the server did not know */
 	struct jw tx;
@@ -67,7 +69,7 @@ struct crowd {
 	u32 n_peers;
 	u32 up;			/* in PEER_UP */
 	u32 trying;		/* on the way there */
-	u32 next_ping;		/* whose turn it is */
+	struct list_head turns;	/* of those that are up */
 	u32 out;		/* replies awaited, of all */
 	u64 events;
 	u64 failed;		/* connections refused or broken */

@@ -45,9 +45,11 @@ void crowd_open(struct crowd *c, u32 n)
 	if (c->ep < 0 || !c->peers)
 		die("no memory");
 	c->n_peers = n;
+	INIT_LIST_HEAD(&c->turns);
 	for (u32 i = 0; i < n; i++) {
 		c->peers[i].fd = -1;
 		c->peers[i].id = i;
+		INIT_LIST_HEAD(&c->peers[i].turn);
 		jw_init(&c->peers[i].tx, 0);
 	}
 }
@@ -98,6 +100,7 @@ void peer_stop(struct crowd *c, struct peer *p)
 	p->out = 0;
 	p->fd = -1;
 	p->state = PEER_OFF;
+	list_del_init(&p->turn);
 	p->rx_len = 0;
 	p->tx.len = 0;
 	p->tx_at = 0;
@@ -222,6 +225,7 @@ static void take_hello(struct crowd *c, struct peer *p, const u8 *f, u32 len)
 	memcpy(p->passwd, f + 20, sizeof(p->passwd));
 	p->state = PEER_UP;
 	p->pinged_ns = now_ns();
+	list_add_tail(&p->turn, &c->turns);
 	c->trying--;
 	c->up++;
 }
@@ -305,25 +309,24 @@ static void pull(struct crowd *c, struct peer *p)
 	}
 }
 
-/* Round and round, so that the first that is not due ends it. */
+/* The first in the list is the one whose last ping is the longest ago. */
 static void ping_due(struct crowd *c)
 {
 	u64 now = now_ns();
 
-	for (u32 i = 0; i < PINGS && i < c->n_peers; i++) {
-		struct peer *p = &c->peers[c->next_ping];
+	for (u32 i = 0; i < PINGS && !list_empty(&c->turns); i++) {
+		struct peer *p = list_first_entry(&c->turns, struct peer, turn);
 
-		if (p->state == PEER_UP) {
-			if (now - p->pinged_ns < c->ping_ms * 1000000ULL)
-				return;
-			p->pinged_ns = now;
-			frame_begin(p);
-			jw_int(&p->tx, XID_PING);
-			jw_int(&p->tx, OP_PING);
-			frame_end(p);
-			flush(c, p);
-		}
-		c->next_ping = (c->next_ping + 1) % c->n_peers;
+		if (now - p->pinged_ns < c->ping_ms * 1000000ULL)
+			return;
+		p->pinged_ns = now;
+		list_del_init(&p->turn);
+		list_add_tail(&p->turn, &c->turns);
+		frame_begin(p);
+		jw_int(&p->tx, XID_PING);
+		jw_int(&p->tx, OP_PING);
+		frame_end(p);
+		flush(c, p);
 	}
 }
 
