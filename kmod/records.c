@@ -5,6 +5,7 @@
 #include <linux/build_bug.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/zkern.h>
 
@@ -100,6 +101,7 @@ int zkern_txn_parse(const void *at, u32 left, struct zkern_ops *ops, struct zk_t
 		if (len < 0)
 			return len;
 		off += len;
+		cond_resched();
 	}
 	if (off != rec->len)
 		return -EINVAL;

@@ -229,7 +229,8 @@ static struct change *insert(struct changes *ch, struct change **slot, const cha
 		rec->path_crc = crc32_fast(rec->path_crc, (const u8 *)path, len);
 	INIT_LIST_HEAD(&rec->link);
 	*slot = rec;
-	if (++ch->n > ch->n_buckets)
+	/* Half full: most that are looked up in a large transaction are not there. */
+	if (++ch->n > ch->n_buckets / 2)
 		grow(ch);
 	return rec;
 }
@@ -242,6 +243,17 @@ static size_t bytes_of(const struct change *rec)
 static bool is_outstanding(const struct changes *ch, const struct change *rec)
 {
 	return rec->zxid > ch->applied;
+}
+
+/* In a long list, the bucket of the record after @rec is wanted next. */
+static void warm_next(const struct changes *ch, const struct change *rec)
+{
+	const struct change *next;
+
+	if (rec->link.next == &ch->outstanding)
+		return;
+	next = list_next_entry(rec, link);
+	__builtin_prefetch(&ch->buckets[next->hash & (ch->n_buckets - 1)], 1);
 }
 
 static void to_tail(struct list_head *list, struct change *rec)
@@ -294,19 +306,14 @@ u32 change_crc(const struct change *rec, const void *data, s32 data_len)
 
 /* ------------------------------------------------------------ records */
 
-static int load(struct changes *ch, struct change **slot, const char *path, u32 len, u32 hash,
-		struct change **out)
+/* A record of what the store has. */
+static int take_in(struct changes *ch, struct change **slot, const char *path, u32 len,
+		   u32 hash, const struct store_node *node, struct change **out)
 {
-	struct store_node node;
 	struct change *rec;
 	struct zacl *acl;
-	int rc;
+	int rc = load_acl(ch, path, len, node->acl_id, &acl);
 
-	if (!path_possible(path, len))
-		return -ENOENT;
-	rc = ch->st->ops->get(ch->st, path, len, &node, NULL, 0);
-	if (!rc)
-		rc = load_acl(ch, path, len, node.acl_id, &acl);
 	if (rc)
 		return rc;
 	rec = insert(ch, slot, path, len, hash);
@@ -316,9 +323,9 @@ static int load(struct changes *ch, struct change **slot, const char *path, u32 
 	}
 	rec->exists = true;
 	rec->acl = acl;
-	rec->stat = node.stat;
-	rec->data_len = node.data_len;
-	rec->crc = node.crc;
+	rec->stat = node->stat;
+	rec->data_len = node->data_len;
+	rec->crc = node->crc;
 	rec->digest = node_digest(ch, rec);
 	list_add_tail(&rec->link, &ch->cached);
 	ch->cached_bytes += bytes_of(rec);
@@ -326,11 +333,31 @@ static int load(struct changes *ch, struct change **slot, const char *path, u32 
 	return 0;
 }
 
+static int load(struct changes *ch, struct change **slot, const char *path, u32 len, u32 hash,
+		struct change **out)
+{
+	struct store_node node;
+	int rc;
+
+	if (!path_possible(path, len))
+		return -ENOENT;
+	rc = ch->st->ops->get(ch->st, path, len, &node, NULL, 0);
+	return rc ? rc : take_in(ch, slot, path, len, hash, &node, out);
+}
+
 int change_get(struct changes *ch, const char *path, u32 len, struct change **out)
+{
+	return change_get_known(ch, path, len, NULL, out);
+}
+
+int change_get_known(struct changes *ch, const char *path, u32 len,
+		     const struct store_node *node, struct change **out)
 {
 	u32 hash = hash_bytes(ch->key, path, len);
 	struct change **slot = slot_of(ch, path, len, hash), *rec = *slot;
 
+	if (!rec && node)
+		return take_in(ch, slot, path, len, hash, node, out);
 	if (!rec)
 		return load(ch, slot, path, len, hash, out);
 	if (!is_outstanding(ch, rec))
@@ -474,6 +501,7 @@ void changes_applied(struct changes *ch, u64 zxid)
 		if (rec->zxid > zxid)
 			break;
 		removed++;
+		warm_next(ch, rec);
 		if (!rec->exists) {
 			drop(ch, rec);
 			continue;

@@ -93,6 +93,9 @@ void changes_undo(struct changes *ch);
  * of changes_applied() or changes_trim().
  */
 int change_get(struct changes *ch, const char *path, u32 len, struct change **rec);
+/* The same, if @node is what the store has at @path, so that it need not be asked. */
+int change_get_known(struct changes *ch, const char *path, u32 len,
+		     const struct store_node *node, struct change **rec);
 /* Before changing a record: 0 or -ENOMEM. */
 int change_touch(struct changes *ch, struct change *rec, u64 zxid);
 /* A record for a node that is to be created; touched. */

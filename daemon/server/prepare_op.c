@@ -586,24 +586,37 @@ s32 prep_op(struct prep *p, const struct wish *w, bool in_multi)
 
 struct closing {
 	struct prep *p;
+	struct change *parent;	/* of the last one, and most have the same */
 	u64 session;
 	u32 n;
 };
 
-static int close_one(struct closing *c, const char *path, u32 len)
+static s32 closing_parent(struct closing *c, const char *path, u32 len)
+{
+	u32 up = path_parent(path, len);
+
+	if (c->parent && c->parent->len == up && !memcmp(c->parent->path, path, up))
+		return 0;
+	return get_node(c->p, path, up, &c->parent);
+}
+
+/* @node: what the store has there, if that is known. */
+static int close_one(struct closing *c, const char *path, u32 len,
+		     const struct store_node *node)
 {
 	struct prep *p = c->p;
-	struct change *parent, *rec;
+	struct change *rec;
+	int rc = change_get_known(p->ch, path, len, node, &rec);
 	s32 err;
 
-	err = get_node(p, path, len, &rec);
 	/* Deleted, or another's by now. */
-	if (err == ZNONODE || (!err && rec->stat.owner != c->session))
+	if (rc == -ENOENT || (!rc && rec->stat.owner != c->session))
 		return 0;
+	err = rc ? prep_fail(p, rc) : ZOK;
 	if (!err)
-		err = get_node(p, path, path_parent(path, len), &parent);
+		err = closing_parent(c, path, len);
 	if (!err)
-		err = forget(p, parent, rec);
+		err = forget(p, c->parent, rec);
 	if (err) {
 		prep_fail(p, -EUCLEAN);	/* unless set: a node without a parent */
 		return -1;
@@ -613,9 +626,9 @@ static int close_one(struct closing *c, const char *path, u32 len)
 	return 0;
 }
 
-static int close_applied(void *arg, const char *path, u32 len)
+static int close_applied(void *arg, const char *path, u32 len, const struct store_node *node)
 {
-	return close_one(arg, path, len);
+	return close_one(arg, path, len, node);
 }
 
 /* Ephemerals that are proposed and not in the store yet. */
@@ -637,7 +650,7 @@ static int close_outstanding(struct closing *c)
 		if (rec->exists && rec->stat.owner == c->session)
 			list[k++] = rec;
 	for (k = 0; k < n && !rc; k++)
-		rc = close_one(c, list[k]->path, list[k]->len);
+		rc = close_one(c, list[k]->path, list[k]->len, NULL);
 	free(list);
 	return rc;
 }
@@ -661,7 +674,7 @@ int prep_close(struct prep *p, u64 session)
 	int rc;
 
 	jw_int(&p->txn, 0);
-	rc = st->ops->owned(st, session, close_applied, &c);
+	rc = st->ops->owned_nodes(st, session, close_applied, &c);
 	if (!rc)
 		rc = close_outstanding(&c);
 	if (rc)

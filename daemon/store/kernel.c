@@ -71,7 +71,7 @@ static int get(struct kernel *k, struct zkern_get *g, u32 *tree)
 	return rc == -EINVAL ? -ENOENT : rc;
 }
 
-static void fill_node(struct store_node *node, const struct zkern_get *g, u32 tree)
+void kernel_node(struct store_node *node, const struct zkern_get *g, u32 tree)
 {
 	node->zxid = g->zxid;
 	node->acl_id = store_acl_id(tree, g->acl_id);
@@ -96,7 +96,7 @@ static int kernel_get(struct store *st, const char *path, u32 len, struct store_
 
 	node->zxid = g.zxid;
 	if (!rc || rc == -EMSGSIZE)
-		fill_node(node, &g, tree);
+		kernel_node(node, &g, tree);
 	return rc;
 }
 
@@ -125,7 +125,7 @@ static int kernel_acl(struct store *st, const char *path, u32 len, struct store_
 	node->zxid = g.zxid;
 	if (!rc) {
 		out->len += g.len;
-		fill_node(node, &g, tree);
+		kernel_node(node, &g, tree);
 	}
 	return rc;
 }
@@ -182,6 +182,7 @@ static const struct store_ops kernel_ops = {
 	.acl = kernel_acl,
 	.children = kernel_children,
 	.owned = kernel_owned,
+	.owned_nodes = kernel_owned_nodes,
 	.timed = kernel_timed,
 	.snap_open = kernel_snap_open,
 	.snap_each = kernel_snap_each,

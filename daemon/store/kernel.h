@@ -34,11 +34,16 @@ static inline struct kernel *to_kernel(struct store *st)
 int kernel_call(int fd, unsigned long cmd, void *arg);
 /* The stat as stored, of the one shown. */
 void kernel_stat(const struct zkern_stat *from, struct zk_stat *to);
+/* A node as it was got, from the tree of number @tree. */
+void kernel_node(struct store_node *node, const struct zkern_get *g, u32 tree);
 
 int kernel_children(struct store *st, const char *path, u32 len, struct store_node *node,
 		    struct jw *out);
 int kernel_owned(struct store *st, u64 session,
 		 int (*fn)(void *arg, const char *path, u32 len), void *arg);
+int kernel_owned_nodes(struct store *st, u64 session,
+		       int (*fn)(void *arg, const char *path, u32 len,
+				 const struct store_node *node), void *arg);
 int kernel_timed(struct store *st, int (*fn)(void *arg, const char *path, u32 len), void *arg);
 int kernel_snap_open(struct store *st, struct store_snap **snap, u64 *zxid, u64 *digest,
 		     u64 *nodes);

@@ -14,6 +14,7 @@
 
 #define PAGE_BUF	(32 * 1024)
 #define BIG_BUF		(1024 * 1024)
+#define GROUP		64	/* nodes read in one call */
 #define LIST_BUF_MAX	(1024 * 1024 * 1024)
 
 struct store_snap {
@@ -196,10 +197,25 @@ static int whole_list(struct kernel *k, unsigned long cmd, struct zkern_list *l,
 	}
 }
 
+/* The entry at @at of a list; moves @at past it. -EPROTO: it is not whole. */
+static int entry(const struct zkern_list *l, const u8 *buf, u32 *at, const char **path, u32 *len)
+{
+	if (l->used - *at < sizeof(*len))
+		return -EPROTO;
+	memcpy(len, buf + *at, sizeof(*len));
+	*at += sizeof(*len);
+	if (l->used - *at < *len)
+		return -EPROTO;
+	*path = (const char *)buf + *at;
+	*at += *len;
+	return 0;
+}
+
 static int each_path(struct kernel *k, unsigned long cmd, struct zkern_list *l,
 		     int (*fn)(void *arg, const char *path, u32 len), void *arg)
 {
 	u32 at = 0, i, len;
+	const char *path;
 	u8 *buf;
 	int rc;
 
@@ -207,14 +223,9 @@ static int each_path(struct kernel *k, unsigned long cmd, struct zkern_list *l,
 	if (rc)
 		return rc;
 	for (i = 0; i < l->count && !rc; i++) {
-		if (l->used - at < sizeof(len)) {
-			rc = -EPROTO;
-			break;
-		}
-		memcpy(&len, buf + at, sizeof(len));
-		at += sizeof(len);
-		rc = l->used - at < len ? -EPROTO : fn(arg, (char *)buf + at, len);
-		at += len;
+		rc = entry(l, buf, &at, &path, &len);
+		if (!rc)
+			rc = fn(arg, path, len);
 	}
 	free(buf);
 	return rc;
@@ -226,6 +237,64 @@ int kernel_owned(struct store *st, u64 session,
 	struct zkern_list l = { .size = sizeof(l), .owner = session };
 
 	return each_path(to_kernel(st), ZKERN_OWNED, &l, fn, arg);
+}
+
+/* @n nodes at once; those that are gone since are left out. */
+static int read_group(struct kernel *k, struct zkern_get *gets, u32 n,
+		      int (*fn)(void *arg, const char *path, u32 len,
+				const struct store_node *node), void *arg)
+{
+	struct zkern_read r = { .size = sizeof(r), .gets = (uintptr_t)gets, .count = n };
+	u32 i, tree = __atomic_load_n(&k->tree, __ATOMIC_ACQUIRE);
+	int rc = kernel_call(k->fd, ZKERN_READ, &r);
+	struct store_node node;
+
+	if (tree & 1 || tree != __atomic_load_n(&k->tree, __ATOMIC_ACQUIRE))
+		return -EAGAIN;
+	for (i = 0; i < n && !rc; i++) {
+		if (gets[i].err == ENOENT)
+			continue;
+		if (gets[i].err)
+			return -(int)gets[i].err;
+		kernel_node(&node, &gets[i], tree);
+		rc = fn(arg, (const char *)(uintptr_t)gets[i].path, gets[i].path_len, &node);
+	}
+	return rc;
+}
+
+/* Whoever swaps trees is the core thread; another that meets a swap gets -EAGAIN. */
+int kernel_owned_nodes(struct store *st, u64 session,
+		       int (*fn)(void *arg, const char *path, u32 len,
+				 const struct store_node *node), void *arg)
+{
+	struct zkern_list l = { .size = sizeof(l), .owner = session };
+	struct kernel *k = to_kernel(st);
+	struct zkern_get gets[GROUP];
+	u32 at = 0, i = 0, n, len;
+	const char *path;
+	u8 *buf;
+	int rc;
+
+	rc = whole_list(k, ZKERN_OWNED, &l, &buf);
+	if (rc)
+		return rc;
+	while (i < l.count && !rc) {
+		for (n = 0; n < GROUP && i < l.count; n++, i++) {
+			rc = entry(&l, buf, &at, &path, &len);
+			if (rc)
+				break;
+			gets[n] = (struct zkern_get){
+				.size = sizeof(gets[n]),
+				.flags = ZKERN_GET_NODATA,
+				.path = (uintptr_t)path,
+				.path_len = len,
+			};
+		}
+		if (!rc)
+			rc = read_group(k, gets, n, fn, arg);
+	}
+	free(buf);
+	return rc;
 }
 
 int kernel_timed(struct store *st, int (*fn)(void *arg, const char *path, u32 len), void *arg)

@@ -212,6 +212,56 @@ static int memory_owned(struct store *st, u64 session,
 	return hand_out(&w, fn, arg);
 }
 
+/* As add_path(), with the node before it; false: no memory. */
+static bool add_node(struct jw *w, const struct home *h, const struct zk_node *n, u64 zxid)
+{
+	struct store_node node;
+	struct zk_view v;
+
+	if (!zk_view(n, zxid, &v))
+		return true;
+	fill_node(&node, h, zxid, &v);
+	jw_bytes(w, &node, sizeof(node));
+	return !add_path(w, n);
+}
+
+static int memory_owned_nodes(struct store *st, u64 session,
+			      int (*fn)(void *arg, const char *path, u32 len,
+					const struct store_node *node), void *arg)
+{
+	struct memory *m = to_memory(st);
+	struct store_node node;
+	struct zk_node *n;
+	struct home *h;
+	struct jstr s;
+	struct jw w;
+	struct jr r;
+	u64 zxid;
+	int rc;
+
+	jw_init(&w, 0);
+	rcu_read_lock();
+	h = rcu_dereference(m->home);
+	zxid = zk_tree_zxid(h->tree);
+	for (n = zk_first_owned(h->tree, session, zxid); n; n = zk_next_owned(n, zxid)) {
+		if (!add_node(&w, h, n, zxid))
+			break;
+	}
+	rcu_read_unlock();
+	rc = w.err;
+	jr_init(&r, w.buf, w.len);
+	while (!rc && jr_left(&r)) {
+		const u8 *p = jr_take(&r, sizeof(node));
+
+		s = jr_str(&r);
+		if (p)
+			memcpy(&node, p, sizeof(node));
+		rc = r.err ? r.err : fn(arg, (const char *)s.p, s.len, &node);
+	}
+	jw_free(&w);
+	return rc;
+}
+
 static int memory_timed(struct store *st, int (*fn)(void *arg, const char *path, u32 len),
 			void *arg)
 {
@@ -481,6 +531,7 @@ static const struct store_ops memory_ops = {
 	.acl = memory_acl,
 	.children = memory_children,
 	.owned = memory_owned,
+	.owned_nodes = memory_owned_nodes,
 	.timed = memory_timed,
 	.snap_open = memory_snap_open,
 	.snap_each = memory_snap_each,

@@ -214,6 +214,11 @@ static bool grow(struct zk_index *index, u64 count, unsigned int steps)
 
 void zk_index_grow(struct zk_index *index, unsigned int steps)
 {
+	for (; steps > RESERVE_STEPS; steps -= RESERVE_STEPS) {
+		if (!grow(index, index->count, RESERVE_STEPS))
+			return;
+		cond_resched();
+	}
 	grow(index, index->count, steps);
 }
 

@@ -152,6 +152,7 @@ void zk_free_dead(struct zk_tree *tree, u64 at)
 			return;
 		list_del(&dead->link);
 		dead->release(&tree->mem, dead);
+		cond_resched();
 	}
 }
 
@@ -197,6 +198,7 @@ static void loosen(struct zk_tree *tree)
 			return;
 		WRITE_ONCE(tree->held, tree->held - cost_of(tree, step));
 		tree->loose = at;
+		cond_resched();
 	}
 }
 

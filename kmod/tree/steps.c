@@ -4,6 +4,7 @@
 
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/sched.h>
 
 static struct zk_steps_chunk *chunk_alloc(struct zk_steps *steps)
 {
@@ -30,6 +31,7 @@ static void cut_after(struct zk_steps *steps, struct zk_steps_chunk *keep)
 	for (chunk = keep->next; chunk; chunk = next) {
 		next = chunk->next;
 		chunk_free(steps, chunk);
+		cond_resched();
 	}
 	keep->next = NULL;
 	steps->last = keep;

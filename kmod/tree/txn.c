@@ -347,6 +347,7 @@ static int link_ops(struct zk_tree *tree, const struct zk_txn *txn,
 			zk_undo_all(tree);
 			return err;
 		}
+		cond_resched();
 	}
 	res->failed_op = 0;
 	err = zk_quota_flush(tree);

@@ -2,12 +2,14 @@
 /*
  * The steps of the transaction being linked: noted as they are done, then either
  * taken back in reverse order or, once published, turned into what is to be
- * reclaimed.
+ * reclaimed. There may be a million of them (a session's ephemerals), so each pass
+ * over them gives way.
  *
  * Locking: the writer lock is held throughout.
  */
 #include <linux/kernel.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 
 #include "internal.h"
 
@@ -60,6 +62,7 @@ void zk_steps_digest(struct zk_tree *tree)
 	struct zk_node *node;
 
 	while (at.pos != tree->undo.end.pos) {
+		cond_resched();
 		step = zk_steps_next(&at);
 		if (kind_of(step) != ZK_STEP_NODE && kind_of(step) != ZK_STEP_TOUCH)
 			continue;
@@ -145,8 +148,10 @@ void zk_undo_all(struct zk_tree *tree)
 	struct zk_cursor at = tree->undo.end;
 	bool any = at.pos || !list_empty(&tree->dead);
 
-	while (at.pos)
+	while (at.pos) {
 		take_back(tree, zk_steps_prev(&at));
+		cond_resched();
+	}
 	tree->next = tree->now;
 	tree->acls.next_id = tree->acl_mark;
 	if (any) {
@@ -155,8 +160,10 @@ void zk_undo_all(struct zk_tree *tree)
 		 * is held.
 		 */
 		synchronize_rcu_expedited();
-		while (at.pos != tree->undo.end.pos)
+		while (at.pos != tree->undo.end.pos) {
 			free_step(tree, zk_steps_next(&at));
+			cond_resched();
+		}
 		zk_free_dead(tree, ~0ULL);
 	}
 	steps_done(tree);
@@ -199,7 +206,9 @@ void zk_retire_all(struct zk_tree *tree)
 {
 	struct zk_cursor at = zk_steps_begin(&tree->undo);
 
-	while (at.pos != tree->undo.end.pos)
+	while (at.pos != tree->undo.end.pos) {
 		retire_step(tree, zk_steps_next(&at));
+		cond_resched();
+	}
 	steps_done(tree);
 }

@@ -276,6 +276,20 @@ static int one_listed(void *arg, const char *path, u32 len)
 	return 0;
 }
 
+static int one_known(void *arg, const char *path, u32 len, const struct store_node *node)
+{
+	struct lists *l = arg;
+	struct store_node want;
+
+	l->n++;
+	l->bad += st->ops->get(st, path, len, &want, NULL, 0) || node->zxid != want.zxid ||
+		  node->acl_id != want.acl_id || node->crc != want.crc ||
+		  node->data_len != want.data_len ||
+		  memcmp(&node->stat, &want.stat, sizeof(want.stat)) ||
+		  node->stat.owner != l->owner;
+	return 0;
+}
+
 static int stop_at_once(void *arg, const char *path, u32 len)
 {
 	(void)path;
@@ -298,6 +312,9 @@ static int bad_lists(void)
 			want += model.nodes[i].stat.owner == s;
 		l = (struct lists){ .owner = s };
 		rc = st->ops->owned(st, s, one_listed, &l);
+		bad += rc || l.bad || l.n != want;
+		l = (struct lists){ .owner = s };
+		rc = st->ops->owned_nodes(st, s, one_known, &l);
 		bad += rc || l.bad || l.n != want;
 	}
 	for (i = 0; i < model.n; i++)

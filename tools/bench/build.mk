@@ -11,7 +11,7 @@ $(B)/obj/tools/bench/reads.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
 $(B)/bench/load: $(call objs,tools/bench/load.c tools/bench/load_conn.c \
 	tools/bench/measure.c)
 $(B)/bench/crowd: $(call objs,$(addprefix tools/bench/,crowd.c crowd_peer.c \
-	crowd_watch.c crowd_session.c measure.c))
+	crowd_watch.c crowd_session.c crowd_hold.c measure.c))
 $(B)/bench/watch_bytes: $(call objs,tools/bench/watch_bytes.c) $(ZKERND_LIB)
 $(B)/bench/watch_bytes: BENCH_LIBS = $(DAEMON_LIBS)
 $(B)/bench/canned: $(call objs,tools/bench/canned.c)

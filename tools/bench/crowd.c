@@ -19,8 +19,15 @@ static const char usage[] =
 	"  storm       --clients N watch one node; what its change costs another writer\n"
 	"  sessions    --count S, --at-once N of them connected. Hook: before, after, end\n"
 	"  reconnect   --clients N, all at once after the hook: restart\n"
-	"  ephemerals  --count E of one session, which closes. Hook: restart\n"
-	"  --hook CMD  is run with the names said above as its last argument\n";
+	"  ephemerals  --count E of one session, which closes; --batch K are made in one\n"
+	"              multi. Hook: restart\n"
+	"  hold        --count S connected that stay until this process is ended; tells\n"
+	"              after --seconds how many are there\n"
+	"  witness     one client that writes; what its writes took is printed, and begun\n"
+	"              anew, at each SIGUSR1, and at SIGTERM, which ends it\n"
+	"  --hook CMD  is run with the names said above as its last argument\n"
+	"  --timeout MS  of sessions, whose clients then ping; else nobody does\n"
+	"  --patience S  that is waited for anything (240)\n";
 
 static const struct {
 	const char *name;
@@ -31,6 +38,8 @@ static const struct {
 	{ "sessions", scene_sessions },
 	{ "reconnect", scene_reconnect },
 	{ "ephemerals", scene_ephemerals },
+	{ "hold", scene_hold },
+	{ "witness", scene_witness },
 };
 
 static bool parse_addr(const char *s, struct sockaddr_in *a)
@@ -52,7 +61,10 @@ static bool parse(int argc, char **argv, struct crowd *c)
 	static const struct option longs[] = {
 		{ "clients", 1, NULL, 'c' }, { "paths", 1, NULL, 'p' },
 		{ "count", 1, NULL, 'n' }, { "at-once", 1, NULL, 'a' },
-		{ "kind", 1, NULL, 'k' }, { "hook", 1, NULL, 'h' }, { NULL, 0, NULL, 0 }
+		{ "kind", 1, NULL, 'k' }, { "hook", 1, NULL, 'h' },
+		{ "batch", 1, NULL, 'b' }, { "timeout", 1, NULL, 't' },
+		{ "seconds", 1, NULL, 's' }, { "patience", 1, NULL, 'w' },
+		{ NULL, 0, NULL, 0 }
 	};
 	int o;
 
@@ -76,11 +88,25 @@ static bool parse(int argc, char **argv, struct crowd *c)
 		case 'h':
 			c->hook = optarg;
 			break;
+		case 'b':
+			c->batch = atoi(optarg);
+			break;
+		case 't':
+			c->timeout_ms = atoi(optarg);
+			c->ping_ms = c->timeout_ms / 3;
+			break;
+		case 's':
+			c->seconds = atoi(optarg);
+			break;
+		case 'w':
+			c->patience_s = atoi(optarg);
+			break;
 		default:
 			return false;
 		}
 	}
-	if (argc - optind != 2 || !c->clients || !c->count || !c->at_once)
+	if (argc - optind != 2 || !c->clients || !c->count || !c->at_once ||
+	    !c->batch)
 		return false;
 	c->scene = argv[optind];
 	return parse_addr(argv[optind + 1], &c->addr);
@@ -90,7 +116,8 @@ int main(int argc, char **argv)
 {
 	struct crowd c = {
 		.clients = 1000, .paths = 1000, .count = 1000000, .at_once = 10000,
-		.kind = "data",
+		.kind = "data", .batch = 1, .timeout_ms = CROWD_SESSION_MS, .seconds = 10,
+		.patience_s = 240,
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -7,8 +7,10 @@
  *   crowd_peer.c     one client: connecting, frames in and out
  *   crowd_watch.c    the scenes about watches
  *   crowd_session.c  the scenes about sessions
+ *   crowd_hold.c     the scenes about sessions that stay, and about their end
  *
- * Sessions are asked for with a long timeout, so nobody pings.
+ * Sessions are asked for with a long timeout, so nobody pings, unless --timeout says
+ * otherwise: then each client pings once in a third of it.
  */
 #ifndef BENCH_CROWD_H
 #define BENCH_CROWD_H
@@ -16,12 +18,12 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <linux/types.h>
+#include <linux/list.h>
 #include "daemon/proto/jute.h"
 #include "daemon/proto/zookeeper.h"
 #include "tools/bench/load.h"
 
 #define CROWD_SESSION_MS	600000
-#define CROWD_WAIT_S		240	/* for anything that is awaited */
 
 enum peer_state { PEER_OFF, PEER_CONNECTING, PEER_SHAKING, PEER_UP };
 
@@ -36,6 +38,9 @@ struct peer {
 	bool closing;		/* the server may close the connection */
 	u64 sent_ns;		/* the last one */
 	u64 events;
+	u64 pinged_ns;		/* or connected */
+	struct list_head turn;	/* to ping: by that time */
+	u32 pongs;
 	u32 lost;		/* sessions that the server did not know */
 	struct jw tx;
 	size_t tx_at;
@@ -54,11 +59,17 @@ struct crowd {
 	u32 paths;
 	u32 count;
 	u32 at_once;
+	u32 batch;		/* creates in one multi; 1: none */
+	u32 timeout_ms;		/* of sessions */
+	u32 ping_ms;		/* 0: nobody pings */
+	u32 seconds;		/* that are looked at */
+	u32 patience_s;		/* for anything that is awaited */
 	int ep;
 	struct peer *peers;
 	u32 n_peers;
 	u32 up;			/* in PEER_UP */
 	u32 trying;		/* on the way there */
+	struct list_head turns;	/* of those that are up */
 	u32 out;		/* replies awaited, of all */
 	u64 events;
 	u64 failed;		/* connections refused or broken */
@@ -93,5 +104,7 @@ void scene_storm(struct crowd *c);
 void scene_sessions(struct crowd *c);
 void scene_reconnect(struct crowd *c);
 void scene_ephemerals(struct crowd *c);
+void scene_hold(struct crowd *c);
+void scene_witness(struct crowd *c);
 
 #endif

@@ -16,6 +16,7 @@
 #define ADDRESSES	32	/* 127.0.0.1 and on, so that there are ports enough */
 #define SPARE_FDS	64
 #define RX_MIN		512
+#define PINGS		256	/* in a round */
 
 void die(const char *fmt, ...)
 {
@@ -44,9 +45,11 @@ void crowd_open(struct crowd *c, u32 n)
 	if (c->ep < 0 || !c->peers)
 		die("no memory");
 	c->n_peers = n;
+	INIT_LIST_HEAD(&c->turns);
 	for (u32 i = 0; i < n; i++) {
 		c->peers[i].fd = -1;
 		c->peers[i].id = i;
+		INIT_LIST_HEAD(&c->peers[i].turn);
 		jw_init(&c->peers[i].tx, 0);
 	}
 }
@@ -97,6 +100,7 @@ void peer_stop(struct crowd *c, struct peer *p)
 	p->out = 0;
 	p->fd = -1;
 	p->state = PEER_OFF;
+	list_del_init(&p->turn);
 	p->rx_len = 0;
 	p->tx.len = 0;
 	p->tx_at = 0;
@@ -165,7 +169,7 @@ static void shake_hands(struct crowd *c, struct peer *p)
 	frame_begin(p);
 	jw_int(&p->tx, 0);
 	jw_long(&p->tx, 0);
-	jw_int(&p->tx, CROWD_SESSION_MS);
+	jw_int(&p->tx, c->timeout_ms);
 	jw_long(&p->tx, p->sid);
 	jw_str(&p->tx, p->passwd, sizeof(p->passwd));
 	jw_bool(&p->tx, false);
@@ -220,6 +224,8 @@ static void take_hello(struct crowd *c, struct peer *p, const u8 *f, u32 len)
 	p->sid = sid;
 	memcpy(p->passwd, f + 20, sizeof(p->passwd));
 	p->state = PEER_UP;
+	p->pinged_ns = now_ns();
+	list_add_tail(&p->turn, &c->turns);
 	c->trying--;
 	c->up++;
 }
@@ -239,6 +245,10 @@ static void take_frame(struct crowd *c, struct peer *p, const u8 *f, u32 len)
 	if (xid == XID_NOTIFICATION) {
 		p->events++;
 		c->events++;
+		return;
+	}
+	if (xid == XID_PING) {
+		p->pongs++;
 		return;
 	}
 	if (!p->out || xid != p->xid - (s32)p->out + 1)
@@ -299,11 +309,34 @@ static void pull(struct crowd *c, struct peer *p)
 	}
 }
 
+/* The first in the list is the one whose last ping is the longest ago. */
+static void ping_due(struct crowd *c)
+{
+	u64 now = now_ns();
+
+	for (u32 i = 0; i < PINGS && !list_empty(&c->turns); i++) {
+		struct peer *p = list_first_entry(&c->turns, struct peer, turn);
+
+		if (now - p->pinged_ns < c->ping_ms * 1000000ULL)
+			return;
+		p->pinged_ns = now;
+		list_del_init(&p->turn);
+		list_add_tail(&p->turn, &c->turns);
+		frame_begin(p);
+		jw_int(&p->tx, XID_PING);
+		jw_int(&p->tx, OP_PING);
+		frame_end(p);
+		flush(c, p);
+	}
+}
+
 void crowd_step(struct crowd *c, int timeout_ms)
 {
 	struct epoll_event ev[EVENTS];
 	int n = epoll_wait(c->ep, ev, EVENTS, timeout_ms);
 
+	if (c->ping_ms)
+		ping_due(c);
 	for (int i = 0; i < n; i++) {
 		struct peer *p = ev[i].data.ptr;
 
@@ -318,10 +351,10 @@ void crowd_step(struct crowd *c, int timeout_ms)
 	}
 }
 
-static void late(u64 began, const char *what)
+static void late(const struct crowd *c, u64 began, const char *what)
 {
-	if (now_ns() - began > CROWD_WAIT_S * 1000000000ULL)
-		die("waited %d s for %s", CROWD_WAIT_S, what);
+	if (now_ns() - began > c->patience_s * 1000000000ULL)
+		die("waited %u s for %s", c->patience_s, what);
 }
 
 void crowd_up(struct crowd *c, u32 n, u32 parallel)
@@ -338,7 +371,7 @@ void crowd_up(struct crowd *c, u32 n, u32 parallel)
 				peer_start(c, p);
 		}
 		crowd_step(c, 10);
-		late(began, "connections");
+		late(c, began, "connections");
 	}
 }
 
@@ -348,6 +381,6 @@ void crowd_drain(struct crowd *c, u32 left)
 
 	while (c->out > left) {
 		crowd_step(c, 100);
-		late(began, "replies");
+		late(c, began, "replies");
 	}
 }

@@ -131,6 +131,46 @@ static void make_node(struct crowd *c, struct peer *p, const char *path, s32 fla
 	peer_send(c, p);
 }
 
+static void ephemeral_path(char *path, size_t size, u32 i)
+{
+	snprintf(path, size, TOP "/ephemeral-%08u", i);
+}
+
+/* Ephemerals from @at on, in one multi. */
+static void make_batch(struct crowd *c, struct peer *p, u32 at, u32 n)
+{
+	struct jw *w = peer_request(c, p, OP_MULTI);
+	char path[64];
+
+	for (u32 i = at; i < at + n; i++) {
+		ephemeral_path(path, sizeof(path), i);
+		jw_int(w, OP_CREATE);
+		jw_bool(w, false);
+		jw_int(w, -1);
+		put_create(w, path, CREATE_EPHEMERAL);
+	}
+	jw_int(w, -1);
+	jw_bool(w, true);
+	jw_int(w, -1);
+	peer_send(c, p);
+}
+
+static void make_ephemerals(struct crowd *c, struct peer *p)
+{
+	char path[64];
+
+	for (u32 i = 0; i < c->count; i += c->batch) {
+		if (c->batch == 1) {
+			ephemeral_path(path, sizeof(path), i);
+			make_node(c, p, path, CREATE_EPHEMERAL);
+		} else {
+			make_batch(c, p, i, c->count - i < c->batch ? c->count - i : c->batch);
+		}
+		crowd_drain(c, DEPTH / c->batch);
+	}
+	crowd_drain(c, 0);
+}
+
 /* Children of TOP, by its stat, as @p sees them. */
 static void take_stat(struct crowd *c, struct peer *p, s32 err, const u8 *body, u32 len)
 {
@@ -182,7 +222,6 @@ static void close_and_write_on(struct crowd *c, struct peer *p)
 void scene_ephemerals(struct crowd *c)
 {
 	struct peer *p;
-	char path[64];
 	u64 began;
 	struct jw *w;
 
@@ -195,12 +234,7 @@ void scene_ephemerals(struct crowd *c)
 	make_node(c, writer, OTHER, 0);
 	crowd_drain(c, 0);
 	began = now_ns();
-	for (u32 i = 0; i < c->count; i++) {
-		snprintf(path, sizeof(path), TOP "/ephemeral-%08u", i);
-		make_node(c, p, path, CREATE_EPHEMERAL);
-		crowd_drain(c, DEPTH);
-	}
-	crowd_drain(c, 0);
+	make_ephemerals(c, p);
 	printf("ephemerals=%u created_ms=%llu\n", c->count, ms_since(began));
 	if (children_of_top(c, writer) != c->count)
 		die("%s has %llu children", TOP, listed);
