@@ -41,7 +41,8 @@ def unread_replies():
         frame = struct.pack(">ii", 1, wire.GET_DATA) + wire.b_path_watch("/d")
         for watch in (False, True):
             frame = struct.pack(">ii", 1, wire.GET_DATA) + wire.b_path_watch("/d", watch)
-            clients = [t.client() for _ in range(3)]
+            # the VM's network may not tell of their end: their sessions' does
+            clients = [t.client(timeout=10000) for _ in range(3)]
             for x in clients:
                 pump(x.sock, (struct.pack(">i", len(frame)) + frame) * 2000, 0.3)
             assert t.rss() - before < 100, "%d MB" % (t.rss() - before)
@@ -117,7 +118,7 @@ def huge_set_watches():
         assert len(body) < 0xfffff - 8
         assert c.call(wire.SET_WATCHES, body, xid=-8).err == 0
         before = t.rss()
-        for _ in range(20):
+        for _ in range(20 if Target.kind == "memory" else 3):
             assert c.call(wire.SET_WATCHES, body, xid=-8).err == 0
         assert t.rss() - before < 30, "%d MB" % (t.rss() - before)
         c.close()

@@ -72,7 +72,7 @@ class Target:
             if kind is None:
                 self.w.go_on()
                 proc.wait_for(lambda: self.n_fds() <= self.fds, WAIT,
-                              "descriptors to go, from %d to %d" % (self.n_fds(), self.fds))
+                              "descriptors to go until there are %d again" % self.fds)
                 self.w.stop()
                 assert self.s.alive(), self.s.log_text()
         finally:
