@@ -134,6 +134,9 @@ int conf_say(struct conf_load *l, enum config_level level, const char *key, cons
 	     ...) __attribute__((format(printf, 4, 5)));
 #define conf_wrong(l, key, ...)	conf_say(l, CONFIG_ERROR, key, __VA_ARGS__)
 
+/* conf_report.c: more than so many findings are only counted. */
+#define FINDINGS_MAX	1000
+
 /* conf_report.c: the same, at a given line. */
 int conf_report_add(struct config_report *rep, enum config_level level, int line,
 		    const char *key, const char *text);

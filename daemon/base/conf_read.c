@@ -217,7 +217,8 @@ static bool is_server(const char *key)
 
 static int unknown(struct conf_load *l, const char *key)
 {
-	const char *meant = conf_suggest(key);
+	/* not looked for, a search each, when nobody is told */
+	const char *meant = l->rep->n < FINDINGS_MAX ? conf_suggest(key) : NULL;
 
 	if (meant)
 		return conf_say(l, CONFIG_WARN, key, "unknown key: ignored; did you mean %s?",

@@ -11,7 +11,6 @@
 
 #include "daemon/base/conf_impl.h"
 
-#define FINDINGS_MAX	1000
 #define TEXT_MAX	512
 
 /* Makes room for one more; false: there are too many, or no memory (@rc). */

@@ -128,7 +128,7 @@ def t_metrics_sum_up(s):
     assert count() >= 1
     eq(count(), int(parse(page(s))["snapshottime"][1][
         ("snapshottime_count", ())]))
-    wait_for(lambda: count() >= 1, 10, "the count")
+    wait_for(lambda: count() >= 1, 60, "the count")
 
 
 def t_metrics_own(s):

@@ -280,7 +280,7 @@ def t_hash_after_start(_control, s):
     if s.kind == "memory":      # the kernel has kept its tree
         assert int(m["sum_startup_txns_loaded"]) > 256
     eq(m["digest_mismatches_count"], "0")
-    text = wait_for(lambda: s.four_letter("dump"), 10, "dump")
+    text = wait_for(lambda: s.four_letter("dump"), 60, "dump")
     assert "Sessions with Ephemerals (2):" in text, text
 
 

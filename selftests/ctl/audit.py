@@ -218,7 +218,7 @@ def full_disk():
             c.send(*create("%s%d" % (name, i)))
         try:
             while answered < n:
-                equal(c.recv(3).err, 0, "answer")
+                equal(c.recv(2 if answered else PATIENCE).err, 0, "answer")
                 answered += 1
         except (TimeoutError, OSError):
             pass

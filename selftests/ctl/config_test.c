@@ -135,7 +135,7 @@ static void test_noise(void)
 	u64 state = 1;
 	int i, k, odd = 0;
 
-	for (i = 0; i < 3000; i++) {
+	for (i = 0; i < 1000; i++) {
 		int n = rnd(&state, sizeof(b) - 1), rc;
 
 		for (k = 0; k < n; k++)

@@ -6,7 +6,7 @@ import struct
 import time
 
 from zktest import proc, wire
-from target import Target, closed, send
+from target import WAIT, Target, closed, send
 
 PROBES = [      # what it sends, what the log calls it
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200), "a TLS hello"),
@@ -53,7 +53,7 @@ def known_probes():
                 time.sleep(0.2)
                 return [n for n in t.log().splitlines()
                         if address in n and "looks like " + name in n]
-            proc.wait_for(said, 30, "a log line about %s" % name)
+            proc.wait_for(said, WAIT, "a log line about %s" % name)
 
 
 def bad_lengths():
@@ -63,7 +63,7 @@ def bad_lengths():
             c = t.client()
             send(c, struct.pack(">i", n) + bytes(8))
             closed(c, n)
-        t.logged(["closing /127.0.0.1", "a frame of"])
+        t.logged(["closing /" + t.s.client_ip, "a frame of"])
 
 
 def cut_frames():
@@ -83,7 +83,7 @@ def cut_frames():
             c = t.client()
             # garbage whose lengths are none, whatever is taken for one
             send(c, whole[:cut] + bytes(rnd.randrange(128, 256) for _ in range(2000)))
-            c.sock.settimeout(60)
+            c.sock.settimeout(WAIT)
             try:
                 while c.sock.recv(65536):
                     pass
@@ -103,6 +103,7 @@ def random_bytes():
 
 def floods():
     """Thousands of connects that say nothing, or a byte; all at once."""
+    begin = time.monotonic()
     with Target(**{"nio.sessionlessCnxnTimeout": "1000"}) as t:
         for _ in range(3):
             conns = []
@@ -117,10 +118,11 @@ def floods():
             for c in conns[200:]:
                 closed(c, "an idle one")
         for _ in range(2000):
-            with socket.create_connection((t.s.host, t.s.port), 60):
+            with socket.create_connection((t.s.host, t.s.port), WAIT):
                 pass
         lines = t.logged("no connect request in 1000 ms")
-        assert len(lines) < 30, "%d lines" % len(lines)
+        took = time.monotonic() - begin
+        assert len(lines) < 20 + took, "%d lines in %d s" % (len(lines), took)
 
 
 def slow_drip():
@@ -131,7 +133,7 @@ def slow_drip():
         live = {first, later}
         send(first, b"\0\0\0\x2d")
         send(later, b"\0\0\1\0")
-        end = time.monotonic() + 60
+        end = time.monotonic() + 2 * WAIT
         while live and time.monotonic() < end:
             for c in list(live):
                 c.sock.settimeout(0.05)
@@ -173,3 +175,4 @@ TESTS = [
     ("a slow drip", slow_drip),
     ("clients that go with requests under way", gone_with_requests),
 ]
+KERNEL = [t for t in TESTS if t[1] in (bad_lengths, gone_with_requests)]

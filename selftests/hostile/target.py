@@ -52,11 +52,13 @@ class Witness(threading.Thread):
 
 
 class Target:
-    """A zkernd on the memory store. As a context: attacked, with a witness; at the
-    end descriptors must be what they were."""
+    """A zkernd. As a context: attacked, with a witness; at the end descriptors must
+    be what they were."""
+
+    kind = "memory"     # of those to come: the store that run is at
 
     def __init__(self, **config):
-        self.s = server.make_server("memory", config=config).start()
+        self.s = server.make_server(self.kind, config=config).start()
         self.w = None
 
     def __enter__(self):
@@ -70,19 +72,25 @@ class Target:
             if kind is None:
                 self.w.go_on()
                 proc.wait_for(lambda: self.n_fds() <= self.fds, WAIT,
-                              "descriptors to go, from %d to %d" % (self.n_fds(), self.fds))
+                              "descriptors to go until there are %d again" % self.fds)
                 self.w.stop()
                 assert self.s.alive(), self.s.log_text()
         finally:
             self.s.remove()
 
     def n_fds(self):
+        if self.s.kind == "kernel":
+            return int(self.s.vm.must("ls /proc/%d/fd | wc -l" % self.s.pid))
         return len(os.listdir("/proc/%d/fd" % self.s.proc.pid))
 
     def rss(self):
-        """MiB"""
-        with open("/proc/%d/statm" % self.s.proc.pid) as f:
-            return int(f.read().split()[1]) * 4096 / 1e6
+        """The process's, in MB."""
+        if self.s.kind == "kernel":
+            statm = self.s.vm.must("cat /proc/%d/statm" % self.s.pid)
+        else:
+            with open("/proc/%d/statm" % self.s.proc.pid) as f:
+                statm = f.read()
+        return int(statm.split()[1]) * 4096 / 1e6
 
     def log(self):
         return self.s.log_text(1 << 20)

@@ -45,7 +45,7 @@ class StartError(Exception):
     """The server did not come to serve; the text holds its log."""
 
 
-def four_letter(host, port, word, timeout=10):
+def four_letter(host, port, word, timeout=60):
     """Send a four-letter word, give the whole answer as text."""
     with socket.create_connection((host, port), timeout) as s:
         s.sendall(word.encode())
@@ -152,7 +152,7 @@ class Server:
         except OSError:
             return False
 
-    def four_letter(self, word, timeout=10):
+    def four_letter(self, word, timeout=60):
         return four_letter(self.host, self.port, word, timeout)
 
     def alive(self):
@@ -174,8 +174,8 @@ class Server:
         return True
 
     def stop(self):
-        """SIGTERM.  False if it had to be killed after 30 s."""
-        return self._end(signal.SIGTERM, 30)
+        """SIGTERM.  False if it had to be killed after 90 s."""
+        return self._end(signal.SIGTERM, 90)
 
     def kill(self):
         """SIGKILL, as a crash of the process."""

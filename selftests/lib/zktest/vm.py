@@ -70,12 +70,12 @@ class Vm:
             raise AssertionError("the VM's end: status %d\n%s%s" % (
                 status, out, err[-8000:]))
 
-    def run(self, command, timeout=60):
+    def run(self, command, timeout=120):
         """A shell command in the VM: (status, stdout, stderr)."""
         return proc.run([VM, "exec", "--timeout", str(timeout), self.pidfile,
                          "/bin/sh", "-c", command], timeout=timeout + 30)
 
-    def must(self, command, timeout=60):
+    def must(self, command, timeout=120):
         """The same, whose failure is one."""
         status, out, err = self.run(command, timeout)
         if status:
@@ -89,9 +89,8 @@ class Vm:
 
     def reset(self):
         """Remove the instances, and with them their trees."""
-        for d in self.must("cd /dev; ls -d zkern[0-9]* 2>/dev/null || true") \
-                .split():
-            self.must("zkern instance del %s --force" % d[len("zkern"):])
+        self.must("cd /dev; for d in zkern[0-9]*; do if [ -e $d ]; then "
+                  "zkern instance del ${d#zkern} --force || exit; fi; done")
 
     def console(self):
         return proc.run([VM, "console", self.pidfile])[1]
