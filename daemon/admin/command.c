@@ -251,13 +251,14 @@ static void put_stats(struct client_side *cs, struct jout *j, const struct io_st
 {
 	struct jout in;
 	double avg = s->count ? (double)s->total_latency / s->count : 0;
+	struct disk_stats disk;
 
+	disk_stats(cs->disk, &disk);
 	jout_key(j, "server_stats");
 	jout_object(j, &in);
 	number(j, "packets_sent", s->sent);
 	number(j, "packets_received", s->received);
-	number(j, "fsync_threshold_exceed_count",
-	       metric_counter_read(METRIC_fsync_threshold_exceed_count));
+	number(j, "fsync_threshold_exceed_count", disk.fsyncs_slow);
 	put_sizes(j, "client_response_stats", s);
 	boolean(j, "provider_null", false);
 	number(j, "data_dir_size", data_dir_size(cs->cfg));

@@ -176,6 +176,7 @@ void prometheus_text(struct client_side *cs, bool (*wanted)(void *arg, const cha
 		put_summary(&p, i, &v);
 	put_space(&p, METRIC_read_per_namespace);
 	put_space(&p, METRIC_write_per_namespace);
+	values_own(cs, put_gauge, &p);
 	if (cs->cfg->process_info)
 		put_process(&p);
 }

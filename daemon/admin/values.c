@@ -95,7 +95,7 @@ void values_gauges(struct client_side *cs, value_fn fn, void *arg)
 	whole(&k, "packets_sent", s.sent);
 	whole(&k, "packets_received", s.received);
 	whole(&k, "max_client_response_size", s.max_size);
-	real(&k, "connection_drop_probability", 0);
+	real(&k, "connection_drop_probability", throttle_drop(&cs->throttle));
 	whole(&k, "watch_count", core.watches);
 	whole(&k, "auth_failed_count", __atomic_load_n(&cs->auth_failed, __ATOMIC_RELAXED));
 	whole(&k, "min_latency", s.min_latency);
@@ -108,6 +108,27 @@ void values_gauges(struct client_side *cs, value_fn fn, void *arg)
 	whole(&k, "outstanding_tls_handshake", 0);
 	whole(&k, "min_client_response_size", s.min_size);
 	whole(&k, "non_mtls_local_conn_count", 0);
+}
+
+/* What 3.8 has no figure for: the disk's room and its failures, memory of watches. */
+void values_own(struct client_side *cs, value_fn fn, void *arg)
+{
+	const struct sink k = { fn, arg };
+	struct core_stats core = { .zxid = 0 };
+	struct disk_stats disk;
+
+	core_stats(cs->core, &core);
+	disk_stats(cs->disk, &disk);
+	whole(&k, "zkern_data_dir_free_bytes", disk.room_free);
+	whole(&k, "zkern_data_dir_room_low", disk.room_low);
+	whole(&k, "zkern_data_dir_room_warnings", disk.room_warnings);
+	whole(&k, "zkern_log_errors", disk.log_errors);
+	whole(&k, "zkern_log_bytes", disk.log_bytes);
+	whole(&k, "zkern_fsyncs", disk.fsyncs);
+	whole(&k, "zkern_fsync_threshold_exceed_count", disk.fsyncs_slow);
+	whole(&k, "zkern_snapshots", disk.snapshots);
+	whole(&k, "zkern_snapshot_errors", disk.snapshot_errors);
+	whole(&k, "zkern_watch_memory_bytes", core.watch_bytes);
 }
 
 /* ------------------------------------------------------------ metrics */
@@ -172,4 +193,5 @@ void values_each(struct client_side *cs, value_fn fn, void *arg)
 	}
 	spaces(&k, METRIC_read_per_namespace);
 	spaces(&k, METRIC_write_per_namespace);
+	values_own(cs, fn, arg);
 }

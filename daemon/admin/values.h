@@ -25,10 +25,13 @@ struct value {
 
 typedef void (*value_fn)(void *arg, const struct value *v);
 
-/* All, in 3.8.0's order. */
+/* All: in 3.8.0's order, then our own. */
 void values_each(struct client_side *cs, value_fn fn, void *arg);
 /* Those that are looked up when asked for: ZooKeeperServer.registerMetrics(). */
 void values_gauges(struct client_side *cs, value_fn fn, void *arg);
+
+/* Our own, "zkern_...": what 3.8.0 has not; counts since the start, never reset. */
+void values_own(struct client_side *cs, value_fn fn, void *arg);
 
 /* Rounded to four places and as Java prints a double ("0.0", "1.25"); @buf of 32. */
 const char *values_real(double x, char *buf);

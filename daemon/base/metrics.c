@@ -105,7 +105,7 @@ struct metrics *metrics_renew(void)
 		return &nobody;		/* a thread without memory counts there */
 	if (m->gen == gen)
 		return m;
-	clear_words(m->counters, METRIC_N_ALL_COUNTERS);
+	clear_words(m->counters, METRIC_N_COUNTERS);
 	clear_sums(m->sums, METRIC_N_SUMMARIES);
 	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++)
 		if (m->hists[i])

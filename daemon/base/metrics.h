@@ -83,10 +83,7 @@
 
 enum metric_counter {
 	METRIC_COUNTERS(METRIC_ENUM_)
-	METRIC_N_COUNTERS,
-	/* shown by the admin server only */
-	METRIC_fsync_threshold_exceed_count = METRIC_N_COUNTERS,
-	METRIC_N_ALL_COUNTERS
+	METRIC_N_COUNTERS
 };
 
 enum metric_summary {
@@ -116,7 +113,7 @@ struct metric_sum {
 };
 
 struct metrics {
-	u64 counters[METRIC_N_ALL_COUNTERS];
+	u64 counters[METRIC_N_COUNTERS];
 	struct metric_sum sums[METRIC_N_SUMMARIES];
 	u64 *hists[METRIC_N_SUMMARIES];			/* NULL: nothing yet */
 	struct metric_sum *spaces[METRIC_N_SPACES];	/* by the name's number; or NULL */

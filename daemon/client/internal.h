@@ -342,6 +342,8 @@ void throttle_init(struct throttle *t, const struct config *cfg, u64 now_ms);
 void throttle_destroy(struct throttle *t);
 /* Any thread: whether another may connect now; @renew: to an old session. */
 bool throttle_admits(struct throttle *t, bool renew, u64 now_ms);
+/* Any thread: the chance that a connection is refused, 0 to 1. */
+double throttle_drop(struct throttle *t);
 
 /* --- junk.c: what begins like this, in words. */
 const char *junk_name(const u8 *p, size_t len);

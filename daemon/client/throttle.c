@@ -6,11 +6,12 @@
  * chance, before the bucket is empty: the chance grows each time that the bucket is
  * found empty, and falls when it is found full enough, at most once a freeze time.
  *
- * Shared by the I/O threads, under its own lock, which nobody takes while there is no
- * limit.
+ * Shared by the I/O threads, under its own lock, which they do not take while there is
+ * no limit.
  */
 #include <stdlib.h>
 
+#include "daemon/base/metrics.h"
 #include "daemon/client/internal.h"
 
 void throttle_init(struct throttle *t, const struct config *cfg, u64 now_ms)
@@ -67,15 +68,31 @@ bool throttle_admits(struct throttle *t, bool renew, u64 now_ms)
 {
 	u32 need = !t->cfg->connect_weighed ? 1 : renew ? t->cfg->connect_weight_renew :
 							  t->cfg->connect_weight_new;
+	u32 deficit;
 	bool ok;
 
-	if (!t->max)
+	if (!t->max) {
+		metric_add(METRIC_connection_token_deficit, 0);
 		return true;
+	}
 	pthread_mutex_lock(&t->lock);
 	fill(t, now_ms);
 	ok = (t->cfg->connect_freeze_ms < 0 || lucky(t, now_ms)) && t->tokens >= need;
 	if (ok)
 		t->tokens -= need;
+	deficit = t->max - t->tokens;
 	pthread_mutex_unlock(&t->lock);
+	if (ok)
+		metric_add(METRIC_connection_token_deficit, deficit);
 	return ok;
+}
+
+double throttle_drop(struct throttle *t)
+{
+	double drop;
+
+	pthread_mutex_lock(&t->lock);
+	drop = t->drop;
+	pthread_mutex_unlock(&t->lock);
+	return drop;
 }

@@ -62,6 +62,7 @@ void core_count(struct core *c)
 	set(&c->stats.watches, w.watches);
 	set(&c->stats.watched_paths, w.paths);
 	set(&c->stats.watchers, w.watchers);
+	set(&c->stats.watch_bytes, w.bytes);
 }
 
 void core_stats(struct core *c, struct core_stats *s)

@@ -49,6 +49,7 @@ struct core_stats {
 	u64 watches;
 	u64 watched_paths;
 	u64 watchers;		/* connections that watch something */
+	u64 watch_bytes;	/* memory of the tables of watches */
 	u64 proposals;
 	u64 commits;
 };

@@ -50,6 +50,7 @@ struct watches {
 	u32 n_rows;
 	u64 n_watches;
 	u32 n_watching;		/* watchers that have watches */
+	u64 row_bytes;		/* memory of the rows and their sets */
 	u64 n_recursive[N_TABLES];
 	u32 stamp;
 	struct watcher *watchers;
@@ -79,6 +80,60 @@ struct watches *watches_new(void)
 	return w;
 }
 
+/* ------------------------------------------------------------ memory */
+
+/* What malloc makes of a request: header, and steps of 16. */
+static u64 chunk(size_t n)
+{
+	return n + 8 < 32 ? 32 : (n + 8 + 15) & ~15ULL;
+}
+
+static u64 set_bytes(const struct wset *s)
+{
+	size_t n = wset_bytes(s);
+
+	return n ? chunk(n) : 0;
+}
+
+u64 watch_bytes(const struct watches *w)
+{
+	return chunk(sizeof(*w)) + w->n_buckets * sizeof(*w->buckets) +
+	       w->n_watchers * sizeof(*w->watchers) + w->n_watchers / 4 + w->row_bytes;
+}
+
+/* The same as the calls of wset.h, counting what they take and give. */
+static int set_add(struct watches *w, struct wset *s, u32 id)
+{
+	u64 before = set_bytes(s);
+	int rc = wset_add(s, id);
+
+	w->row_bytes += set_bytes(s) - before;
+	return rc;
+}
+
+static bool set_del(struct watches *w, struct wset *s, u32 id)
+{
+	u64 before = set_bytes(s);
+	bool had = wset_del(s, id);
+
+	w->row_bytes += set_bytes(s) - before;
+	return had;
+}
+
+static void set_clear(struct watches *w, struct wset *s)
+{
+	w->row_bytes -= set_bytes(s);
+	wset_clear(s);
+}
+
+static void set_remove_all(struct watches *w, struct wset *s, const u64 *gone, u32 words)
+{
+	u64 before = set_bytes(s);
+
+	wset_remove_all(s, gone, words);
+	w->row_bytes += set_bytes(s) - before;
+}
+
 /* ------------------------------------------------------------ rows */
 
 static struct wset *row_set(struct row *r, int t, int mode)
@@ -88,18 +143,21 @@ static struct wset *row_set(struct row *r, int t, int mode)
 	return mode == WATCH_STANDARD ? &r->std[t] : NULL;
 }
 
-static void row_free(struct row *r)
+static void row_free(struct watches *w, struct row *r)
 {
 	for (int t = 0; t < N_TABLES; t++) {
 		for (int m = 0; m < N_MODES; m++) {
 			struct wset *s = row_set(r, t, m);
 
 			if (s)
-				wset_clear(s);
+				set_clear(w, s);
 		}
 	}
-	if (r->has_side)
+	w->row_bytes -= chunk(sizeof(*r) + r->len);
+	if (r->has_side) {
+		w->row_bytes -= chunk(sizeof(*r->side));
 		free(r->side);
+	}
 	free(r);
 }
 
@@ -117,7 +175,7 @@ static bool row_empty(struct row *r)
 }
 
 /* Makes room in the row for persistent watches. */
-static int row_add_side(struct row *r)
+static int row_add_side(struct watches *w, struct row *r)
 {
 	struct side *side;
 
@@ -130,6 +188,7 @@ static int row_add_side(struct row *r)
 		side->sets[t][WATCH_STANDARD] = r->std[t];
 	r->side = side;
 	r->has_side = 1;
+	w->row_bytes += chunk(sizeof(*side));
 	return 0;
 }
 
@@ -160,7 +219,7 @@ static void row_unlink(struct watches *w, struct row **slot)
 
 	*slot = r->next;
 	w->n_rows--;
-	row_free(r);
+	row_free(w, r);
 }
 
 /* Twice the buckets; stays as it is when memory is short. A sweep starts over,
@@ -201,6 +260,7 @@ static struct row *row_get(struct watches *w, const char *path, u32 len)
 	r->hash = hash;
 	r->len = len;
 	memcpy(r->path, path, len);
+	w->row_bytes += chunk(sizeof(*r) + len);
 	*slot = r;
 	if (++w->n_rows > w->n_buckets)
 		grow(w);
@@ -216,7 +276,7 @@ void watches_free(struct watches *w)
 	for (u32 i = 0; i < w->n_buckets; i++) {
 		for (r = w->buckets[i]; r; r = next) {
 			next = r->next;
-			row_free(r);
+			row_free(w, r);
 		}
 	}
 	free(w->buckets);
@@ -327,9 +387,9 @@ int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, 
 
 	if (!r)
 		return -ENOMEM;
-	rc = mode == WATCH_STANDARD ? 0 : row_add_side(r);
+	rc = mode == WATCH_STANDARD ? 0 : row_add_side(w, r);
 	if (!rc)
-		rc = wset_add(row_set(r, t, mode), id);
+		rc = set_add(w, row_set(r, t, mode), id);
 	if (rc < 0) {
 		if (row_empty(r))
 			row_unlink(w, row_find(w, path, len));
@@ -340,7 +400,7 @@ int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, 
 	for (int m = 0; m < N_MODES; m++) {
 		struct wset *s = m == (int)mode ? NULL : row_set(r, t, m);
 
-		if (s && wset_del(s, id)) {
+		if (s && set_del(w, s, id)) {
 			had = true;
 			if (m == WATCH_RECURSIVE)
 				w->n_recursive[t]--;
@@ -362,7 +422,7 @@ bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 l
 	for (int m = 0; m < N_MODES; m++) {
 		struct wset *s = row_set(*slot, t, m);
 
-		if (s && wset_del(s, id)) {
+		if (s && set_del(w, s, id)) {
 			had = true;
 			if (m == WATCH_RECURSIVE)
 				w->n_recursive[t]--;
@@ -466,7 +526,7 @@ static bool fire_row(struct firing *f, enum watch_table t, int event, struct row
 		if (!tell(f, s, &at->id, at->set == WATCH_STANDARD ? r : NULL))
 			return false;
 		if (at->set == WATCH_STANDARD)
-			wset_clear(s);
+			set_clear(f->w, s);
 	}
 	if (row_empty(r))
 		row_unlink(f->w, slot);
@@ -523,7 +583,7 @@ static void sweep_row(struct watches *w, struct row *r)
 			struct wset *s = row_set(r, t, m);
 
 			if (s)
-				wset_remove_all(s, w->dead, words);
+				set_remove_all(w, s, w->dead, words);
 		}
 	}
 }
@@ -612,33 +672,5 @@ void watch_counts(const struct watches *w, struct watch_counts *c)
 	c->watches = w->n_watches;
 	c->paths = w->n_rows;
 	c->watchers = w->n_watching;
-}
-
-/* What malloc makes of a request: header, and steps of 16. */
-static u64 chunk(size_t n)
-{
-	return n + 8 < 32 ? 32 : (n + 8 + 15) & ~15ULL;
-}
-
-u64 watch_bytes(const struct watches *w)
-{
-	u64 bytes = chunk(sizeof(*w)) + w->n_buckets * sizeof(*w->buckets) +
-		    w->n_watchers * sizeof(*w->watchers) + w->n_watchers / 4;
-
-	for (u32 i = 0; i < w->n_buckets; i++) {
-		for (struct row *r = w->buckets[i]; r; r = r->next) {
-			bytes += chunk(sizeof(*r) + r->len);
-			if (r->has_side)
-				bytes += chunk(sizeof(*r->side));
-			for (int t = 0; t < N_TABLES; t++) {
-				for (int m = 0; m < N_MODES; m++) {
-					struct wset *s = row_set(r, t, m);
-					size_t n = s ? wset_bytes(s) : 0;
-
-					bytes += n ? chunk(n) : 0;
-				}
-			}
-		}
-	}
-	return bytes;
+	c->bytes = watch_bytes(w);
 }

@@ -96,9 +96,10 @@ struct watch_counts {
 	u64 watches;		/* both tables, of living watchers */
 	u64 watchers;		/* that have any */
 	u64 paths;		/* rows, those of the dead included until swept */
+	u64 bytes;		/* watch_bytes() */
 };
 void watch_counts(const struct watches *w, struct watch_counts *c);
-/* Memory of all of it; walks the whole table. */
+/* Memory of all of it. */
 u64 watch_bytes(const struct watches *w);
 
 #endif

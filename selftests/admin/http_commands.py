@@ -150,6 +150,10 @@ def t_http_monitor(control, s):
     for k in list(a):
         if words.LEFT_OUT.search("_" + k):
             del a[k]
+    own = [k for k in b if k.startswith("zkern_")]
+    eq(own, list(b)[-2 - len(own):-2], "our own are the last")
+    for k in own:
+        assert isinstance(b.pop(k), int), k
     eq(shape(b), shape(a))
     for k in ("znode_count", "watch_count", "ephemerals_count",
               "approximate_data_size", "global_sessions"):

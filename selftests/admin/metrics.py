@@ -2,10 +2,12 @@
 """Prometheus' page, read with Prometheus' own Python parser."""
 
 import math
+import os
 
 from prometheus_client.parser import text_string_to_metric_families
 from zktest import wire
 from zktest.proc import wait_for
+from zktest.server import make_server
 from zktest.transcript import eq
 
 from http_commands import get
@@ -129,5 +131,61 @@ def t_metrics_sum_up(s):
     wait_for(lambda: count() >= 1, 10, "the count")
 
 
-TESTS = [t_metrics_names, t_metrics_parse, t_metrics_grow, t_metrics_labels,
+def t_metrics_own(s):
+    """What 3.8 has no figure for: room, failures, memory of watches."""
+    def own():
+        return {k: int(v) for k, v in s.mntr().items()
+                if k.startswith("zkern_")}
+    m, p = own(), parse(page(s))
+    fs = os.statvfs(s.data_dir)
+    free = fs.f_bavail * fs.f_frsize
+    assert free / 2 < m["zkern_data_dir_free_bytes"] < free * 2, (m, free)
+    eq(m["zkern_snapshot_errors"] + m["zkern_log_errors"], 0)
+    assert m["zkern_fsyncs"] > 0 and m["zkern_log_bytes"] > 0, m
+    for k in m:
+        assert k in p and p[k][0] == "gauge", k
+    for i in range(1000):
+        s.made.ok(s.made.a, wire.ADD_WATCH,
+                  wire.b_path_int("/own/%d" % i, 1))
+    more = own()["zkern_watch_memory_bytes"] - m["zkern_watch_memory_bytes"]
+    assert 50000 < more < 500000, more
+    for i in range(1000):
+        s.made.ok(s.made.a, wire.REMOVE_WATCHES,
+                  wire.b_path_int("/own/%d" % i, 3))
+    wait_for(lambda: own()["zkern_watch_memory_bytes"] <
+             m["zkern_watch_memory_bytes"] + more // 2, 10, "less memory")
+
+
+def t_metrics_room(_s):
+    """The disk that fills: said in the figures as in the log."""
+    s = make_server("memory", config={"zkern.roomWarningInKb": str(1 << 40)})
+    try:
+        s.start()
+        wait_for(lambda: s.mntr()["zkern_data_dir_room_low"] == "1", 30,
+                 "the warning")
+        eq(s.mntr()["zkern_data_dir_room_warnings"], "1")
+        assert "KiB are free" in s.log_text(), s.log_text()
+    finally:
+        s.remove()
+
+
+def t_metrics_throttle(_s):
+    """Of the tokens for connections, how many are missing."""
+    s = make_server("memory", config={
+        "connection_throttle_tokens": "3",
+        "connection_throttle_fill_time": "3600000"})
+    try:
+        s.start()
+        clients = [wire.Client(s.host, s.port) for _ in range(3)]
+        m = s.mntr()
+        eq([m[k + "_connection_token_deficit"] for k in
+            ("cnt", "min", "max", "sum")], ["3", "1", "3", "6"])
+        for c in clients:
+            c.close()
+    finally:
+        s.remove()
+
+
+TESTS = [t_metrics_own, t_metrics_room, t_metrics_throttle,
+         t_metrics_names, t_metrics_parse, t_metrics_grow, t_metrics_labels,
          t_metrics_filter, t_metrics_errors, t_metrics_sum_up]

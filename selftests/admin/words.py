@@ -10,7 +10,8 @@ from zktest.proc import wait_for
 from zktest.transcript import eq
 
 # what a program without a JVM and Netty has no figures of
-LEFT_OUT = re.compile(r"_(jvm_pause_time_ms|netty_queued_buffer_capacity)$")
+LEFT_OUT = re.compile(r"_(jvm_pause_time_ms|netty_queued_buffer_capacity)$"
+                      r"|^_?zkern_")
 
 # whose change from .before to .after follows from what was done
 EXACT = """

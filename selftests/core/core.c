@@ -92,6 +92,7 @@ static const struct {
 	{ "prepare: closing one with more than its record lists", test_prepare_close_many },
 	{ "prepare: every allocation fails once", test_prepare_memory },
 	{ "prepare: the end of sequence numbers", test_prepare_wrap },
+	{ "watches: their memory is counted", test_watch_memory },
 };
 
 int main(void)

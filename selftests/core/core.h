@@ -47,6 +47,7 @@ void test_watch_model(void);
 void test_watch_dense(void);
 void test_watch_sparse(void);
 void test_watch_sweep(void);
+void test_watch_memory(void);
 void test_watch_storm(void);
 void test_watch_cost(void);
 void test_walk_watches(void);

@@ -312,6 +312,63 @@ void test_watch_sweep(void)
 	watches_free(w);
 }
 
+static void on_none(void *arg, void *owner)
+{
+	(void)arg;
+	(void)owner;
+}
+
+/* Watches of all kinds by @n watchers on 50 paths, gone in each of the ways there are. */
+static void come_and_go(struct watches *w, u32 n)
+{
+	u32 ids[200], budget, one = 200;
+	struct watch_cursor at;
+	char path[32];
+
+	for (u32 i = 0; i < n; i++)
+		ids[i] = watcher_new(w, &owners[i]);
+	for (u32 p = 0; p < 50; p++) {
+		u32 len = snprintf(path, sizeof(path), "/come/and/go-%u", p);
+
+		for (u32 i = 0; i < n; i++)
+			watch_add(w, i & 1, path, len, ids[i], (i + p) % 3);
+		at = (struct watch_cursor){ 0 };
+		budget = 1000000;
+		check(watch_fire(w, WATCH_DATA, EVENT_DATACHANGED, path, len, ++one, &at,
+				 &budget, on_none, NULL));
+		for (u32 i = 0; i < n / 2; i++)
+			watch_remove(w, i & 1, path, len, ids[i]);
+	}
+	for (u32 i = 0; i < n; i++)
+		watcher_gone(w, ids[i]);
+	while (watch_sweep(w, 16))
+		;
+}
+
+/* What is counted as their memory goes when they go. */
+void test_watch_memory(void)
+{
+	struct watches *w = watches_new();
+	struct watch_counts c;
+	u64 none;
+	u32 id;
+
+	come_and_go(w, 200);
+	none = watch_bytes(w);
+	id = watcher_new(w, &owners[0]);
+	check_eq(watch_add(w, WATCH_DATA, "/one", 4, id, 0), 1);
+	check(watch_bytes(w) > none);
+	watch_counts(w, &c);
+	check_eq(c.bytes, watch_bytes(w));
+	watch_remove(w, WATCH_DATA, "/one", 4, id);
+	check_eq(watch_bytes(w), none);
+	for (u32 n = 1; n <= 200; n = n * 3 + 1) {
+		come_and_go(w, n);
+		check_eq(watch_bytes(w), none);
+	}
+	watches_free(w);
+}
+
 #define STORM	100000
 
 static u32 heard[STORM];
