@@ -561,6 +561,11 @@ bool watch_fire(struct watches *w, enum watch_table t, int event, const char *pa
 	return true;
 }
 
+bool watch_any_recursive(const struct watches *w, enum watch_table t)
+{
+	return w->n_recursive[t];
+}
+
 bool watches_exist(const struct watches *w)
 {
 	return w->n_rows != 0;

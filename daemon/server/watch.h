@@ -54,6 +54,8 @@ u64 watcher_bytes(const struct watches *w, u32 id);
 bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 len, u32 id);
 /* Whether anybody has one on exactly this path: what 3.8's checkWatches asks. */
 bool watch_any(const struct watches *w, enum watch_table t, const char *path, u32 len);
+/* Whether there are recursive ones, those of the dead included until swept. */
+bool watch_any_recursive(const struct watches *w, enum watch_table t);
 
 /* How far a firing has come; all zero: not begun. */
 struct watch_cursor {

@@ -216,18 +216,36 @@ static s32 add_watch(struct core *c, struct client *cl, struct jstr path, s32 mo
 	return ZOK;
 }
 
-static s32 check_watches(struct core *c, struct jstr path, s32 type)
+/*
+ * One table, for anybody's watch. 3.8 climbs from the path to the root, cutting at each
+ * slash: where there is none to cut at it throws, at the path itself or, if it climbs
+ * since there are recursive watches, above one that nobody watches.
+ */
+static s32 check_table(struct core *c, enum watch_table t, struct jstr path)
 {
 	const char *p = (const char *)path.p;
-	bool any = false;
 
 	if (!path.len)
-		return ZNOWATCHER;	/* PathParentIterator of it ends at once */
+		return ZNOWATCHER;	/* there the climb is over before it begins */
+	if (!memchr(p, '/', path.len))
+		return ZMARSHALLINGERROR;
+	if (watch_any(c->watches, t, p, path.len))
+		return ZOK;
+	return p[0] != '/' && watch_any_recursive(c->watches, t) ? ZMARSHALLINGERROR :
+								   ZNOWATCHER;
+}
+
+static s32 check_watches(struct core *c, struct jstr path, s32 type)
+{
+	s32 child = ZNOWATCHER, data = ZNOWATCHER;
+
 	if (type != WATCHER_DATA)
-		any |= watch_any(c->watches, WATCH_CHILD, p, path.len);
+		child = check_table(c, WATCH_CHILD, path);
 	if (type != WATCHER_CHILDREN)
-		any |= watch_any(c->watches, WATCH_DATA, p, path.len);
-	return any ? ZOK : ZNOWATCHER;
+		data = check_table(c, WATCH_DATA, path);
+	if (child == ZMARSHALLINGERROR || data == ZMARSHALLINGERROR)
+		return ZMARSHALLINGERROR;
+	return child == ZOK || data == ZOK ? ZOK : ZNOWATCHER;
 }
 
 static s32 remove_watches(struct core *c, struct client *cl, struct jstr path, s32 type)

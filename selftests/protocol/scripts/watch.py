@@ -385,6 +385,35 @@ def t_check_watches(t):
     b.check_watches(p, 0)
 
 
+def t_check_without_slash(t):
+    """3.8 climbs from the path to the root by its slashes: a path that has
+    none ends in an exception, at once or, while anybody has a recursive watch
+    in that table, on the way up."""
+    kinds = (W_CHILDREN, W_DATA, W_ANY)
+    b = t.client("b")
+    c = t.client("c")
+
+    def look():
+        return [b.check_watches(p, k).err for p in ("", "a", "a/b", "a/b/", "c/d")
+                for k in kinds]
+    look()
+    for p in ("a", "a/b", "a/b/", ""):
+        b.exists(p, watch=True)
+    look()
+    c.add_watch(t.root, MODE_RECURSIVE)
+    look()
+    b.check_watches("/c/d", W_ANY)
+    b.check_watches("//c", W_ANY)
+    c.remove_watches(t.root, W_DATA)
+    look()
+    b.remove_watches("a", W_CHILDREN)
+    for p in ("a", "a/b", "a/b/", ""):
+        b.remove_watches(p, W_ANY)
+        b.remove_watches(p, W_ANY)
+    c.remove_watches(t.root, W_CHILDREN)
+    look()
+
+
 def t_remove_watches(t):
     a = t.made_root("a")
     b = t.client("b")
