@@ -61,6 +61,10 @@ struct recovery {
 
 static int why(struct recovery *rec, int rc, const char *what)
 {
+	if (rc == -E2BIG)	/* the kernel's store */
+		return disk_why(rec->why, rec->why_len, rc,
+				"%s: the loaded module zkern is older than this zkernd, load the one that came with it",
+				what);
 	return disk_why(rec->why, rec->why_len, rc, "%s: %s", what, strerror(-rc));
 }
 

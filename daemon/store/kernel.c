@@ -20,6 +20,7 @@
 #define CONTROL		"/dev/zkern"
 #define NODE_WAIT_MS	5000		/* for a new instance's device node */
 #define ACL_GUESS	512
+#define OTHER_MODULE	"stop what uses it, rmmod zkern, then modprobe the one of this version"
 
 int kernel_call(int fd, unsigned long cmd, void *arg)
 {
@@ -240,9 +241,22 @@ static int own(struct kernel *k, const struct store_params *p)
 	return 0;
 }
 
+/*
+ * An older module takes all that it knows: what it does not know is zero, or asked for
+ * again without. But it is not the one that was installed with this zkernd.
+ */
+static void check_module(struct kernel *k)
+{
+	struct zkern_info i = { .size = sizeof(i) };
+
+	if (!kernel_call(k->fd, ZKERN_INFO, &i) && i.api < ZKERN_API_VERSION)
+		log_warn("store: the loaded module zkern is older (interface %u) than this zkernd (%u): "
+			 OTHER_MODULE, i.api, ZKERN_API_VERSION);
+}
+
 static const char *explain(int rc, const char *name)
 {
-	static __thread char text[160];
+	static __thread char text[256];
 
 	if (rc == -ENODEV)
 		return "no " CONTROL ": the module zkern is not loaded";
@@ -250,6 +264,10 @@ static const char *explain(int rc, const char *name)
 		snprintf(text, sizeof(text),
 			 "%s has an owner: another zkernd serves from it (--instance takes another)",
 			 name);
+	else if (rc == -E2BIG)
+		snprintf(text, sizeof(text),
+			 "%s: the loaded module zkern is older than this zkernd and does not know what it asks: "
+			 OTHER_MODULE, name);
 	else
 		snprintf(text, sizeof(text), "%s: %s", name, strerror(-rc));
 	return text;
@@ -282,6 +300,7 @@ int kernel_store_open(const struct store_params *p, struct store **st, const cha
 		free(k);
 		return rc;
 	}
+	check_module(k);
 	if (k->taken_up)
 		log_info("store: %s has a tree at zxid 0x%llx", name, k->st.zxid);
 	*st = &k->st;

@@ -205,9 +205,15 @@ static int load_out(struct kernel *k, u64 *digest)
 int kernel_load_begin(struct store *st, u64 nodes)
 {
 	struct zkern_load l = { .cmd = ZKERN_LOAD_BEGIN, .nodes = nodes };
+	int rc;
 
 	out_clear(to_kernel(st));
-	return load(to_kernel(st), &l);
+	rc = load(to_kernel(st), &l);
+	if (rc == -E2BIG && nodes) {	/* only a hint, and a module without it */
+		l.nodes = 0;
+		rc = load(to_kernel(st), &l);
+	}
+	return rc;
 }
 
 void kernel_load_abort(struct store *st)

@@ -7,8 +7,10 @@
  * kernel wants the module loaded and root; it uses instance 77.
  */
 #include <linux/types.h>
+#include <linux/zkern.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -840,6 +842,52 @@ static void test_readers(void)
 
 /* ------------------------------------------------------------ take up */
 
+/* Calls that a module of an earlier version refuses: what it does not know is set. */
+static bool no_nodes, no_own;
+static u32 refused;
+
+int __real_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_ioctl(int fd, unsigned long cmd, ...);
+
+int __wrap_ioctl(int fd, unsigned long cmd, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if ((no_own && cmd == ZKERN_OWN) ||
+	    (no_nodes && cmd == ZKERN_LOAD && ((struct zkern_load *)arg)->nodes)) {
+		refused++;
+		errno = E2BIG;
+		return -1;
+	}
+	return __real_ioctl(fd, cmd, arg);
+}
+
+static void test_old_module(void)
+{
+	struct store_params p = params;
+	bool kernel = !strcmp(params.kind, "kernel");
+	const char *why = "";
+	struct store *other;
+
+	no_nodes = true;
+	is(st->ops->load_begin(st, 1000), 0, "a hint that an older module refuses is left out");
+	no_nodes = false;
+	st->ops->load_abort(st);
+	is(refused, kernel, "it was given");
+	is(compare_all(), 0, "all is as it was");
+	if (!kernel)
+		return;
+	no_own = true;
+	p.instance = INSTANCE + 1;
+	is(store_open(&p, &other, &why), -E2BIG, "a call that an older module refuses");
+	no_own = false;
+	ok(strstr(why, "module zkern is older") && strstr(why, "rmmod zkern"), "says so: %s", why);
+}
+
 static void test_take_up(void)
 {
 	struct store_info info, after;
@@ -893,6 +941,7 @@ int main(int argc, char **argv)
 	test_snapshots();
 	test_subtree();
 	test_load();
+	test_old_module();
 	test_take_up();
 	test_readers();
 	st->ops->close(st);

@@ -43,6 +43,7 @@
  * not reached in time; EINTR.
  *
  * Changelog: 1 - first version.
+ *            2 - struct zkern_load: nodes.
  */
 #ifndef _UAPI_LINUX_ZKERN_H
 #define _UAPI_LINUX_ZKERN_H
@@ -50,7 +51,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define ZKERN_API_VERSION	1
+#define ZKERN_API_VERSION	2
 #define ZKERN_MAX_INSTANCES	256
 #define ZKERN_PATH_MAX		(1024 * 1024)
 
