@@ -115,6 +115,8 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "connection_throttle_local_session_weight", IDLE, NULL, "there are no local sessions" },
 	{ "request_stale_connection_check", IDLE, NULL,
 	  "what a closed connection asked is dropped" },
+	{ "request_throttle_stall_time", IDLE, NULL,
+	  "a request that waits for others goes on as soon as there is room" },
 	{ "request_throttler.shutdownTimeout", IDLE, NULL,
 	  "no request waits longer than its client" },
 	{ "jute.maxbuffer.extrasize", IDLE, NULL,

@@ -49,7 +49,6 @@ const struct conf_key conf_keys[] = {
 	{ "largeRequestThreshold", NUM, AT(large_threshold), -1, INT_MAX },
 	{ "largeRequestMaxBytes", NUM, AT(large_max), 1, INT_MAX },
 	{ "request_throttle_max_requests", NUM, AT(throttle_max), 0, INT_MAX },
-	{ "request_throttle_stall_time", NUM, AT(throttle_stall_ms), 1, INT_MAX },
 	{ "request_throttle_drop_stale", BOOL, AT(throttle_drop_stale), 0, 0 },
 	{ "request_stale_latency_check", BOOL, AT(stale_latency), 0, 0 },
 	{ "throttled_op_wait_time", NUM, AT(throttle_wait_ms), 0, INT_MAX },
@@ -444,7 +443,6 @@ int config_default(struct config *cfg)
 	cfg->sessionless_ms = 10000;
 	cfg->large_threshold = -1;
 	cfg->large_max = 100 << 20;
-	cfg->throttle_stall_ms = 100;
 	cfg->throttle_drop_stale = true;
 	cfg->connect_fill_ms = 1;
 	cfg->connect_fill_count = 1;

@@ -34,7 +34,6 @@ struct config {
 	s32 large_threshold;		/* largeRequestThreshold, bytes; -1: none is large */
 	u32 large_max;			/* largeRequestMaxBytes, of all large ones, 100 MiB */
 	u32 throttle_max;		/* request_throttle_max_requests, 0: no bound */
-	u32 throttle_stall_ms;		/* request_throttle_stall_time, 100 */
 	u32 throttle_wait_ms;		/* throttled_op_wait_time, 0: for ever */
 	bool throttle_drop_stale;	/* request_throttle_drop_stale, true */
 	bool stale_latency;		/* request_stale_latency_check */

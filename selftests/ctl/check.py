@@ -101,6 +101,22 @@ def tables():
     assert all(v[0] == "heeded" for v in twice.values()), twice
 
 
+def heeded():
+    """Whatever is read from the file is looked at by somebody."""
+    with open(os.path.join(TOP, "daemon/base/config.c")) as f:
+        fields = set(re.findall(r", AT\((\w+)\)", f.read()))
+    assert len(fields) > 40, fields
+    text = ""
+    for d, _dirs, names in os.walk(os.path.join(TOP, "daemon")):
+        for n in names:
+            if n.endswith((".c", ".h")) and not n.startswith("conf"):
+                with open(os.path.join(d, n)) as f:
+                    text += f.read()
+    equal(sorted(x for x in fields if not re.search(r"(->|\.)%s\b" % x, text)), [],
+          "keys without effect")
+    assert ("request_throttle_stall_time", "idle") in [k[:2] for k in keys()]
+
+
 def machine():
     """What only the machine can tell: directories, myid, devices."""
     status, found = check("dataDir=/dev/null/x\nclientPort=1\n")
@@ -173,4 +189,4 @@ def man_page():
     equal(codes, {"0", "1", "2", "3", "5", "6", "7"}, "exit statuses")
 
 
-TESTS = [statuses, all_findings, known_keys, tables, machine, defines, shipped, man_page]
+TESTS = [statuses, all_findings, known_keys, tables, heeded, machine, defines, shipped, man_page]
