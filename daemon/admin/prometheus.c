@@ -129,6 +129,18 @@ static void put_space(const struct page *p, enum metric_space space)
 	}
 }
 
+static void put_counters(const struct page *p, enum metric_space space)
+{
+	const char *name = metric_space_names[space];
+	struct metric_sum s;
+
+	if (!head(p, name, "counter"))
+		return;
+	for (u32 i = 0; i < metric_names(); i++)
+		if (metric_space_read(space, i, &s))
+			put_keyed(p->out, name, "", metric_name(i), "", s.count);
+}
+
 /* ------------------------------------------------------------ the process */
 
 /* The fields of /proc/self/stat behind the name; 0 where there are none. */
@@ -172,6 +184,7 @@ void prometheus_text(struct client_side *cs, bool (*wanted)(void *arg, const cha
 	values_gauges(cs, put_gauge, &p);
 	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
 		one(&p, metric_counter_names[i], "counter", metric_counter_read(i));
+	put_counters(&p, METRIC_quota_exceeded_error_per_namespace);
 	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++)
 		put_summary(&p, i, &v);
 	put_space(&p, METRIC_read_per_namespace);

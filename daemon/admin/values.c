@@ -175,6 +175,16 @@ static void spaces(const struct sink *k, enum metric_space space)
 	}
 }
 
+/* Of a set of counters each is shown by its own name. */
+static void counters(const struct sink *k, enum metric_space space)
+{
+	struct metric_sum s;
+
+	for (u32 i = 0; i < metric_names(); i++)
+		if (metric_space_read(space, i, &s))
+			named(k, metric_name(i), metric_space_names[space], s.count);
+}
+
 void values_each(struct client_side *cs, value_fn fn, void *arg)
 {
 	const struct sink k = { fn, arg };
@@ -185,6 +195,7 @@ void values_each(struct client_side *cs, value_fn fn, void *arg)
 	values_gauges(cs, fn, arg);
 	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
 		whole(&k, metric_counter_names[i], metric_counter_read(i));
+	counters(&k, METRIC_quota_exceeded_error_per_namespace);
 	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++) {
 		metric_summary_read(i, &v);
 		summary(&k, metric_summary_names[i], &v.sum);

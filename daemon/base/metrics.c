@@ -20,7 +20,8 @@
 
 const char *const metric_counter_names[] = { METRIC_COUNTERS(NAME_) };
 const char *const metric_summary_names[] = { METRIC_SUMMARIES(NAME_) METRIC_QUANTILES(NAME_) };
-const char *const metric_space_names[] = { "read_per_namespace", "write_per_namespace" };
+const char *const metric_space_names[] = { "read_per_namespace", "write_per_namespace",
+						"quota_exceeded_error_per_namespace" };
 
 __thread struct metrics *metrics_own_;
 u32 metrics_gen_ = 1;

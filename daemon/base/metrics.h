@@ -98,6 +98,7 @@ enum metric_summary {
 enum metric_space {
 	METRIC_read_per_namespace,
 	METRIC_write_per_namespace,
+	METRIC_quota_exceeded_error_per_namespace,	/* only counted */
 	METRIC_N_SPACES
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/quota.h"
 #include "kmod/tree/track.h"
 
@@ -158,6 +159,8 @@ s32 quota_check(struct prep *p, const char *path, u32 len, s64 count, s64 bytes)
 		return ZMARSHALLINGERROR;
 	if (rc && rc != -ENOENT)
 		return prep_fail(p, rc);
+	if (err == ZQUOTAEXCEEDED)
+		metric_add_path(METRIC_quota_exceeded_error_per_namespace, path, len, 1);
 	return err;
 }
 

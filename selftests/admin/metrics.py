@@ -58,6 +58,7 @@ def t_metrics_names(s):
         - {"version", "server_state"}
     want = {n: "summary" for n in summaries}
     want["read_per_namespace"] = want["write_per_namespace"] = "summary"
+    want["quota_exceeded_error_per_namespace"] = "counter"
     eq(set(got) - PROCESS, set(want) | single)
     for n, kind in want.items():
         eq(got[n], kind, n)
@@ -186,6 +187,30 @@ def t_metrics_throttle(_s):
         s.remove()
 
 
-TESTS = [t_metrics_own, t_metrics_room, t_metrics_throttle,
+def t_metrics_quota(_s):
+    """What quotas refused, by the first name of the path: as the control."""
+    got = []
+    for kind in ("apache", "memory"):
+        s = make_server(kind, config={"enforceQuota": "true"})
+        try:
+            s.start()
+            c = wire.Client(s.host, s.port)
+            q = "/zookeeper/quota/q"
+            for path, data in (("/q", b""), (q, b""),
+                               (q + "/zookeeper_limits",
+                                b"count=-1,bytes=-1=;countHardLimit=2"),
+                               (q + "/zookeeper_stats", b"count=1,bytes=0"),
+                               ("/q/a", b""), ("/q/b", b""), ("/q/a/c", b"")):
+                c.call(wire.CREATE, wire.b_create(path, data))
+            got.append({k: v for k, v in s.mntr().items()
+                        if "quota_exceeded" in k})
+            c.close()
+        finally:
+            s.remove()
+    eq(got[1], got[0])
+    eq(got[0], {"q_quota_exceeded_error_per_namespace": "2"})
+
+
+TESTS = [t_metrics_quota, t_metrics_own, t_metrics_room, t_metrics_throttle,
          t_metrics_names, t_metrics_parse, t_metrics_grow, t_metrics_labels,
          t_metrics_filter, t_metrics_errors, t_metrics_sum_up]

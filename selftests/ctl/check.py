@@ -104,7 +104,7 @@ def tables():
 def heeded():
     """Whatever is read from the file is looked at by somebody."""
     with open(os.path.join(TOP, "daemon/base/config.c")) as f:
-        fields = set(re.findall(r"\bAT\((\w+)\)", f.read()))
+        fields = set(re.findall(r", AT\((\w+)\)", f.read()))
     assert len(fields) > 40, fields
     text = ""
     for d, _dirs, names in os.walk(os.path.join(TOP, "daemon")):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The limits that zoo.cfg sets."""
+import struct
 import time
 
 from zktest import proc, wire
@@ -87,6 +88,17 @@ def request_throttle():
             c.close()
 
 
+def own_timeout():
+    """createSession is not for clients: 3.8 would let it give its session any timeout,
+    beyond maxSessionTimeout (selftests/protocol, malformed.py)."""
+    with Target() as t:
+        for ms in (1000000000, -5, 0):
+            c = t.client()
+            f = c.call(-10, struct.pack(">i", ms))
+            assert (f.err, f.zxid) == (-6, -1), (f.err, f.zxid)
+            closed(c, "a session that gives itself %d ms" % ms)
+
+
 def throttled_ops():
     """Who waits longer than a ms for a place is told so; pings and the end of a session
     are not refused."""
@@ -115,6 +127,7 @@ def throttled_ops():
 
 
 TESTS = [
+    ("createSession gives a client no timeout of its own", own_timeout),
     ("maxClientCnxns", per_address),
     ("maxCnxns", in_all),
     ("connection_throttle_tokens", connect_throttle),
