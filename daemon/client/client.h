@@ -12,7 +12,8 @@
 
 struct client_side;
 
-/* Binds clientPort/clientPortAddress; @why says what failed, naming the address. */
+/* Binds clientPort/clientPortAddress; @why says what failed, naming the address. @disk is
+ * for its figures; NULL: there are none. */
 int client_start(const struct config *cfg, struct core *core, struct store *st,
 		 struct disk *disk, struct client_side **cs, char *why, size_t why_len);
 /* Lets nobody in any more; those who are in are served on. Any thread. */
