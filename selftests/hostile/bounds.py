@@ -212,5 +212,7 @@ TESTS = [
     ("long lists that nobody fetches", lists_not_fetched),
 ]
 WAITING = [lists_not_fetched]
+# Not replies that nobody takes: QEMU's user network keeps to itself that the client
+# went, and goes on taking the answers, slowly.
 KERNEL = [t for t in TESTS if t[1] in (
     big_multis, huge_set_watches, list_behind_write)]
