@@ -5,7 +5,6 @@
  * Of the metrics of the JVM those have a meaning here that are about the process.
  */
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,21 +18,6 @@ struct page {
 	bool (*wanted)(void *arg, const char *name);
 	void *arg;
 };
-
-static void put(struct jw *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct jw *out, const char *fmt, ...)
-{
-	char line[1024];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		jw_bytes(out, line, n < (int)sizeof(line) ? n : (int)sizeof(line) - 1);
-}
 
 /* A double, and never an exponent for what counts: Prometheus reads both. */
 static const char *real(double x, char *buf)
@@ -51,7 +35,7 @@ static bool head(const struct page *p, const char *name, const char *type)
 {
 	if (!p->wanted(p->arg, name))
 		return false;
-	put(p->out, "# HELP %s %s\n# TYPE %s %s\n", name, name, name, type);
+	jw_printf(p->out, "# HELP %s %s\n# TYPE %s %s\n", name, name, name, type);
 	return true;
 }
 
@@ -59,7 +43,7 @@ static void sample(const struct page *p, const char *name, double x)
 {
 	char buf[32];
 
-	put(p->out, "%s %s\n", name, real(x, buf));
+	jw_printf(p->out, "%s %s\n", name, real(x, buf));
 }
 
 static void one(const struct page *p, const char *name, const char *type, double x)
@@ -86,10 +70,10 @@ static void put_summary(const struct page *p, enum metric_summary s, struct metr
 		return;
 	metric_summary_read(s, v);
 	for (u32 i = 0; i < n; i++)
-		put(p->out, "%s{quantile=\"%g\",} %s\n", name, q[i],
-		    real(v->sum.count ? metric_quantile(v, q[i]) : NAN, buf));
-	put(p->out, "%s_count %s\n", name, real(v->sum.count, buf));
-	put(p->out, "%s_sum %s\n", name, real(v->sum.sum, buf));
+		jw_printf(p->out, "%s{quantile=\"%g\",} %s\n", name, q[i],
+			  real(v->sum.count ? metric_quantile(v, q[i]) : NAN, buf));
+	jw_printf(p->out, "%s_count %s\n", name, real(v->sum.count, buf));
+	jw_printf(p->out, "%s_sum %s\n", name, real(v->sum.sum, buf));
 }
 
 /* A label's value: the name of a node. */
@@ -107,9 +91,9 @@ static void put_keyed(struct jw *out, const char *name, const char *end, const c
 {
 	char buf[32];
 
-	put(out, "%s%s{key=\"", name, end);
+	jw_printf(out, "%s%s{key=\"", name, end);
 	put_label(out, key);
-	put(out, "\",%s} %s\n", more, real(x, buf));
+	jw_printf(out, "\",%s} %s\n", more, real(x, buf));
 }
 
 static void put_space(const struct page *p, enum metric_space space)

@@ -9,7 +9,6 @@
  */
 #include <dirent.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -28,21 +27,6 @@
 #define STMK		0x73746d6b
 #define TEXTS_MAX	(64 * 1024 * 1024)	/* bytes waiting to be sent */
 #define CNXN_TICK_MS	10000	/* of NIOServerCnxnFactory's cnxnExpiryQueue */
-
-static void put(struct jw *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct jw *out, const char *fmt, ...)
-{
-	char line[1024];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		jw_bytes(out, line, n < (int)sizeof(line) ? n : (int)sizeof(line) - 1);
-}
 
 /* ------------------------------------------------------------ sizes of folders */
 
@@ -102,18 +86,19 @@ static void put_conn(struct jw *out, const struct conn_view *v, bool brief)
 {
 	const struct conn_stats *s = &v->stats;
 
-	put(out, " %s[%d](queued=%u,recved=%llu,sent=%llu", v->name, v->reads, v->asked,
-	    s->received, s->sent);
+	jw_printf(out, " %s[%d](queued=%u,recved=%llu,sent=%llu", v->name, v->reads, v->asked,
+		  s->received, s->sent);
 	if (!brief && v->session) {
-		put(out, ",sid=0x%llx,lop=%s,est=%llu,to=%d", v->session, stats_op(s->op),
-		    s->established_ms, v->timeout);
+		jw_printf(out, ",sid=0x%llx,lop=%s,est=%llu,to=%d", v->session, stats_op(s->op),
+			  s->established_ms, v->timeout);
 		if (s->last_cxid >= 0)
-			put(out, ",lcxid=0x%llx", (u64)s->last_cxid);
-		put(out, ",lzxid=0x%llx,lresp=%llu,llat=%llu,minlat=%llu,avglat=%llu,maxlat=%llu",
-		    s->last_zxid, s->last_ms, s->last_latency, s->min_latency,
-		    s->count ? s->total_latency / s->count : 0, s->max_latency);
+			jw_printf(out, ",lcxid=0x%llx", (u64)s->last_cxid);
+		jw_printf(out, ",lzxid=0x%llx,lresp=%llu,llat=%llu", s->last_zxid, s->last_ms,
+			  s->last_latency);
+		jw_printf(out, ",minlat=%llu,avglat=%llu,maxlat=%llu", s->min_latency,
+			  s->count ? s->total_latency / s->count : 0, s->max_latency);
 	}
-	put(out, ")\n");
+	jw_printf(out, ")\n");
 }
 
 static void put_conns(struct client_side *cs, struct jw *out, bool brief)
@@ -135,30 +120,30 @@ static void put_conns(struct client_side *cs, struct jw *out, bool brief)
 static void say_ruok(struct client_side *cs, struct jw *out)
 {
 	(void)cs;
-	put(out, "imok");
+	jw_printf(out, "imok");
 }
 
 static void say_isro(struct client_side *cs, struct jw *out)
 {
 	(void)cs;
-	put(out, "rw");
+	jw_printf(out, "rw");
 }
 
 static void say_crst(struct client_side *cs, struct jw *out)
 {
 	stats_reset_conns(cs);
-	put(out, "Connection stats reset.\n");
+	jw_printf(out, "Connection stats reset.\n");
 }
 
 static void say_srst(struct client_side *cs, struct jw *out)
 {
 	stats_reset_server(cs);
-	put(out, "Server stats reset.\n");
+	jw_printf(out, "Server stats reset.\n");
 }
 
 static void say_gtmk(struct client_side *cs, struct jw *out)
 {
-	put(out, "%lld", (s64)__atomic_load_n(&cs->trace_mask, __ATOMIC_RELAXED));
+	jw_printf(out, "%lld", (s64)__atomic_load_n(&cs->trace_mask, __ATOMIC_RELAXED));
 }
 
 static void put_server(struct client_side *cs, struct jw *out)
@@ -168,18 +153,18 @@ static void put_server(struct client_side *cs, struct jw *out)
 	char avg[32];
 
 	cs->st->ops->info(cs->st, &info);
-	put(out, "Latency min/avg/max: %llu/%s/%llu\n", s.min_latency,
-	    values_real(s.count ? (double)s.total_latency / s.count : 0, avg), s.max_latency);
-	put(out, "Received: %llu\nSent: %llu\n", s.received, s.sent);
-	put(out, "Connections: %u\n", conns_count(cs));
-	put(out, "Outstanding: %u\n", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
-	put(out, "Zxid: 0x%llx\nMode: standalone\n", info.zxid);
-	put(out, "Node count: %llu\n", values_nodes(&info));
+	jw_printf(out, "Latency min/avg/max: %llu/%s/%llu\n", s.min_latency,
+		  values_real(s.count ? (double)s.total_latency / s.count : 0, avg), s.max_latency);
+	jw_printf(out, "Received: %llu\nSent: %llu\n", s.received, s.sent);
+	jw_printf(out, "Connections: %u\n", conns_count(cs));
+	jw_printf(out, "Outstanding: %u\n", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
+	jw_printf(out, "Zxid: 0x%llx\nMode: standalone\n", info.zxid);
+	jw_printf(out, "Node count: %llu\n", values_nodes(&info));
 }
 
 static void say_srvr(struct client_side *cs, struct jw *out)
 {
-	put(out, "Zookeeper version: %s\n", VALUES_VERSION);
+	jw_printf(out, "Zookeeper version: %s\n", VALUES_VERSION);
 	put_server(cs, out);
 }
 
@@ -187,37 +172,37 @@ static void say_srvr(struct client_side *cs, struct jw *out)
 
 static void say_stat(struct client_side *cs, struct jw *out)
 {
-	put(out, "Zookeeper version: %s\nClients:\n", VALUES_VERSION);
+	jw_printf(out, "Zookeeper version: %s\nClients:\n", VALUES_VERSION);
 	put_conns(cs, out, true);
-	put(out, "\n");
+	jw_printf(out, "\n");
 	put_server(cs, out);
 }
 
 static void say_cons(struct client_side *cs, struct jw *out)
 {
 	put_conns(cs, out, false);
-	put(out, "\n");
+	jw_printf(out, "\n");
 }
 
 static void say_dirs(struct client_side *cs, struct jw *out)
 {
-	put(out, "datadir_size: %llu\n", data_dir_size(cs->cfg));
-	put(out, "logdir_size: %llu\n", log_dir_size(cs->cfg));
+	jw_printf(out, "datadir_size: %llu\n", data_dir_size(cs->cfg));
+	jw_printf(out, "logdir_size: %llu\n", log_dir_size(cs->cfg));
 }
 
 static void say_conf(struct client_side *cs, struct jw *out)
 {
 	const struct config *cfg = cs->cfg;
 
-	put(out, "clientPort=%u\nsecureClientPort=-1\n", cs->port);
-	put(out, "dataDir=%s/version-2\n", cfg->data_dir);
-	put(out, "dataDirSize=%llu\n", data_dir_size(cfg));
-	put(out, "dataLogDir=%s/version-2\n", log_dir(cfg));
-	put(out, "dataLogSize=%llu\n", log_dir_size(cfg));
-	put(out, "tickTime=%u\nmaxClientCnxns=%u\n", cfg->tick_ms, cfg->max_client_cnxns);
-	put(out, "minSessionTimeout=%u\nmaxSessionTimeout=%u\n", cfg->min_session_ms,
-	    cfg->max_session_ms);
-	put(out, "clientPortListenBacklog=-1\nserverId=0\n");
+	jw_printf(out, "clientPort=%u\nsecureClientPort=-1\n", cs->port);
+	jw_printf(out, "dataDir=%s/version-2\n", cfg->data_dir);
+	jw_printf(out, "dataDirSize=%llu\n", data_dir_size(cfg));
+	jw_printf(out, "dataLogDir=%s/version-2\n", log_dir(cfg));
+	jw_printf(out, "dataLogSize=%llu\n", log_dir_size(cfg));
+	jw_printf(out, "tickTime=%u\nmaxClientCnxns=%u\n", cfg->tick_ms, cfg->max_client_cnxns);
+	jw_printf(out, "minSessionTimeout=%u\nmaxSessionTimeout=%u\n", cfg->min_session_ms,
+		  cfg->max_session_ms);
+	jw_printf(out, "clientPortListenBacklog=-1\nserverId=0\n");
 }
 
 void environment_each(void (*fn)(void *arg, const char *key, const char *value), void *arg)
@@ -263,7 +248,7 @@ static void put_entry(void *out, const char *key, const char *value)
 static void say_envi(struct client_side *cs, struct jw *out)
 {
 	(void)cs;
-	put(out, "Environment:\n");
+	jw_printf(out, "Environment:\n");
 	environment_each(put_entry, out);
 }
 
@@ -274,13 +259,13 @@ static void put_value(void *arg, const struct value *v)
 
 	switch (v->kind) {
 	case VALUE_TEXT:
-		put(out, "zk_%s\t%s\n", v->name, v->text);
+		jw_printf(out, "zk_%s\t%s\n", v->name, v->text);
 		break;
 	case VALUE_WHOLE:
-		put(out, "zk_%s\t%lld\n", v->name, v->whole);
+		jw_printf(out, "zk_%s\t%lld\n", v->name, v->whole);
 		break;
 	case VALUE_REAL:
-		put(out, "zk_%s\t%s\n", v->name, values_real(v->real, real));
+		jw_printf(out, "zk_%s\t%s\n", v->name, values_real(v->real, real));
 		break;
 	}
 }
@@ -300,7 +285,7 @@ static void say_hash(struct client_side *cs, struct jw *out)
 	else if (cs->cfg->digest_enabled)
 		n = digest_log_copy(e);
 	for (u32 i = 0; i < n; i++)
-		put(out, "%llx: %lld\n", e[i].zxid, (s64)e[i].digest);
+		jw_printf(out, "%llx: %lld\n", e[i].zxid, (s64)e[i].digest);
 	free(e);
 }
 
@@ -320,7 +305,7 @@ static void put_date(struct jw *out, u64 ms)
 	if (!localtime_r(&t, &tm) ||
 	    !strftime(text, sizeof(text), "%a %b %d %H:%M:%S %Z %Y", &tm))
 		text[0] = 0;
-	put(out, "%s", text);
+	jw_printf(out, "%s", text);
 }
 
 /* One thing that expires, as ExpiryQueue.dump() lists them. */
@@ -344,19 +329,19 @@ static void put_expiring(struct jw *out, const char *what, struct expiring *e, u
 	qsort(e, n, sizeof(*e), by_time);
 	for (u32 i = 0; i < n; i++)
 		sets += !i || e[i].ms != e[i - 1].ms;
-	put(out, "%s Sets (%u)/(%u):\n", what, sets, n);
+	jw_printf(out, "%s Sets (%u)/(%u):\n", what, sets, n);
 	for (u32 i = 0; i < n; i = k) {
 		for (k = i; k < n && e[k].ms == e[i].ms; k++)
 			;
-		put(out, "%u expire at ", k - i);
+		jw_printf(out, "%u expire at ", k - i);
 		put_date(out, e[i].ms);
-		put(out, ":\n");
+		jw_printf(out, ":\n");
 		for (u32 j = i; j < k; j++) {
 			if (e[j].name)
-				put(out, "\tip: %s sessionId: 0x%llx\n", e[j].name,
-				    e[j].session);
+				jw_printf(out, "\tip: %s sessionId: 0x%llx\n", e[j].name,
+					  e[j].session);
 			else
-				put(out, "\t0x%llx\n", e[j].session);
+				jw_printf(out, "\t0x%llx\n", e[j].session);
 		}
 	}
 }
@@ -380,7 +365,7 @@ static int put_owned(void *arg, const char *path, u32 len)
 
 	if (!o->n++) {
 		o->sessions++;
-		put(o->out, "0x%llx:\n", o->session);
+		jw_printf(o->out, "0x%llx:\n", o->session);
 	}
 	jw_bytes(o->out, "\t", 1);
 	jw_bytes(o->out, path, len);
@@ -402,7 +387,7 @@ static void put_ephemerals(struct client_side *cs, struct jw *out,
 		o.n = 0;
 		cs->st->ops->owned(cs->st, s[i].id, put_owned, &o);
 	}
-	put(out, "ephemeral nodes dump:\nSessions with Ephemerals (%u):\n", o.sessions);
+	jw_printf(out, "ephemeral nodes dump:\nSessions with Ephemerals (%u):\n", o.sessions);
 	jw_bytes(out, text.buf, text.len);
 	if (text.err)
 		out->err = text.err;
@@ -427,7 +412,7 @@ static int put_sessions(struct client_side *cs, struct jw *out)
 		e[i].ms = expiry_round(s[i].expires_ms, cs->cfg->tick_ms);
 		e[i].session = s[i].id;
 	}
-	put(out, "SessionTracker dump:\n");
+	jw_printf(out, "SessionTracker dump:\n");
 	put_expiring(out, "Session", e, n);
 	put_ephemerals(cs, out, s, n);
 	free(e);
@@ -454,7 +439,7 @@ static int put_cnxns(struct client_side *cs, struct jw *out)
 		e[i].session = v[i].session;
 		e[i].name = v[i].name;
 	}
-	put(out, "Connections dump:\n");
+	jw_printf(out, "Connections dump:\n");
 	if (e)
 		put_expiring(out, "Connections", e, n);
 	free(v);
@@ -489,9 +474,9 @@ static void say_wchp(struct client_side *cs, struct jw *out)
 	for (u64 i = 0; i < w.n && !err; i++) {
 		if (!i || w.watches[i].path != w.watches[i - 1].path)
 			put_path(out, "", w.watches[i].path);
-		put(out, "\t0x%llx\n", w.watches[i].session);
+		jw_printf(out, "\t0x%llx\n", w.watches[i].session);
 	}
-	put(out, "\n");
+	jw_printf(out, "\n");
 	if (err)
 		out->err = err;
 	walk_free(&w);
@@ -505,10 +490,10 @@ static void say_wchc(struct client_side *cs, struct jw *out)
 	walk_by_session(&w);
 	for (u64 i = 0; i < w.n && !err; i++) {
 		if (!i || w.watches[i].session != w.watches[i - 1].session)
-			put(out, "0x%llx\n", w.watches[i].session);
+			jw_printf(out, "0x%llx\n", w.watches[i].session);
 		put_path(out, "\t", w.watches[i].path);
 	}
-	put(out, "\n");
+	jw_printf(out, "\n");
 	if (err)
 		out->err = err;
 	walk_free(&w);
@@ -521,8 +506,8 @@ static void say_wchs(struct client_side *cs, struct jw *out)
 	if (walk_watches(cs->core, &w))
 		out->err = -ENOMEM;
 	walk_by_session(&w);
-	put(out, "%llu connections watching %llu paths\nTotal watches:%llu\n",
-	    walk_count_sessions(&w), w.n_paths, w.n);
+	jw_printf(out, "%llu connections watching %llu paths\nTotal watches:%llu\n",
+		  walk_count_sessions(&w), w.n_paths, w.n);
 	walk_free(&w);
 }
 
@@ -587,7 +572,7 @@ static void set_trace_mask(struct conn *c, const u8 *rest, size_t len)
 		return;
 	mask = jute_get64(rest);
 	__atomic_store_n(&c->cs->trace_mask, mask, __ATOMIC_RELAXED);
-	put(conn_out(c), "%lld", (s64)mask);
+	jw_printf(conn_out(c), "%lld", (s64)mask);
 }
 
 /* The connection reads no more, and waits for its text. It says so before the text,
@@ -606,8 +591,8 @@ static bool report(struct conn *c, const struct word *w)
 		return true;
 	}
 	c->state = state;
-	put(conn_out(c), "%s is not executed: %s.\n", w->name,
-	    err == -EBUSY ? "too many commands are under way" : "out of memory");
+	jw_printf(conn_out(c), "%s is not executed: %s.\n", w->name,
+		  err == -EBUSY ? "too many commands are under way" : "out of memory");
 	return false;
 }
 
@@ -624,8 +609,8 @@ bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len)
 	stats_received(c, 1);
 	metric_count(METRIC_bytes_received_count, 4);
 	if (!allowed(c->cs->cfg->fourlw_whitelist, w->name))
-		put(out, "%s is not executed because it is not in the whitelist.\n",
-		    w->name);
+		jw_printf(out, "%s is not executed because it is not in the whitelist.\n",
+			  w->name);
 	else if (word == STMK)
 		set_trace_mask(c, rest, len);
 	else if (w->quick && w->say)

@@ -17,6 +17,8 @@
 #define ZKD_PROTO_JUTE_H
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/types.h>
@@ -213,6 +215,24 @@ static inline void jw_str(struct jw *w, const void *b, s32 len)
 	jw_int(w, len);
 	if (len > 0)
 		jw_bytes(w, b, len);
+}
+
+/* Text as printf() has it, without a length; of a longer one its first JW_LINE - 1 bytes. */
+#define JW_LINE	1024
+static inline void jw_printf(struct jw *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static inline void jw_printf(struct jw *w, const char *fmt, ...)
+{
+	char line[JW_LINE];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		jw_bytes(w, line, n < JW_LINE ? n : JW_LINE - 1);
 }
 
 #endif
