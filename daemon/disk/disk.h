@@ -148,4 +148,55 @@ void disk_stats(struct disk *d, struct disk_stats *s);
 int disk_epoch_read(struct disk *d, const char *name, u64 *epoch);
 int disk_epoch_write(struct disk *d, const char *name, u64 epoch);
 
+/* ---- for ensembles ---- */
+
+/*
+ * Core thread, nobody appends: cuts everything after @zxid off the logs (FileTxnLog.
+ * truncate). 0; -ENOENT: the logs do not reach back to @zxid and there is no snapshot
+ * at or before it; -EIO. The caller reloads the store by disk_reload() if it had more.
+ */
+int disk_truncate(struct disk *d, u64 zxid, char *why, size_t why_len);
+/*
+ * Core thread, nobody appends: builds the tree anew from the files and swaps it in. The
+ * log goes on behind what was found.
+ */
+int disk_reload(struct disk *d, struct store *st, struct disk_recovery *r, char *why,
+		size_t why_len);
+
+/*
+ * A tree that a leader sends (Leader.SNAP): spooled into a snapshot file. Any one thread.
+ * The stream is the body of a snapshot without header and seals.
+ */
+struct disk_receive;
+int disk_receive_begin(struct disk *d, u64 zxid, struct disk_receive **rx);
+/* Takes bytes of it. *@used: how many were; true in *@whole: the body ended there, what
+ * follows is somebody else's. -EBADMSG: no tree; -errno of the disk. */
+int disk_receive_bytes(struct disk_receive *rx, const u8 *p, size_t len, size_t *used,
+		       bool *whole);
+/*
+ * Makes the file durable as snapshot.ZXID, the newest there is: logs and snapshots that
+ * say anything after @zxid are removed first. Nobody may append. Ends @rx.
+ */
+int disk_receive_end(struct disk_receive *rx);
+void disk_receive_abort(struct disk_receive *rx);
+
+/*
+ * The transactions in the logs after @after, in order, as they stand there. Any thread,
+ * beside the log thread; sees what is durable. -ENOENT: they do not reach back so far.
+ */
+struct disk_history;
+int disk_history_open(struct disk *d, u64 after, struct disk_history **h);
+/* > 0: bytes of the next one, at *@p until the next call; 0: no more; -EBADMSG, -EIO. */
+ssize_t disk_history_next(struct disk_history *h, const u8 **p, u64 *zxid);
+void disk_history_close(struct disk_history *h);
+/* The first zxid that disk_history_open() could give; ~0ULL: none. */
+u64 disk_history_first(struct disk *d);
+
+/*
+ * The body of a snapshot (sessions, ACLs, nodes, "/") to @out. Any thread; @snap stays
+ * the caller's. 0 or what @out returned.
+ */
+int disk_tree_write(struct store *st, struct store_snap *snap, const struct disk_session *s,
+		    u32 n, int (*out)(void *arg, const void *p, size_t len), void *arg);
+
 #endif
