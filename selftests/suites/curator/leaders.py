@@ -59,8 +59,9 @@ def t_latch_through_restart(x):
     x.restart_server(lambda: wait_for(lambda: not a.hasLeadership(),
                                       "a to lose it"))
     wait_for(a.hasLeadership, "a to have it again")
-    wait_for(lambda: log == ["a", "not a", "a"],
+    wait_for(lambda: len(log) >= 3 and log[-1] == "a",
              lambda: "the listener: %r" % log)
+    eq(log, ["a", "not a"] * (len(log) // 2) + ["a"])
 
 
 def selector(x, c, name, lead):
