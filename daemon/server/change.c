@@ -153,6 +153,7 @@ int changes_init(struct changes *ch, struct store *st, u64 zxid, u64 digest, boo
 	ch->digest = digest;
 	ch->digests = digests;
 	INIT_LIST_HEAD(&ch->outstanding);
+	INIT_LIST_HEAD(&ch->born);
 	INIT_LIST_HEAD(&ch->cached);
 	jw_init(&ch->scratch, 0);
 	return 0;
@@ -172,6 +173,7 @@ static void drop(struct changes *ch, struct change *rec)
 {
 	*slot_of(ch, rec->path, rec->len, rec->hash) = rec->next;
 	list_del(&rec->link);
+	list_del(&rec->born);
 	zacl_put(rec->acl);
 	ch->n--;
 	free(rec);
@@ -228,6 +230,7 @@ static struct change *insert(struct changes *ch, struct change **slot, const cha
 	if (len > 1)
 		rec->path_crc = crc32_fast(rec->path_crc, (const u8 *)path, len);
 	INIT_LIST_HEAD(&rec->link);
+	INIT_LIST_HEAD(&rec->born);
 	*slot = rec;
 	/* Half full: most that are looked up in a large transaction are not there. */
 	if (++ch->n > ch->n_buckets / 2)
@@ -434,6 +437,12 @@ int change_add(struct changes *ch, const char *path, u32 len, u64 zxid, struct c
 	return 0;
 }
 
+void change_born(struct changes *ch, struct change *rec)
+{
+	list_del_init(&rec->born);
+	list_add_tail(&rec->born, &ch->born);
+}
+
 void changes_begin(struct changes *ch)
 {
 	ch->n_undo = 0;
@@ -478,6 +487,7 @@ static void take_back(struct changes *ch, const struct undo *u)
 	if (is_outstanding(ch, rec)) {
 		back_in_order(ch, rec);
 	} else {
+		list_del_init(&rec->born);
 		list_add_tail(&rec->link, &ch->cached);
 		ch->cached_bytes += bytes_of(rec);
 	}
@@ -506,6 +516,7 @@ void changes_applied(struct changes *ch, u64 zxid)
 			drop(ch, rec);
 			continue;
 		}
+		list_del_init(&rec->born);
 		to_tail(&ch->cached, rec);
 		ch->cached_bytes += bytes_of(rec);
 	}

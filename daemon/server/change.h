@@ -34,6 +34,7 @@ struct zacl {
 struct change {
 	struct change *next;	/* hash chain */
 	struct list_head link;	/* outstanding, in order of zxid; or cached, by use */
+	struct list_head born;	/* changes.born; empty: not on it */
 	u64 zxid;		/* last transaction that changed it here */
 	u32 hash;
 	u32 len;
@@ -69,6 +70,7 @@ struct changes {
 	u64 cached_bytes;
 	u64 max_cached;		/* bytes */
 	struct list_head outstanding;
+	struct list_head born;	/* of these, ephemerals that the store may not have yet */
 	struct list_head cached;
 	bool digests;		/* keep digests */
 	u64 digest;		/* of the tree with all that is outstanding */
@@ -100,6 +102,8 @@ int change_get_known(struct changes *ch, const char *path, u32 len,
 int change_touch(struct changes *ch, struct change *rec, u64 zxid);
 /* A record for a node that is to be created; touched. */
 int change_add(struct changes *ch, const char *path, u32 len, u64 zxid, struct change **rec);
+/* It was created, an ephemeral: is found by changes_for_each_born() until it is applied. */
+void change_born(struct changes *ch, struct change *rec);
 /* After changing one: brings the digest up to date. */
 void change_digest(struct changes *ch, struct change *rec);
 /* CRC of the record's path and @data, for rec->crc. */
@@ -114,8 +118,9 @@ void changes_reset(struct changes *ch, u64 digest);
 /* Drops the least recently used cached records beyond the bound, or all of them. */
 void changes_trim(struct changes *ch, bool all);
 
-#define changes_for_each_outstanding(ch, rec) \
-	list_for_each_entry(rec, &(ch)->outstanding, link)
+/* Some of them may be deleted since, or in the store already. */
+#define changes_for_each_born(ch, rec) \
+	list_for_each_entry(rec, &(ch)->born, born)
 
 struct zacl *zacl_get(struct zacl *a);
 void zacl_put(struct zacl *a);

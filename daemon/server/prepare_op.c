@@ -345,6 +345,8 @@ static s32 do_create(struct prep *p, const struct wish *w)
 	rec->stat.ctime = p->time;
 	rec->stat.mtime = p->time;
 	rec->stat.owner = c.owner;
+	if (is_ephemeral(p, c.owner))
+		change_born(p->ch, rec);
 	change_digest(p->ch, rec);
 
 	pcversion = count_child(p, c.parent);
@@ -639,14 +641,14 @@ static int close_outstanding(struct closing *c)
 	u32 n = 0, k = 0;
 	int rc = 0;
 
-	changes_for_each_outstanding(ch, rec)
+	changes_for_each_born(ch, rec)
 		n += rec->exists && rec->stat.owner == c->session;
 	if (!n)
 		return 0;
 	list = malloc(n * sizeof(*list));
 	if (!list)
 		return prep_fail(c->p, -ENOMEM);
-	changes_for_each_outstanding(ch, rec)
+	changes_for_each_born(ch, rec)
 		if (rec->exists && rec->stat.owner == c->session)
 			list[k++] = rec;
 	for (k = 0; k < n && !rc; k++)
