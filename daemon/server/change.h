@@ -12,6 +12,10 @@
  * transaction; changes_undo() takes them back, be it that an operation of a multi
  * was refused, be it that memory is short.
  *
+ * A session that closes may have a million ephemerals. Those that have no record get
+ * none for that; the session is remembered instead, and until its end is applied the
+ * store is not believed that they are there.
+ *
  * The digest that the tree will have is kept along (DataTree's nodes digest,
  * AdHash over DigestCalculator).
  */
@@ -54,6 +58,16 @@ struct change {
 struct undo;
 
 #define CHANGE_ACLS	64	/* ACLs remembered */
+#define CHANGE_ENDS	256	/* chains of sessions that close */
+
+/* A session's end that is not applied. */
+struct change_end {
+	struct list_head link;	/* changes.ends */
+	struct list_head chain;
+	u64 session;
+	u64 zxid;
+	u32 nodes;		/* without a record */
+};
 
 struct change_acl_id {
 	u64 id;
@@ -72,6 +86,8 @@ struct changes {
 	struct list_head outstanding;
 	struct list_head born;	/* of these, ephemerals that the store may not have yet */
 	struct list_head cached;
+	struct list_head ends;	/* in order of zxid */
+	struct list_head end_chains[CHANGE_ENDS];	/* the same, by session */
 	bool digests;		/* keep digests */
 	u64 digest;		/* of the tree with all that is outstanding */
 	struct zacl *acls[CHANGE_ACLS];			/* by content */
@@ -80,6 +96,7 @@ struct changes {
 	struct undo *undo;
 	u32 n_undo, undo_room;
 	u64 undo_digest;
+	struct change_end *undo_end;	/* of the transaction that is being made */
 };
 
 int changes_init(struct changes *ch, struct store *st, u64 zxid, u64 digest, bool digests);
@@ -95,9 +112,6 @@ void changes_undo(struct changes *ch);
  * of changes_applied() or changes_trim().
  */
 int change_get(struct changes *ch, const char *path, u32 len, struct change **rec);
-/* The same, if @node is what the store has at @path, so that it need not be asked. */
-int change_get_known(struct changes *ch, const char *path, u32 len,
-		     const struct store_node *node, struct change **rec);
 /* Before changing a record: 0 or -ENOMEM. */
 int change_touch(struct changes *ch, struct change *rec, u64 zxid);
 /* A record for a node that is to be created; touched. */
@@ -110,6 +124,14 @@ void change_digest(struct changes *ch, struct change *rec);
 u32 change_crc(const struct change *rec, const void *data, s32 data_len);
 /* The record if there is one in memory. */
 struct change *change_peek(struct changes *ch, const char *path, u32 len);
+/* The store's @node at @path, which has no record, goes with its session, whose
+ * changes_end() comes next: takes it out of the digest. */
+void change_ends(struct changes *ch, const char *path, u32 len, const struct store_node *node);
+/* @session ends with the transaction @zxid, and with it @nodes for which change_ends()
+ * was called. 0 or -ENOMEM. */
+int changes_end(struct changes *ch, u64 session, u64 zxid, u32 nodes);
+/* Whether that is so, and not applied. */
+bool changes_ended(const struct changes *ch, u64 session);
 
 /* All up to @zxid is applied. */
 void changes_applied(struct changes *ch, u64 zxid);
