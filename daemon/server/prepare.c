@@ -240,6 +240,12 @@ int prep_request(struct prep *p, const struct prep_ask *ask, s32 op, const u8 *b
 	return finish(p, ask, op, p->cfg->digest_enabled, txn);
 }
 
+int prep_refuse(struct prep *p, const struct prep_ask *ask, s32 err, struct txn **txn)
+{
+	prep_begin(p, ask, OP_ERROR);
+	return finish_error(p, ask, err, txn);
+}
+
 int prep_create_session(struct prep *p, const struct prep_ask *ask, s32 timeout,
 			struct txn **txn)
 {

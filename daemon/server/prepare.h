@@ -71,6 +71,8 @@ bool prep_is_write(s32 op);
  */
 int prep_request(struct prep *p, const struct prep_ask *ask, s32 op, const u8 *body, u32 len,
 		 struct txn **txn, s32 *err);
+/* A request that is refused before it is looked at: an error with the code @err. */
+int prep_refuse(struct prep *p, const struct prep_ask *ask, s32 err, struct txn **txn);
 /* The same for a session's begin and end, and for a container's or TTL node's. */
 int prep_create_session(struct prep *p, const struct prep_ask *ask, s32 timeout,
 			struct txn **txn);

@@ -183,6 +183,28 @@ void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms)
 	session_touch(ss, s, s->pub.timeout, now_ms);
 }
 
+int session_renew(struct sessions *ss, struct sess *s)
+{
+	struct sess **slot = slot_of(ss, s->pub.id), *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	n->pub.id = s->pub.id;
+	n->pub.timeout = s->pub.timeout;
+	n->pub.heard_ms = __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED);
+	n->committed = s->committed;
+	INIT_LIST_HEAD(&n->due);
+	session_closing(s);
+	n->next = s->next;
+	*slot = n;
+	s->ended = true;
+	s->client = NULL;
+	if (!s->users)
+		free(s);
+	place(ss, n);
+	return 0;
+}
+
 void session_end(struct sessions *ss, struct sess *s)
 {
 	struct sess **slot = slot_of(ss, s->pub.id);

@@ -20,6 +20,7 @@
 #include "daemon/server/core.h"
 
 struct client;
+struct proposal;
 
 /* A session as the core knows it. */
 struct sess {
@@ -28,9 +29,16 @@ struct sess {
 	struct list_head due;	/* bucket; empty: does not expire (closing) */
 	struct client *client;	/* the connection it lives on, or NULL */
 	u32 users;		/* connections whose I/O thread may still touch it */
+	u64 owner;		/* on the leader: the learner's link that it is served
+				 * through, SESSION_LOCAL, or 0: who asks first
+				 */
+	struct proposal *asked;	/* on a learner: sent to the leader, not committed yet */
+	struct proposal *asked_last;
 	bool committed;		/* its createSession is applied */
 	bool ended;		/* out of the table; freed with its last user */
 };
+
+#define SESSION_LOCAL	(~0ULL)
 
 struct sessions;
 
@@ -50,6 +58,12 @@ void session_touch(struct sessions *ss, struct sess *s, s32 timeout, u64 now_ms)
 void session_closing(struct sess *s);
 /* It was not closed after all: has its whole timeout again. */
 void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms);
+/*
+ * Its connection is to see no more of it (this server serves nobody for a while): in the
+ * table another one takes its place, and this one is freed with its last user. -ENOMEM:
+ * nothing was done.
+ */
+int session_renew(struct sessions *ss, struct sess *s);
 /* Its closeSession is applied: out of the table. */
 void session_end(struct sessions *ss, struct sess *s);
 /* A user of @s is gone. */
