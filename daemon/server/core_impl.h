@@ -149,6 +149,9 @@ struct core {
 	u32 n_broken;
 	struct zab_action packets[PACKETS_MAX];	/* to be handled when the actions are done */
 	u32 n_packets;
+	struct zab_event after;		/* follows from the step at hand */
+	bool has_after;
+	bool disk_failed;
 	u64 out_link;			/* a learner's, to its leader */
 	u64 pinged_ms;			/* a learner: by its leader, last */
 	u64 heard_ms;			/* when a quorum was heard from, as far as known */
@@ -248,12 +251,16 @@ void proposal_free(struct core *c, struct proposal *p);
 void quorum_start(struct core *c);
 /* One event into ZAB, and what it wants done. */
 void quorum_step(struct core *c, const struct zab_event *ev);
-/* Carries out what ZAB wants done, and applies. */
+/* Carries out what ZAB wants done. */
+void quorum_drain(struct core *c);
+/* The same, and applies. */
 void quorum_run(struct core *c);
 /* What the log thread reported since. */
 void quorum_durable(struct core *c);
 void quorum_disk_failed(struct core *c);
 void quorum_disk_back(struct core *c);
+/* This server gives up a link. */
+void quorum_break(struct core *c, u64 link);
 /* Of other servers, a bounded number of them. True: there are more. */
 bool quorum_events(struct core *c);
 /* A timer: each round. */

@@ -180,6 +180,7 @@ void session_closing(struct sess *s)
 void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms)
 {
 	__atomic_store_n(&s->pub.closing, false, __ATOMIC_RELAXED);
+	s->ending = false;
 	session_touch(ss, s, s->pub.timeout, now_ms);
 }
 
@@ -216,6 +217,26 @@ void session_end(struct sessions *ss, struct sess *s)
 	s->client = NULL;
 	if (!s->users)
 		free(s);
+}
+
+void sessions_clear(struct sessions *ss)
+{
+	for (u32 i = 0; i < ss->n_buckets; i++)
+		while (ss->buckets[i])
+			session_end(ss, ss->buckets[i]);
+}
+
+void sessions_prune(struct sessions *ss)
+{
+	struct sess *s, *next;
+
+	for (u32 i = 0; i < ss->n_buckets; i++) {
+		for (s = ss->buckets[i]; s; s = next) {
+			next = s->next;
+			if (!s->committed)
+				session_end(ss, s);
+		}
+	}
 }
 
 void session_unuse(struct sess *s)
@@ -285,6 +306,18 @@ void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), v
 	for (u32 i = 0; i < ss->n_buckets; i++)
 		for (struct sess *s = ss->buckets[i]; s; s = s->next)
 			fn(arg, s);
+}
+
+void sessions_replace(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg)
+{
+	struct sess *s, *next;
+
+	for (u32 i = 0; i < ss->n_buckets; i++) {
+		for (s = ss->buckets[i]; s; s = next) {
+			next = s->next;
+			fn(arg, s);
+		}
+	}
 }
 
 u32 sessions_total(const struct sessions *ss)

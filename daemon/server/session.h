@@ -35,6 +35,7 @@ struct sess {
 	struct proposal *asked;	/* on a learner: sent to the leader, not committed yet */
 	struct proposal *asked_last;
 	bool committed;		/* its createSession is applied */
+	bool ending;		/* its closeSession is agreed and will be */
 	bool ended;		/* out of the table; freed with its last user */
 };
 
@@ -66,6 +67,10 @@ void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms);
 int session_renew(struct sessions *ss, struct sess *s);
 /* Its closeSession is applied: out of the table. */
 void session_end(struct sessions *ss, struct sess *s);
+/* All go: another table takes their place. Their connections are closed by then. */
+void sessions_clear(struct sessions *ss);
+/* All that are not committed go. */
+void sessions_prune(struct sessions *ss);
 /* A user of @s is gone. */
 void session_unuse(struct sess *s);
 
@@ -79,6 +84,8 @@ u64 sessions_next_ms(const struct sessions *ss);
  * until that is 0. A session that is there all the time is seen once. */
 u32 sessions_some(struct sessions *ss, u32 cursor, u32 n,
 		  void (*fn)(void *arg, struct sess *s), void *arg);
+/* The same, of all; @fn may renew the session that it is given. */
+void sessions_replace(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg);
 void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg);
 u32 sessions_total(const struct sessions *ss);
 /* Committed sessions are counted, and written to @out (room for all), for a snapshot. */
