@@ -465,8 +465,8 @@ static int finish(struct recovery *rec)
 	return rc;
 }
 
-int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r, char *text,
-		 size_t text_len)
+static int recover(struct disk *d, struct store *st, bool keep, struct disk_recovery *r,
+		   char *text, size_t text_len)
 {
 	struct recovery rec = { .d = d, .st = st, .r = r, .why = text, .why_len = text_len };
 	struct store_info info;
@@ -485,7 +485,7 @@ int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r, char
 		goto out;
 	}
 	rc = NOT_KEPT;
-	if (info.taken_up) {
+	if (keep && info.taken_up) {
 		rec.kept_zxid = info.zxid;
 		rec.kept_digest = info.digest;
 		rc = keep_tree(&rec);
@@ -504,4 +504,18 @@ out:
 	stab_free(&rec.sessions);
 	free(rec.snaps);
 	return rc;
+}
+
+int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r, char *text,
+		 size_t text_len)
+{
+	return recover(d, st, true, r, text, text_len);
+}
+
+int disk_reload(struct disk *d, struct store *st, struct disk_recovery *r, char *text,
+		size_t text_len)
+{
+	disk_flush(d);
+	logw_roll(d->log);
+	return recover(d, st, false, r, text, text_len);
 }

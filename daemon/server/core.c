@@ -25,7 +25,8 @@
 #include "daemon/server/core_impl.h"
 
 #define SWEEP_ROWS	4096	/* per round */
-#define EXPIRE_MAX	1024	/* sessions looked at per round */
+#define EXPIRE_LOOKS	1024	/* sessions looked at per round */
+#define EXPIRE_FLIGHT	256	/* expired ones whose end is not applied yet */
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
 
 static u64 clock_ms(clockid_t id)
@@ -313,11 +314,24 @@ static void retry_disk(struct core *c)
 	__atomic_store_n(&c->disk_errno, rc, __ATOMIC_RELEASE);
 }
 
+static bool may_expire(const struct core *c)
+{
+	return c->expiring < EXPIRE_FLIGHT;
+}
+
+/* However many expire at once: no more than a few are on their way to the disk and
+ * the tree at a time, so that another's write has only those before it. */
+static void expire(struct core *c)
+{
+	if (c->serving && may_expire(c))
+		sessions_expire(c->sessions, c->now_ms, EXPIRE_LOOKS,
+				EXPIRE_FLIGHT - c->expiring, connect_expired, c);
+}
+
 static void timers(struct core *c)
 {
 	retry_disk(c);
-	if (c->serving)
-		sessions_expire(c->sessions, c->now_ms, EXPIRE_MAX, connect_expired, c);
+	expire(c);
 	pipeline_fresh(c);
 	reap(c);
 	snapshot(c);
@@ -327,14 +341,15 @@ static void timers(struct core *c)
 
 static int sleep_ms(const struct core *c)
 {
-	u64 next = c->serving ? sessions_next_ms(c->sessions) : c->retry_ms;
+	u64 next = c->serving ? c->fresh_ms : c->retry_ms;
 
 	if (c->sweep || c->committed)
 		return 0;
+	/* else what was proposed wakes us when it is durable */
+	if (c->serving && may_expire(c) && sessions_next_ms(c->sessions) < next)
+		next = sessions_next_ms(c->sessions);
 	if (c->reap_ms < next)
 		next = c->reap_ms;
-	if (c->serving && c->fresh_ms < next)
-		next = c->fresh_ms;
 	/* the clock is coarse: not a moment too early */
 	return next > c->now_ms ? (int)(next - c->now_ms) + 4 : 0;
 }

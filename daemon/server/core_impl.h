@@ -53,6 +53,7 @@ struct proposal {
 	struct txn *txn;		/* reference */
 	enum proposal_kind kind;
 	bool read_after;		/* some of @after look at the tree */
+	bool expired;			/* CLOSE: nobody asked for it */
 	struct sess *sess;		/* OPEN, CLOSE */
 	struct message *reply;		/* or NULL */
 	char *audit;			/* lines to write when it is applied, or NULL */
@@ -114,6 +115,7 @@ struct core {
 	struct watches *watches;
 	u64 applied;			/* zxid */
 	u32 committed;			/* of the outstanding: may be applied */
+	u32 expiring;			/* outstanding proposals with ->expired */
 	u32 budget;			/* of events, left in this round */
 	struct firing firing;
 	bool serving;			/* leading, the disk works */

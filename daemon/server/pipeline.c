@@ -380,6 +380,7 @@ static void answer(struct core *c, struct proposal *p)
 	p->reply = NULL;
 	if (p->kind == PROPOSAL_CLOSE)
 		connect_ended(c, p->sess);
+	c->expiring -= p->expired;
 	while ((r = p->after)) {
 		p->after = r->next;
 		op_run_after(c, r, p->txn->zxid);
@@ -494,6 +495,7 @@ static void drop_outstanding(struct core *c)
 		proposal_free(c, p);
 	}
 	c->tail = NULL;
+	c->expiring = 0;
 	reset_changes(c);
 }
 
