@@ -365,8 +365,11 @@ void connect_expired(void *core, struct sess *s)
 	log_info("expiring session 0x%llx, timeout of %d ms exceeded", s->pub.id,
 		 s->pub.timeout);
 	rc = pipeline_close(c, s, 0, NULL, NULL);
-	if (!rc)
+	if (!rc) {
+		c->tail->expired = true;
+		c->expiring++;
 		return;
+	}
 	/* It is not closed unless the ensemble agrees: try again a timeout later. */
 	log_ratelimited(LOG_ERROR, "cannot close session 0x%llx: %s", s->pub.id, strerror(-rc));
 	session_reopen(c->sessions, s, c->now_ms);

@@ -25,7 +25,8 @@
 #include "daemon/server/core_impl.h"
 
 #define SWEEP_ROWS	4096	/* per round */
-#define EXPIRE_MAX	1024	/* sessions looked at per round */
+#define EXPIRE_LOOKS	1024	/* sessions looked at per round */
+#define EXPIRE_FLIGHT	256	/* expired ones whose end is not applied yet */
 #define SLEEP_MAX_MS	60000
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
 #define HISTORY_BYTES	(64u * 1024 * 1024)	/* kept for learners that were away */
@@ -166,6 +167,7 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->peer_queue.fd = -1;
 	c->durable_item.kind = REQ_TASK;
 	c->applied = rec->zxid;
+	c->durable = rec->zxid;
 	c->now_ms = core_coarse_ms(c);
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
 	c->stats.leader = ~0ULL;
@@ -389,12 +391,25 @@ static void retry_disk(struct core *c)
 	__atomic_store_n(&c->disk_errno, rc, __ATOMIC_RELEASE);
 }
 
+static bool may_expire(const struct core *c)
+{
+	return c->expiring < EXPIRE_FLIGHT;
+}
+
+/* However many expire at once: no more than a few are on their way to the disk and
+ * the tree at a time, so that another's write has only those before it. */
+static void expire(struct core *c)
+{
+	if (c->leading && may_expire(c))
+		sessions_expire(c->sessions, c->now_ms, EXPIRE_LOOKS,
+				EXPIRE_FLIGHT - c->expiring, connect_expired, c);
+}
+
 static void timers(struct core *c)
 {
 	retry_disk(c);
 	quorum_timers(c);
-	if (c->leading)
-		sessions_expire(c->sessions, c->now_ms, EXPIRE_MAX, connect_expired, c);
+	expire(c);
 	reap(c);
 	snapshot(c);
 	if (c->sweep && !pipeline_firing(c))
@@ -407,7 +422,8 @@ static int sleep_ms(const struct core *c)
 
 	if (c->sweep || c->committed || c->peer_todo)
 		return 0;
-	if (c->leading && sessions_next_ms(c->sessions) < next)
+	/* else what was proposed wakes us when it is durable */
+	if (c->leading && may_expire(c) && sessions_next_ms(c->sessions) < next)
 		next = sessions_next_ms(c->sessions);
 	if (c->disk_failed && c->retry_ms < next)
 		next = c->retry_ms;

@@ -67,6 +67,7 @@ struct proposal {
 	bool moved;			/* the answer: its session is elsewhere, be closed */
 	enum proposal_kind kind;
 	bool read_after;		/* some of @after look at the tree */
+	bool expired;			/* CLOSE: nobody asked for it */
 	struct sess *sess;		/* OPEN, CLOSE */
 	struct message *reply;		/* or NULL */
 	char *audit;			/* lines to write when it is applied, or NULL */
@@ -121,6 +122,7 @@ struct ids_cache {
 };
 
 #define BROKEN_MAX	512	/* links; there are no more than servers, and strangers */
+#define AFTER_MAX	4
 #define PACKETS_MAX	4	/* not ZAB's own, out of one step */
 
 struct core {
@@ -149,8 +151,10 @@ struct core {
 	u32 n_broken;
 	struct zab_action packets[PACKETS_MAX];	/* to be handled when the actions are done */
 	u32 n_packets;
-	struct zab_event after;		/* follows from the step at hand */
-	bool has_after;
+	struct zab_event after[AFTER_MAX];	/* follow from the step at hand */
+	u32 n_after;
+	u64 receiving;			/* the link that a tree comes on; 0: none does */
+	bool save_failed;		/* an epoch could not be written, in this step */
 	bool disk_failed;
 	u64 out_link;			/* a learner's, to its leader */
 	u64 pinged_ms;			/* a learner: by its leader, last */
@@ -172,6 +176,7 @@ struct core {
 	struct watches *watches;
 	u64 applied;			/* zxid */
 	u32 committed;			/* of the outstanding: may be applied */
+	u32 expiring;			/* outstanding proposals with ->expired */
 	u32 budget;			/* of events, left in this round */
 	struct firing firing;
 	bool open;			/* connections are let in */
@@ -222,6 +227,7 @@ int pipeline_delete_container(struct core *c, const char *path, u32 len);
 /* The leader: a write of a client of another server, that was prepared for it. @s: of a
  * session's begin or end. Takes @t over. */
 int pipeline_propose(struct core *c, enum proposal_kind kind, struct sess *s, struct txn *t);
+/* What the next transaction will be; its zxid is 0 if this epoch has no more. */
 struct prep_ask pipeline_ask(const struct core *c, u64 session, s32 cxid,
 			     const struct auth_set *auth);
 /* Whether anything that @cl asked for is not answered yet. */

@@ -125,7 +125,7 @@ static int propose(struct core *c, struct proposal *p, struct txn *t)
 	int rc;
 
 	p->txn = t;
-	rc = t->zxid ? zab_step(c->zab, &ev) : -EROFS;
+	rc = zab_step(c->zab, &ev);
 	if (rc) {
 		changes_undo(&c->ch);
 		proposal_free(c, p);
@@ -176,12 +176,13 @@ static int propose_write(struct core *c, struct request *r, struct txn *t, s32 e
 static int prepare_write(struct core *c, struct client *cl, struct request *r)
 {
 	struct prep_ask a = pipeline_ask(c, cl->sess->pub.id, r->xid, r->auth);
+	int rc = -EROFS;
 	char *audit = NULL;
 	struct txn *t;
 	s32 err;
-	int rc;
 
-	rc = prep_request(&c->prep, &a, r->op, r->body, r->len, &t, &err);
+	if (a.zxid)
+		rc = prep_request(&c->prep, &a, r->op, r->body, r->len, &t, &err);
 	if (rc == -EOPNOTSUPP) {
 		unanswerable(c, cl, r);
 		return 0;
@@ -267,6 +268,8 @@ int pipeline_open(struct core *c, struct sess *s, struct client *cl, struct mess
 		return remote_open(c, s, cl, reply);
 	s->owner = SESSION_LOCAL;
 	a = pipeline_ask(c, s->pub.id, 0, NULL);
+	if (!a.zxid)
+		return -EROFS;
 	number_reply(PROPOSAL_OPEN, reply, a.zxid);
 	rc = prep_create_session(&c->prep, &a, s->pub.timeout, &t);
 	if (!rc)
@@ -289,6 +292,8 @@ int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct client *cl,
 	if (!c->leading)
 		return remote_close(c, s, cxid, cl, reply);
 	a = pipeline_ask(c, s->pub.id, cxid, NULL);
+	if (!a.zxid)
+		return -EROFS;
 	number_reply(PROPOSAL_CLOSE, reply, a.zxid);
 	rc = prep_close_session(&c->prep, &a, &t);
 	metric_add(METRIC_close_session_prep_time, core_coarse_ms(c) - from);
@@ -306,7 +311,7 @@ int pipeline_delete_container(struct core *c, const char *path, u32 len)
 	s32 err;
 	int rc;
 
-	if (!c->leading)
+	if (!c->leading || !a.zxid)
 		return -EROFS;
 	rc = prep_delete_container(&c->prep, &a, path, len, &t, &err);
 	return rc ? rc : propose_own(c, PROPOSAL_WRITE, NULL, NULL, t);
@@ -340,7 +345,7 @@ static void check_digests(struct core *c, struct proposal *p, int n)
 	for (int i = 0; i < n; i++, p = p->next) {
 		digest_log_note(p->txn->zxid, c->digests[i]);
 		/* what another server is still sending may hold what comes twice */
-		if (!p->txn->has_digest || p->txn->digest == c->digests[i] || !c->open)
+		if (!p->txn->has_digest || p->txn->digest == c->digests[i] || !c->serving)
 			continue;
 		metric_count(METRIC_digest_mismatches_count, 1);
 		log_ratelimited(LOG_ERROR, "digest of the tree at zxid 0x%llx is 0x%llx, the "
@@ -387,7 +392,7 @@ static void apply_batch(struct core *c, struct proposal *p, int n)
 
 	for (int i = 0; i < n; i++, p = p->next) {
 		txn_to_zk(p->txn, &c->batch[i]);
-		if (!c->open)
+		if (!c->serving)
 			c->batch[i].flags |= ZK_TXN_REPLAY;
 	}
 	for (;;) {
@@ -448,6 +453,7 @@ static void answer(struct core *c, struct proposal *p)
 		close_moved(c, p->txn);
 	if (p->kind == PROPOSAL_CLOSE)
 		connect_ended(c, p->sess);
+	c->expiring -= p->expired;
 	while ((r = p->after)) {
 		p->after = r->next;
 		op_run_after(c, r, p->txn->zxid);
@@ -677,6 +683,7 @@ void pipeline_drop(struct core *c)
 	}
 	c->tail = NULL;
 	c->proposed = NULL;
+	c->expiring = 0;
 	/* those that were to begin; if one does begin, the transaction says so */
 	sessions_prune(c->sessions);
 	pipeline_reset(c);

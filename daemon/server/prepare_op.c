@@ -342,6 +342,8 @@ s32 prep_add_node(struct prep *p, struct change *parent, const struct zk_op *op,
 	rec->stat.ctime = p->time;
 	rec->stat.mtime = p->time;
 	rec->stat.owner = op->owner;
+	if (is_ephemeral(p, op->owner))
+		change_born(p->ch, rec);
 	change_digest(p->ch, rec);
 	count_child(p, parent, op->pcversion);
 	*out = rec;
@@ -620,9 +622,18 @@ s32 prep_op(struct prep *p, const struct wish *w, bool in_multi)
 struct closing {
 	struct prep *p;
 	struct change *parent;	/* of the last one, and most have the same */
+	bool parent_changed;	/* its digest does not say so yet */
 	u64 session;
 	u32 n;
+	u32 n_unseen;		/* of these, without a record */
 };
+
+static void parent_done(struct closing *c)
+{
+	if (c->parent_changed)
+		change_digest(c->p->ch, c->parent);
+	c->parent_changed = false;
+}
 
 static s32 closing_parent(struct closing *c, const char *path, u32 len)
 {
@@ -630,38 +641,76 @@ static s32 closing_parent(struct closing *c, const char *path, u32 len)
 
 	if (c->parent && c->parent->len == up && !memcmp(c->parent->path, path, up))
 		return 0;
+	parent_done(c);
 	return get_node(c->p, path, up, &c->parent);
 }
 
-/* @node: what the store has there, if that is known. */
-static int close_one(struct closing *c, const char *path, u32 len,
-		     const struct store_node *node)
+/* As prep_forget(), where only the store knows of the node. */
+static s32 forget_unseen(struct closing *c, const char *path, u32 len,
+			 const struct store_node *node)
 {
-	struct prep *p = c->p;
-	struct change *rec;
-	int rc = change_get_known(p->ch, path, len, node, &rec);
-	s32 err;
+	if (change_touch(c->p->ch, c->parent, c->p->zxid))
+		return prep_fail(c->p, -ENOMEM);
+	c->parent->stat.num_children--;
+	c->parent->stat.pzxid = c->p->zxid;
+	c->parent_changed = true;
+	change_ends(c->p->ch, path, len, node);
+	c->n_unseen++;
+	return ZOK;
+}
 
-	/* Deleted, or another's by now. */
-	if (rc == -ENOENT || (!rc && rec->stat.owner != c->session))
-		return 0;
-	err = rc ? prep_fail(p, rc) : ZOK;
-	if (!err)
-		err = closing_parent(c, path, len);
-	if (!err)
-		err = prep_forget(p, c->parent, rec);
+static int closed(struct closing *c, const char *path, u32 len, s32 err)
+{
 	if (err) {
-		prep_fail(p, -EUCLEAN);	/* unless set: a node without a parent */
+		prep_fail(c->p, -EUCLEAN);	/* unless set: a node without a parent */
 		return -1;
 	}
-	prep_put(p, path, len);
+	prep_put(c->p, path, len);
 	c->n++;
 	return 0;
 }
 
+/* One that has a record. */
+static int close_seen(struct closing *c, struct change *rec)
+{
+	s32 err;
+
+	/* Deleted, or another's by now. */
+	if (!rec->exists || rec->stat.owner != c->session)
+		return 0;
+	err = closing_parent(c, rec->path, rec->len);
+	if (!err)
+		err = prep_forget(c->p, c->parent, rec);
+	return closed(c, rec->path, rec->len, err);
+}
+
 static int close_applied(void *arg, const char *path, u32 len, const struct store_node *node)
 {
-	return close_one(arg, path, len, node);
+	struct closing *c = arg;
+	struct change *rec = change_peek(c->p->ch, path, len);
+	s32 err;
+
+	if (rec)
+		return close_seen(c, rec);
+	err = closing_parent(c, path, len);
+	if (!err)
+		err = forget_unseen(c, path, len, node);
+	return closed(c, path, len, err);
+}
+
+static int close_all_applied(struct closing *c)
+{
+	struct store *st = c->p->ch->st;
+	int rc;
+
+	/* What the store has went with an end of it that is not applied. */
+	if (changes_ended(c->p->ch, c->session))
+		return 0;
+	rc = st->ops->owned_nodes(st, c->session, close_applied, c);
+	parent_done(c);
+	if (!rc && c->n_unseen)
+		rc = changes_end(c->p->ch, c->session, c->p->zxid, c->n_unseen);
+	return rc;
 }
 
 /* Ephemerals that are proposed and not in the store yet. */
@@ -672,18 +721,18 @@ static int close_outstanding(struct closing *c)
 	u32 n = 0, k = 0;
 	int rc = 0;
 
-	changes_for_each_outstanding(ch, rec)
+	changes_for_each_born(ch, rec)
 		n += rec->exists && rec->stat.owner == c->session;
 	if (!n)
 		return 0;
 	list = malloc(n * sizeof(*list));
 	if (!list)
 		return prep_fail(c->p, -ENOMEM);
-	changes_for_each_outstanding(ch, rec)
+	changes_for_each_born(ch, rec)
 		if (rec->exists && rec->stat.owner == c->session)
 			list[k++] = rec;
 	for (k = 0; k < n && !rc; k++)
-		rc = close_one(c, list[k]->path, list[k]->len, NULL);
+		rc = close_seen(c, list[k]);
 	free(list);
 	return rc;
 }
@@ -701,13 +750,12 @@ static void unlist(struct prep *p, size_t count_at)
 int prep_close(struct prep *p, u64 session)
 {
 	struct closing c = { .p = p, .session = session };
-	struct store *st = p->ch->st;
 	size_t count_at = p->txn.len;
 	struct zk_op *op;
 	int rc;
 
 	jw_int(&p->txn, 0);
-	rc = st->ops->owned_nodes(st, session, close_applied, &c);
+	rc = close_all_applied(&c);
 	if (!rc)
 		rc = close_outstanding(&c);
 	if (rc)

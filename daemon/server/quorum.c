@@ -160,7 +160,7 @@ static void begin_serving(struct core *c)
 	pipeline_reset(c);
 	c->leading = zab_state(c->zab) == ZAB_LEADING;
 	c->serving = true;
-	c->open = true;
+	c->open = !c->peers || !c->leading || c->cfg->leader_serves;
 	c->begun = true;
 	c->pinged_ms = 0;
 	if (!c->peers)
@@ -230,19 +230,25 @@ static void for_link(struct core *c, const struct zab_action *a, int rc)
 	quorum_break(c, a->link);
 }
 
-/* A promise must not be forgotten: until it is on the disk nothing goes on. */
+/* A promise that is not on the disk is none: nothing behind it is carried out. */
 static void save_epoch(struct core *c, const char *name, u64 epoch)
 {
-	u32 wait = RETRY_MIN_MS;
-	int rc;
+	int rc = disk_epoch_write(c->disk, name, epoch);
 
-	while ((rc = disk_epoch_write(c->disk, name, epoch))) {
-		log_ratelimited(LOG_ERROR, "cannot write %s: %s, waiting", name, strerror(-rc));
-		if (__atomic_load_n(&c->stopping, __ATOMIC_RELAXED))
-			abort();
-		core_nap(c, wait);
-		wait = wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
+	if (!rc)
+		return;
+	log_error("cannot write %s: %s", name, strerror(-rc));
+	c->save_failed = true;
+}
+
+/* An event that follows from the step at hand. */
+static void follow(struct core *c, enum zab_event_type type, u64 link, u64 zxid)
+{
+	if (c->n_after == AFTER_MAX) {
+		log_error("too much follows from one step, stopping");
+		abort();
 	}
+	c->after[c->n_after++] = (struct zab_event){ .type = type, .link = link, .zxid = zxid };
 }
 
 /* The tree and the sessions as the files have them now. */
@@ -254,6 +260,7 @@ static void reload(struct core *c, const char *what)
 
 	if (!rc) {
 		c->applied = rec.zxid;
+		__atomic_store_n(&c->durable, rec.zxid, __ATOMIC_RELEASE);
 		pipeline_reset(c);
 		rc = core_restore(c, &rec);
 	}
@@ -267,7 +274,6 @@ static void reload(struct core *c, const char *what)
 
 static void truncate_log(struct core *c, const struct zab_action *a)
 {
-	struct zab_event ev = { .type = ZAB_EV_TRUNCATED, .zxid = a->zxid };
 	char why[512] = "";
 	int rc;
 
@@ -282,8 +288,38 @@ static void truncate_log(struct core *c, const struct zab_action *a)
 	__atomic_store_n(&c->durable, a->zxid, __ATOMIC_RELEASE);
 	if (a->reload)
 		reload(c, "after cutting the log off");
-	c->after = ev;
-	c->has_after = true;
+	follow(c, ZAB_EV_TRUNCATED, 0, a->zxid);
+}
+
+static int receive(struct core *c, const struct zab_action *a)
+{
+	c->receiving = a->link;
+	return peer_receive(c->peers, a->link, a->zxid);
+}
+
+/* The files are the leader's: so is the tree now. */
+static void received(struct core *c, u64 link, u64 zxid)
+{
+	c->receiving = 0;
+	reload(c, "after receiving a tree");
+	if (c->applied != zxid)
+		log_warn("the leader's tree is as of 0x%llx, it said 0x%llx", c->applied, zxid);
+	follow(c, ZAB_EV_RECEIVED, link, c->applied);
+}
+
+/* A tree that is on its way on it comes to its end first. */
+static void close_link(struct core *c, const struct zab_action *a)
+{
+	bool whole = peer_close(c->peers, a->link) == 1;
+
+	if (c->receiving != a->link)
+		return;
+	if (whole) {
+		received(c, a->link, c->applied);
+	} else {
+		c->receiving = 0;
+		follow(c, ZAB_EV_LINK_DOWN, a->link, 0);
+	}
 }
 
 static int send_tree(struct core *c, const struct zab_action *a)
@@ -294,7 +330,6 @@ static int send_tree(struct core *c, const struct zab_action *a)
 	u32 n;
 	int rc;
 
-	apply_all(c);
 	s = core_sessions(c, &n);
 	if (!s)
 		return -ENOMEM;
@@ -357,7 +392,7 @@ static void act(struct core *c, const struct zab_action *a)
 		for_link(c, a, send_tree(c, a));
 		break;
 	case ZAB_DO_CLOSE:
-		peer_close(c->peers, a->link);
+		close_link(c, a);
 		break;
 	case ZAB_DO_SAVE_ACCEPTED:
 		save_epoch(c, "acceptedEpoch", a->zxid);
@@ -369,7 +404,7 @@ static void act(struct core *c, const struct zab_action *a)
 		truncate_log(c, a);
 		break;
 	case ZAB_DO_RECEIVE:
-		for_link(c, a, peer_receive(c->peers, a->link, a->zxid));
+		for_link(c, a, receive(c, a));
 		break;
 	case ZAB_DO_PACKET:
 		keep_packet(c, a);
@@ -384,7 +419,7 @@ void quorum_drain(struct core *c)
 {
 	struct zab_action a;
 
-	while (zab_next(c->zab, &a)) {
+	while (!c->save_failed && zab_next(c->zab, &a)) {
 		act(c, &a);
 		/* a commit's goes to its proposal */
 		if (a.type == ZAB_DO_COMMIT)
@@ -408,7 +443,8 @@ static void step_once(struct core *c, const struct zab_event *ev)
 	int rc;
 
 	e.now_ms = c->now_ms;
-	quorum_drain(c);
+	if (e.type != ZAB_EV_DISK_FAILED)
+		quorum_drain(c);
 	while ((rc = zab_step(c->zab, &e)) == -ENOMEM) {
 		log_ratelimited(LOG_ERROR, "no memory in ZAB, waiting");
 		core_nap(c, wait);
@@ -434,21 +470,35 @@ static void after_step(struct core *c)
 	}
 }
 
+/* What follows from the last one, if anything. */
+static bool next_event(struct core *c, struct zab_event *ev)
+{
+	if (c->save_failed) {
+		*ev = (struct zab_event){ .type = ZAB_EV_DISK_FAILED };
+		c->save_failed = false;
+		c->disk_failed = true;
+		c->retry_ms = c->now_ms + RETRY_DISK_MS;
+	} else if (c->n_after) {
+		*ev = c->after[0];
+		memmove(c->after, c->after + 1, --c->n_after * sizeof(*ev));
+	} else if (c->n_broken) {
+		*ev = (struct zab_event){ .type = ZAB_EV_LINK_DOWN,
+					  .link = c->broken[--c->n_broken] };
+		if (c->receiving == ev->link)
+			c->receiving = 0;
+	} else {
+		return false;
+	}
+	return true;
+}
+
 void quorum_step(struct core *c, const struct zab_event *ev)
 {
 	struct zab_event next;
 
 	step_once(c, ev);
 	after_step(c);
-	while (c->has_after) {
-		c->has_after = false;
-		next = c->after;
-		step_once(c, &next);
-		after_step(c);
-	}
-	while (c->n_broken) {
-		next = (struct zab_event){ .type = ZAB_EV_LINK_DOWN,
-					   .link = c->broken[--c->n_broken] };
+	while (next_event(c, &next)) {
 		step_once(c, &next);
 		after_step(c);
 	}
@@ -464,6 +514,8 @@ void quorum_start(struct core *c)
 		.current = c->current,
 	};
 
+	if (c->peers)
+		tell_store(c);
 	quorum_step(c, &ev);
 }
 
@@ -500,10 +552,11 @@ void quorum_disk_back(struct core *c)
 		.zxid = __atomic_load_n(&c->durable, __ATOMIC_ACQUIRE),
 	};
 
-	if (ev.zxid < c->applied)
-		ev.zxid = c->applied;	/* nothing was written since the start */
 	c->disk_failed = false;
-	quorum_step(c, &ev);
+	if (c->peers)
+		quorum_step(c, &ev);
+	else
+		quorum_start(c);
 }
 
 static void peer_event(struct core *c, struct peer_event *p)
@@ -520,21 +573,23 @@ static void peer_event(struct core *c, struct peer_event *p)
 		break;
 	case PEER_LINK_DOWN:
 		ev.type = ZAB_EV_LINK_DOWN;
+		if (p->link == c->receiving)
+			c->receiving = 0;
 		break;
 	case PEER_PACKET:
 		ev.type = ZAB_EV_PACKET;
 		ev.packet = &p->packet;
 		break;
 	case PEER_RECEIVED:
-		reload(c, "after receiving a tree");
-		__atomic_store_n(&c->durable, p->zxid, __ATOMIC_RELEASE);
-		ev.type = ZAB_EV_RECEIVED;
-		ev.zxid = p->zxid;
+		ev.type = ZAB_EV_TICK;
+		if (p->link == c->receiving)
+			received(c, p->link, p->zxid);
 		break;
 	case PEER_RECEIVE_FAILED:
 		log_error("cannot write the leader's tree down: %s", strerror(-p->err));
-		quorum_break(c, p->link);
 		ev.type = ZAB_EV_TICK;
+		if (p->link == c->receiving)
+			quorum_break(c, p->link);
 		break;
 	}
 	quorum_step(c, &ev);

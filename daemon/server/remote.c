@@ -473,7 +473,9 @@ static int take_request(struct core *c, u64 link, const struct zab_packet *pkt)
 	if (!auth)
 		return -ENOMEM;
 	a = pipeline_ask(c, session, cxid, auth);
-	if (op == OP_CREATESESSION)
+	if (!a.zxid)
+		rc = -EROFS;
+	else if (op == OP_CREATESESSION)
 		rc = begin_session(c, &a, link, &r);
 	else if (op == OP_CLOSESESSION)
 		rc = end_session(c, &a);

@@ -245,9 +245,9 @@ void session_unuse(struct sess *s)
 		free(s);
 }
 
-/* One bucket, of the tick that ended. False: @max are not enough for it. */
+/* One bucket, of the tick that ended. False: @max or @room are not enough for it. */
 static bool expire_bucket(struct sessions *ss, struct list_head *due, u64 passed, u32 *max,
-			  void (*fn)(void *arg, struct sess *s), void *arg)
+			  u32 *room, void (*fn)(void *arg, struct sess *s), void *arg)
 {
 	while (!list_empty(due)) {
 		struct sess *s = list_first_entry(due, struct sess, due);
@@ -260,13 +260,16 @@ static bool expire_bucket(struct sessions *ss, struct list_head *due, u64 passed
 			place(ss, s);
 			continue;
 		}
+		if (!*room)
+			return false;
+		--*room;
 		session_closing(s);
 		fn(arg, s);
 	}
 	return true;
 }
 
-void sessions_expire(struct sessions *ss, u64 now_ms, u32 max,
+void sessions_expire(struct sessions *ss, u64 now_ms, u32 max, u32 room,
 		     void (*fn)(void *arg, struct sess *s), void *arg)
 {
 	u64 passed = now_ms / ss->tick_ms;
@@ -278,7 +281,7 @@ void sessions_expire(struct sessions *ss, u64 now_ms, u32 max,
 		/* nothing is put into a bucket while it is being emptied */
 		struct list_head *due = &ss->wheel[ss->next_tick++ % WHEEL];
 
-		if (!expire_bucket(ss, due, passed, &max, fn, arg)) {
+		if (!expire_bucket(ss, due, passed, &max, &room, fn, arg)) {
 			ss->next_tick--;
 			return;
 		}

@@ -74,9 +74,9 @@ void sessions_prune(struct sessions *ss);
 /* A user of @s is gone. */
 void session_unuse(struct sess *s);
 
-/* Calls @fn for each session that is due by @now_ms, marked closing before; looks at
- * no more than @max of them. */
-void sessions_expire(struct sessions *ss, u64 now_ms, u32 max,
+/* Calls @fn for each session that is due by @now_ms, marked closing before, and no
+ * more than @room times; looks at no more than @max of them. */
+void sessions_expire(struct sessions *ss, u64 now_ms, u32 max, u32 room,
 		     void (*fn)(void *arg, struct sess *s), void *arg);
 /* When sessions_expire() has something to look at next; it may have passed. */
 u64 sessions_next_ms(const struct sessions *ss);

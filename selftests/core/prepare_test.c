@@ -505,6 +505,54 @@ void test_prepare_close(void)
 	end();
 }
 
+/* Those that only the store knows: gone, as soon as the end is prepared, and there
+ * again, should it be taken back. */
+void test_prepare_close_unseen(void)
+{
+	struct change *rec;
+	struct prep_ask a;
+	struct txn *t;
+	u64 digest;
+
+	begin();
+	check_eq(create(7, "/a", 0), ZOK);
+	check_eq(create(7, "/a/e1", CREATE_EPHEMERAL), ZOK);
+	check_eq(create(7, "/a/e2", CREATE_EPHEMERAL), ZOK);
+	check_eq(create(7, "/e3", CREATE_EPHEMERAL), ZOK);
+	apply(n_waiting);
+	changes_trim(&ch, true);
+	digest = ch.digest;
+	a = ask(7);
+	check(!prep_close_session(&prep, &a, &t));
+	check_eq(count_paths(t), 3);
+	check(change_get(&ch, "/a/e1", 5, &rec) == -ENOENT);
+	check(ch.digest != digest);
+	changes_undo(&ch);
+	txn_put(t);
+	check_eq(ch.digest, digest);
+	check(!change_get(&ch, "/a/e1", 5, &rec));
+	check_eq(set_data(7, "/a/e2", "x"), ZOK);
+	/* one with a record that is outstanding, one with a cached one, one without */
+	a = ask(7);
+	check(!prep_close_session(&prep, &a, &t));
+	check_eq(count_paths(t), 3);
+	keep(t);
+	check(change_get(&ch, "/a/e1", 5, &rec) == -ENOENT);
+	check_eq(set_data(8, "/e3", "x"), ZNONODE);
+	/* a second end has nothing left, what comes after it is its own */
+	a = ask(7);
+	check(!prep_close_session(&prep, &a, &t));
+	check_eq(count_paths(t), 0);
+	keep(t);
+	check_eq(create(8, "/e3", CREATE_EPHEMERAL), ZOK);
+	check_eq(delete(8, "/a", -1), ZOK);
+	a = ask(8);
+	check(!prep_close_session(&prep, &a, &t));
+	check_eq(count_paths(t), 1);
+	keep(t);
+	end();
+}
+
 /* More ephemerals than a record may list: it lists none, and they go all the same. */
 void test_prepare_close_many(void)
 {
