@@ -462,6 +462,9 @@ int config_default(struct config *cfg)
 	cfg->admin_idle_ms = 30000;
 	cfg->metrics_port = 7000;
 	cfg->process_info = true;
+	cfg->cnx_timeout_ms = 5000;
+	cfg->leader_serves = true;
+	cfg->commit_log_count = 500;
 	rc = default_dir(&cfg->data_dir);
 	if (!rc)
 		rc = conf_set_str(&cfg->data_log_dir, cfg->data_dir);
