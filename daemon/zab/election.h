@@ -18,7 +18,7 @@
 
 struct election;
 
-/* Carries a notification to peer @to. */
+/* Carries a notification to peer @to; what @v points at lives until it returns. */
 typedef void (*election_send)(void *arg, u64 to, const struct zab_vote *v);
 
 struct election *election_new(u64 myid, election_send send, void *arg);
@@ -30,14 +30,29 @@ void election_free(struct election *el);
  * @e. -ENOMEM: nothing happened.
  */
 int election_begin(struct election *el, struct ensemble *e, u64 zxid, u64 epoch, u64 now_ms);
+/*
+ * The membership that was proposed but is not in force yet, if there is one
+ * (lastSeenQuorumVerifier): its voters take part as well, and who wins has a quorum in
+ * both. Takes a reference; NULL: there is none (any more). For the rounds that begin
+ * after it.
+ */
+void election_pending(struct election *el, struct ensemble *next);
 /* A notification from @from while this server looks for a leader. */
 void election_vote(struct election *el, u64 from, const struct zab_vote *v, u64 now_ms);
 /* Time has passed. */
 void election_tick(struct election *el, u64 now_ms);
 /* When election_tick() has something to do next; ~0ULL: never. */
 u64 election_deadline(const struct election *el);
-/* True once it is over: *@v is the vote that won; v->leader may be this server. */
+/* True once it is over: *@v is the vote that won (no config in it); v->leader may be this
+ * server. */
 bool election_over(const struct election *el, struct zab_vote *v);
+/*
+ * The newest membership that a notification of this round brought, if it is newer than
+ * the one that the round began with, else NULL; the election's reference, good until the
+ * next election_begin(). A server that looks for a leader adopts it and begins anew
+ * (WorkerReceiver, processReconfig()): that is the caller's to do, and to believe.
+ */
+struct ensemble *election_newer(const struct election *el);
 /*
  * After it: a notification from @from, which may be looking. Answers with @state (of
  * this server) and the vote it holds (FastLeaderElection.WorkerReceiver; the vote's

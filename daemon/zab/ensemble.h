@@ -16,7 +16,8 @@
 #define PEER_ADDRS_MAX	8	/* addresses of one server ("a|b") */
 
 struct peer_addr {
-	char *host;		/* as written: a name, or an address without [] */
+	char *host;		/* a name as written, or an address without [] and as Java
+				 * writes it (0:0:0:0:0:0:0:1) */
 	u16 quorum_port;
 	u16 election_port;
 };
@@ -25,11 +26,18 @@ struct peer {
 	u64 id;
 	bool observer;
 	u64 weight;		/* 1 unless groups are in use */
-	u64 group;		/* 0: none */
+	bool grouped;		/* is in a group: */
+	u64 group;		/* 0: none, or the group 0 */
 	u32 n_addrs;
 	struct peer_addr addrs[PEER_ADDRS_MAX];
-	char *client_host;	/* NULL: none given */
+	char *client_host;	/* NULL: no address for clients is given; "0.0.0.0": by its
+				 * port alone */
 	u16 client_port;	/* 0: none given */
+};
+
+struct peer_group {
+	u64 id;
+	u64 weight;		/* of all that are named in it */
 };
 
 struct ensemble {
@@ -37,6 +45,9 @@ struct ensemble {
 	u64 version;		/* zxid of the reconfig that made it; 0: from the file */
 	bool groups;		/* hierarchical: a majority of weights in a majority of
 				 * groups with any weight */
+	u32 n_groups;
+	struct peer_group *group;
+	char *text;		/* what ensemble_print() gives copies of */
 	u32 n;
 	struct peer peers[];	/* by id */
 };
@@ -56,10 +67,26 @@ static inline bool idset_has(const struct idset *s, u64 id)
 	return id < 256 && s->bits[id / 64] >> (id % 64) & 1;
 }
 
+/* An entry of a configuration. */
+struct ensemble_line {
+	const char *key;
+	const char *value;
+};
+
 /*
- * From the lines of a dynamic configuration or of zoo.cfg ("server.N=...",
- * "group.N=1:2:3", "weight.N=2", "version=hex"), @len bytes; other lines are passed
- * over. NULL and a sentence in @why that names the line.
+ * From the entries of a dynamic configuration or of zoo.cfg, in their order; of entries
+ * with the same key the last one holds. What is not server.N, group.N, weight.N or
+ * version is passed over (and counted: the order of the text depends on it). Checked:
+ * the forms (QuorumPeer.QuorumServer), ids of 0..254, that each participant has a group
+ * if there are groups, that there is a participant. NULL and a sentence in @why that
+ * names the key; there are no server.N at all: NULL as well.
+ */
+struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *why,
+			       size_t why_len);
+/*
+ * The same from the lines of a dynamic configuration or of zoo.cfg ("server.N=...",
+ * "group.N=1:2:3", "weight.N=2", "version=hex"), @len bytes, by the rules of Java's
+ * properties. NULL and a sentence in @why that names the key.
  */
 struct ensemble *ensemble_parse(const char *text, size_t len, char *why, size_t why_len);
 struct ensemble *ensemble_get(struct ensemble *e);

@@ -41,13 +41,12 @@ struct zab_packet {
 	u32 auth_len;
 };
 
-/* More than a whole packet can be of a length that the caller allows is refused. */
 #define ZP_HEAD		20	/* bytes: type, zxid, length of data, count of ids */
 
 /*
  * Reads one packet from @len bytes. > 0: it is whole and took so many bytes; 0: more
  * bytes are needed (*@need: how many there must be in all, at least); -EBADMSG: type
- * unknown, a negative or, beyond @max, too long length.
+ * unknown, a length that is negative, or data and ids that are more than @max together.
  */
 ssize_t zab_packet_read(const u8 *p, size_t len, u32 max, struct zab_packet *pkt, size_t *need);
 void zab_packet_write(struct jw *w, const struct zab_packet *pkt);
@@ -62,12 +61,21 @@ struct zab_vote {
 	u64 zxid;		/* that one's last */
 	u64 round;		/* logical clock: electionEpoch */
 	u64 epoch;		/* peerEpoch of the one voted for */
+	s32 version;		/* of the form, 2 here; 0 in those of 28 and 40 bytes, which
+				 * say none. zab_vote_write() goes by @config */
 	const char *config;	/* his membership as text; NULL: none (old forms) */
 	u32 config_len;
 };
 
-/* The body of a message of the election port, without its length. 0 or -EBADMSG. */
+/* The longest body that QuorumCnxManager takes. */
+#define ZE_VOTE_MAX	(512 * 1024)
+/*
+ * The body of a message of the election port, without its length (WorkerReceiver.run()).
+ * 0, and @v->config points into it; -EBADMSG: none of the forms there are, or a state
+ * that is none.
+ */
 int zab_vote_read(const u8 *p, size_t len, struct zab_vote *v);
+/* With @v->config in the form of version 2, without in that of 40 bytes (buildMsg()). */
 void zab_vote_write(struct jw *w, const struct zab_vote *v);
 
 /* What a server says first on an election connection that it opened. */
@@ -75,14 +83,21 @@ void zab_vote_write(struct jw *w, const struct zab_vote *v);
 #define ZE_V2		(-65535LL)
 #define ZE_HELLO_MAX	2048	/* bytes of the address list */
 
+#define ZE_NO_ID	0x7fffffffffffffffULL
+
 struct zab_hello {
 	s64 version;
 	u64 sid;
 	const char *addrs;	/* "host:port" or "host:port|host:port" */
 	u32 len;
 };
-/* As zab_packet_read(). An observer without an id says sid -1. */
+/*
+ * As zab_packet_read(), InitialMessage.parse(). @version 0 and no @addrs: the form from
+ * before there were versions, the sid alone. What the addresses are is not looked at. A
+ * sid of Long.MAX_VALUE is an observer's that has no id.
+ */
 ssize_t zab_hello_read(const u8 *p, size_t len, struct zab_hello *h, size_t *need);
+/* By @version, one of ZE_V1 and ZE_V2. */
 void zab_hello_write(struct jw *w, const struct zab_hello *h);
 
 #endif
