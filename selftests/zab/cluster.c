@@ -109,7 +109,7 @@ static void start_sync(struct node *n)
 	if (n->syncing || n->disk_bad || n->disk.durable == n->disk.n)
 		return;
 	n->syncing = true;
-	world_at(c->w, world_now(c->w) + 1 + world_rnd(c->w, c->fsync_ms), synced, n,
+	world_at(c->w, world_now(c->w) + 1 + world_rnd(c->w, n->fsync_ms), synced, n,
 		 n->disk_life, n->disk.n, NULL);
 }
 
@@ -275,7 +275,7 @@ static void send_history(struct node *n, const struct zab_action *a)
 static bool propose(struct node *n, u64 id)
 {
 	struct zab_event ev = { .type = ZAB_EV_PROPOSE };
-	u64 zxid = zab_next_zxid(n->z);
+	u64 zxid = n->up ? zab_next_zxid(n->z) : 0;
 
 	if (!zxid || zab_state(n->z) != ZAB_LEADING || zab_phase(n->z) != ZAB_BROADCAST ||
 	    zab_outstanding(n->z) > OUTSTANDING_MAX)
@@ -467,8 +467,27 @@ static void plan_tick(struct node *n)
 	world_at(n->c->w, at, tick, n, n->life, at, NULL);
 }
 
+static void revive(void *arg, u64 life, u64 unused)
+{
+	struct node *n = arg;
+
+	(void)unused;
+	if (!n->up && n->life == life)
+		cluster_start(n->c, n->id);
+}
+
+/* In the middle of a list of actions. */
+static void die(struct node *n)
+{
+	n->c->died++;
+	cluster_crash(n->c, n->id);
+	world_at(n->c->w, world_now(n->c->w) + world_rnd(n->c->w, 2000), revive, n, n->life, 0,
+		 NULL);
+}
+
 static void step_one(struct node *n, struct zab_event ev)
 {
+	struct cluster *c = n->c;
 	struct zab_action a;
 	u64 id = 0;
 	int rc;
@@ -476,18 +495,24 @@ static void step_one(struct node *n, struct zab_event ev)
 	ev.now_ms = world_now(n->c->w);
 	n->stepping = true;
 	/* sometimes there is no memory, for a part of the step or for all of it */
-	if (n->c->starve && world_once_in(n->c->w, n->c->starve))
-		fail_allocation(1 + world_rnd(n->c->w, 6));
+	if (c->starve && world_once_in(c->w, c->starve))
+		fail_allocation(1 + world_rnd(c->w, 6));
 	rc = zab_step(n->z, &ev);
 	fail_allocation(0);
 	if (rc == -ENOMEM) {
-		n->c->starved++;
+		c->starved++;
 		rc = zab_step(n->z, &ev);
 	}
 	if (rc)
-		cluster_fail(n->c, "server %u: event %d is refused in state %d: %s", n->id, ev.type,
+		cluster_fail(c, "server %u: event %d is refused in state %d: %s", n->id, ev.type,
 			     zab_state(n->z), strerror(-rc));
 	while (zab_next(n->z, &a)) {
+		if (c->sudden && world_once_in(c->w, c->sudden)) {
+			zab_action_drop(&a);
+			n->stepping = false;
+			die(n);
+			return;
+		}
 		carry_out(n, &a, &id);
 		zab_action_drop(&a);
 	}
@@ -512,7 +537,8 @@ void cluster_step(struct node *n, const struct zab_event *ev)
 		memmove(n->later, n->later + 1, --n->n_later * sizeof(first));
 		step_one(n, first);
 	}
-	plan_tick(n);
+	if (n->up)
+		plan_tick(n);
 }
 
 static void deliver(void *arg, u32 node, const struct zab_event *ev)
@@ -569,11 +595,11 @@ struct cluster *cluster_new(u64 seed, u32 voters, u32 observers)
 	net_set_spy(c->net, spy);
 	c->e = membership(voters, observers);
 	c->n = voters + observers;
-	c->fsync_ms = 10;
 	c->history_max = 500;
 	for (u32 i = 0; i < c->n; i++) {
 		c->nodes[i].c = c;
 		c->nodes[i].id = i;
+		c->nodes[i].fsync_ms = 10;
 		mdisk_init(&c->nodes[i].disk);
 	}
 	world_at(c->w, 0, client, c, 0, 0, NULL);

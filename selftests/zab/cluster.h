@@ -34,6 +34,7 @@ struct node {
 	struct mdisk disk;
 	u32 disk_life;		/* an fsync of an older one is not told */
 	bool syncing;
+	u32 fsync_ms;		/* at most */
 	struct mtree tree;	/* all that is committed here ... */
 	u32 checked;		/* ... of which so many are known to be everybody's ... */
 	u32 applied;		/* ... and so many are in the tree */
@@ -57,14 +58,14 @@ struct cluster {
 	u32 owner[EPOCHS_MAX];	/* who established an epoch, and one */
 	u64 ids;
 	bool clients;
-	u32 fsync_ms;		/* at most */
 	u32 history_max;
+	u32 sudden;		/* once in so many actions a server dies before it; 0: never */
 	u32 starve;		/* once in so many steps there is no memory; 0: never */
 	bool failed;
 	bool verbose;
 	/* how much of what there was */
 	u64 proposals, commits, elections, diffs, truncs, snaps, histories, reloads, synced,
-	    starved;
+	    starved, died;
 };
 
 /* Servers 0..@voters-1 vote, @observers more observe. */

@@ -6,12 +6,12 @@
 #include "selftests/zab/cluster.h"
 #include "selftests/zab/tests.h"
 
-#define SEEDS		120
+#define SEEDS		60
 #define FAULTY_MS	60000
 #define HEALED_MS	120000
 
 static struct {
-	u64 runs, faults, elections, commits, diffs, truncs, reloads, snaps, histories, synced, starved;
+	u64 runs, faults, elections, commits, diffs, truncs, reloads, snaps, histories, synced, starved, died;
 } total;
 
 static void start_all(struct cluster *c)
@@ -55,6 +55,22 @@ static void cut(struct cluster *c)
 		net_cut(c->net, b, a, true);
 }
 
+static void crash(struct cluster *c, u32 node)
+{
+	cluster_crash(c, node);
+	world_at(c->w, world_now(c->w) + world_rnd(c->w, 3000), again, c, node, 0, NULL);
+}
+
+/* All at once, or most of them. */
+static void power_cut(struct cluster *c)
+{
+	u32 spared = world_rnd(c->w, 2 * c->n);
+
+	for (u32 i = 0; i < c->n; i++)
+		if (i != spared)
+			crash(c, i);
+}
+
 static void one_fault(struct cluster *c)
 {
 	u32 node = world_rnd(c->w, c->n);
@@ -66,11 +82,14 @@ static void one_fault(struct cluster *c)
 		node = n->id;
 	}
 	total.faults++;
-	switch (world_rnd(c->w, 12)) {
+	switch (world_rnd(c->w, 14)) {
 	case 0:
 	case 1:
-		cluster_crash(c, node);
-		world_at(c->w, world_now(c->w) + world_rnd(c->w, 3000), again, c, node, 0, NULL);
+		crash(c, node);
+		break;
+	case 12:
+	case 13:
+		power_cut(c);
 		break;
 	case 2:
 		if (n->up) {
@@ -97,7 +116,7 @@ static void one_fault(struct cluster *c)
 			cluster_disk_fail(c, node);
 		break;
 	case 9:
-		c->fsync_ms = 1 + world_rnd(c->w, world_once_in(c->w, 4) ? 800 : 30);
+		n->fsync_ms = 1 + world_rnd(c->w, world_once_in(c->w, 2) ? 1500 : 30);
 		net_latency(c->net, 1 + world_rnd(c->w, world_once_in(c->w, 4) ? 300 : 20));
 		break;
 	case 10:
@@ -112,13 +131,14 @@ static void one_fault(struct cluster *c)
 static void heal(struct cluster *c)
 {
 	net_heal(c->net);
-	c->fsync_ms = 10;
 	c->starve = 0;
-	for (u32 i = 0; i < c->n; i++)
-		c->nodes[i].paused = false;
-	for (u32 i = 0; i < c->n; i++)
-		cluster_start(c, i);
+	c->sudden = 0;
 	c->clients = false;
+	for (u32 i = 0; i < c->n; i++) {
+		c->nodes[i].paused = false;
+		c->nodes[i].fsync_ms = 10;
+		cluster_start(c, i);
+	}
 }
 
 static void count(const struct cluster *c)
@@ -133,14 +153,15 @@ static void count(const struct cluster *c)
 	total.histories += c->histories;
 	total.synced += c->synced;
 	total.starved += c->starved;
+	total.died += c->died;
 }
 
 void faults_total(void)
 {
-	printf("# %llu seeds, %llu faults: %llu leaders, %llu commits, %llu diffs, %llu from logs, %llu truncated (%llu reloads), %llu trees, %llu syncs, %llu times no memory\n",
+	printf("# %llu seeds, %llu faults: %llu leaders, %llu commits, %llu diffs, %llu from logs, %llu truncated (%llu reloads), %llu trees, %llu syncs, %llu times no memory, %llu deaths between actions\n",
 	       total.runs, total.faults, total.elections, total.commits, total.diffs,
 	       total.histories, total.truncs, total.reloads, total.snaps, total.synced,
-	       total.starved);
+	       total.starved, total.died);
 }
 
 static void say_who(struct cluster *c)
@@ -167,6 +188,7 @@ bool faults_run(u64 seed, bool verbose)
 
 	c->history_max = history[world_rnd(w, 3)];
 	c->starve = world_once_in(w, 3) ? 50 : 0;
+	c->sudden = world_once_in(w, 2) ? 0 : world_once_in(w, 2) ? 5000 : 500;
 	c->verbose = verbose;
 	world_free(w);
 	start_all(c);
