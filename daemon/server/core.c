@@ -111,6 +111,13 @@ void core_stats(struct core *c, struct core_stats *s)
 
 /* ------------------------------------------------------------ life */
 
+/* A transaction may be longer than the request that it came from: names of many created
+ * nodes are completed. */
+u32 core_max_packet(const struct config *cfg)
+{
+	return 2 * cfg->max_buffer + PACKET_SLACK;
+}
+
 static struct zab *new_zab(const struct config *cfg)
 {
 	struct zab_params p = {
@@ -121,7 +128,7 @@ static struct zab *new_zab(const struct config *cfg)
 		.sync_limit = cfg->sync_limit,
 		.history_max = cfg->commit_log_count,
 		.history_bytes = HISTORY_BYTES,
-		.max_packet = 2 * cfg->max_buffer + PACKET_SLACK,
+		.max_packet = core_max_packet(cfg),
 		.leader_serves = cfg->leader_serves,
 	};
 

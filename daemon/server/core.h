@@ -45,6 +45,8 @@ struct core *core_new(const struct config *cfg, struct store *st, struct disk *d
 struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 			 struct store *st, struct disk *disk,
 			 const struct disk_recovery *rec);
+/* Bytes of a packet between servers at most. */
+u32 core_max_packet(const struct config *cfg);
 /* Before core_start(): it is one of cfg->ensemble. @accepted, @current: its epochs. The
  * caller keeps @p until core_free(). */
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current);
