@@ -566,7 +566,8 @@ static void answer_syncs(struct zab *z)
 			done += !o->count;
 		}
 		l->n_owed -= done;
-		memmove(l->owed, l->owed + done, l->n_owed * sizeof(*l->owed));
+		if (l->n_owed)
+			memmove(l->owed, l->owed + done, l->n_owed * sizeof(*l->owed));
 	}
 }
 
