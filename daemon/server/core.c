@@ -178,6 +178,10 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->now_ms = core_coarse_ms(c);
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
 	c->stats.leader = ~0ULL;
+	c->stats.last_size = ~0ULL;
+	c->stats.min_size = ~0ULL;
+	c->stats.max_size = ~0ULL;
+	c->open = !cfg->ensemble;
 	jw_init(&c->out, 0);
 	jw_init(&c->wire, 0);
 	jw_init(&c->wire_auth, 0);
@@ -235,6 +239,7 @@ void core_submit(struct core *c, struct request *r)
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current)
 {
 	c->peers = p;
+	c->stats.closed = 1;
 	c->accepted = accepted;
 	c->current = current;
 }

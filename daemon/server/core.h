@@ -83,7 +83,7 @@ struct core_stats {
 	u64 watch_bytes;	/* memory of the tables of watches */
 	u64 proposals;
 	u64 commits;
-	u64 open;		/* clients are served */
+	u64 closed;		/* clients are not served */
 	u64 state;		/* enum zab_state */
 	u64 phase;		/* enum zab_phase */
 	u64 leader;		/* its id; ~0: none */
@@ -92,7 +92,9 @@ struct core_stats {
 	u64 learners;		/* connected */
 	u64 followers;		/* that have all */
 	u64 observers;
-	u64 pending_syncs;
+	u64 last_size;		/* of proposals, bytes; ~0: there was none */
+	u64 min_size;
+	u64 max_size;
 };
 void core_stats(struct core *c, struct core_stats *s);
 

@@ -123,7 +123,7 @@ static void tell_store(struct core *c)
 
 static void tell_others(struct core *c, enum zab_phase phase)
 {
-	set_stat(&c->stats.open, c->open);
+	set_stat(&c->stats.closed, !c->open);
 	set_stat(&c->stats.state, zab_state(c->zab));
 	set_stat(&c->stats.phase, phase);
 	set_stat(&c->stats.leader, zab_leader(c->zab));
