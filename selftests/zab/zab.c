@@ -51,6 +51,20 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
+	{ "a leader, packet by packet", test_leader_wire },
+	{ "joining: DIFF", test_plan_diff },
+	{ "joining: TRUNC, within an epoch", test_plan_trunc },
+	{ "joining: SNAP", test_plan_snap },
+	{ "joining: from the logs", test_plan_logs },
+	{ "joining: with a zxid of a new epoch", test_plan_zero },
+	{ "what a leader does not take", test_leader_junk },
+	{ "who does not say who he is", test_strangers },
+	{ "requests and SYNC", test_syncs },
+	{ "a learner, packet by packet", test_learner_wire },
+	{ "a learner's log is cut", test_learner_trunc },
+	{ "a learner gets a tree", test_learner_snap },
+	{ "what a learner does not take", test_learner_junk },
+	{ "each allocation fails", test_memory },
 	{ "three servers: a leader, writes, requests of followers", test_three },
 	{ "five servers: leaders die", test_five_leader_dies },
 	{ "observers", test_observers },
