@@ -46,6 +46,7 @@ struct daemon {
 	struct config cfg;
 	struct disk *disk;
 	struct store *store;
+	char *members;			/* what /zookeeper/config says */
 	struct epochs epochs;
 	struct core *core;
 	struct peers *peers;		/* NULL: a single server */
@@ -220,7 +221,13 @@ static int open_disk(struct daemon *d)
 
 	if (rc)
 		log_error("%s", d->why);
-	return rc;
+	if (rc || !d->cfg.ensemble)
+		return rc;
+	d->members = ensemble_print(d->cfg.ensemble);
+	if (!d->members)
+		return -ENOMEM;
+	disk_config_node(d->disk, d->members, d->cfg.ensemble->version);
+	return 0;
 }
 
 static int open_store(struct daemon *d)
@@ -365,7 +372,8 @@ static void say_serving(struct daemon *d, u64 began)
 
 	if (d->store->ops->info(d->store, &info))
 		info.kind = d->store->ops->kind;
-	log_info("serving %s:%u: store %s, zxid 0x%llx, %llu nodes, %u sessions; %s 0x%llx, %llu transactions replayed, up in %llu ms",
+	log_info("%s %s:%u: store %s, zxid 0x%llx, %llu nodes, %u sessions; %s 0x%llx, %llu transactions replayed, up in %llu ms",
+		 d->cfg.ensemble ? "looking for the ensemble, clients at" : "serving",
 		 d->cfg.client_addr ? d->cfg.client_addr : "*", client_port(d->clients),
 		 info.kind, r->zxid, info.stats.nodes, r->n_sessions,
 		 r->kept ? "kept the kernel's tree, sessions of snapshot" : "snapshot",
@@ -413,6 +421,7 @@ static void shut_down(struct daemon *d)
 	if (d->peers)
 		peers_free(d->peers);
 	free(d->recovery.sessions);
+	free(d->members);
 	disk_close(d->disk);
 	if (d->store)
 		leave_store(d->store);

@@ -486,7 +486,6 @@ static void begin(struct core *c)
 {
 	c->now_ms = core_coarse_ms(c);
 	c->budget = FIRE_BUDGET;
-	zab_logged_from(c->zab, disk_history_first(c->disk));
 	quorum_start(c);
 }
 
