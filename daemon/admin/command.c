@@ -15,6 +15,7 @@
 #include "daemon/base/digestlog.h"
 #include "daemon/base/metrics.h"
 #include "daemon/base/props.h"
+#include "daemon/zab/ensemble.h"
 
 /* ------------------------------------------------------------ shorthands */
 
@@ -264,7 +265,7 @@ static void put_stats(struct client_side *cs, struct jout *j, const struct io_st
 	boolean(j, "provider_null", false);
 	number(j, "data_dir_size", data_dir_size(cs->cfg));
 	number(j, "log_dir_size", log_dir_size(cs->cfg));
-	string(j, "server_state", "standalone");
+	string(j, "server_state", values_state(cs));
 	number(j, "last_processed_zxid", store_zxid(cs->st));
 	number(j, "outstanding_requests", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
 	jout_key(j, "avg_latency");
@@ -383,9 +384,14 @@ static void do_wchs(struct ask *a, struct jout *j)
 
 static void do_zab(struct ask *a, struct jout *j)
 {
-	(void)a;
-	boolean(j, "voting", false);
-	string(j, "zabstate", "");
+	struct core_stats s = { .zxid = 0 };
+	const struct ensemble *e = a->cs->cfg->ensemble;
+	static const char *const phases[] = { "election", "discovery", "synchronization",
+					      "broadcast" };
+
+	core_stats(a->cs->core, &s);
+	boolean(j, "voting", e && ensemble_votes(e, a->cs->cfg->myid));
+	string(j, "zabstate", e ? phases[s.phase & 3] : "");
 }
 
 /* ------------------------------------------------------------ the table */

@@ -199,8 +199,8 @@ static void bind_later(struct peers *p, struct listener *l, u64 ms)
 	peers_due(p, l->again_ms);
 }
 
-/* No descriptor left: the spare one takes the connection out of the kernel's queue,
- * which would wake us again and again; a stranger's is the next to be used. */
+/* No descriptor left: a stranger's is the next to be used; without one the spare one
+ * takes the connection out of the kernel's queue, which would wake us again and again. */
 static bool turn_away(struct peers *p, struct listener *l)
 {
 	struct stranger *s;
@@ -260,9 +260,9 @@ static void listener_ready(struct peers *p, struct watch *w, u32 events)
 			return;
 		case EMFILE:
 		case ENFILE:
-			if (turn_away(p, l))
-				break;
-			pause_all(p);
+			/* accept() wants one even when nobody is there */
+			if (!turn_away(p, l))
+				pause_all(p);
 			return;
 		case ENOBUFS:
 		case ENOMEM:
@@ -489,8 +489,11 @@ void listen_timers(struct peers *p)
 	}
 	if (p->want_again)
 		listen_ensemble(p);
-	if (p->accept_at_ms && p->now_ms >= p->accept_at_ms)
+	if (p->accept_at_ms && p->now_ms >= p->accept_at_ms) {
 		p->accept_at_ms = 0;
+		if (p->spare_fd < 0)
+			p->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
 	if (p->accept_at_ms)
 		peers_due(p, p->accept_at_ms);
 	list_for_each_entry(l, &p->listeners, node) {

@@ -92,8 +92,8 @@ int peer_send(struct peers *p, u64 link, struct zab_bytes *b);
 int peer_send_txn(struct peers *p, u64 link, s32 packet_type, struct txn *t);
 /* ZAB_DO_SEND_HISTORY, from the logs on disk. */
 int peer_send_history(struct peers *p, u64 link, u64 after, u64 to, bool observer);
-/* ZAB_DO_SEND_TREE. @snap is of the store at @zxid and is closed by @st->ops; the
- * sessions are copied. Sends the packet SNAP, the stream and "BenWasHere". */
+/* ZAB_DO_SEND_TREE. @snap is of the store at @zxid and is closed by this (unless it says
+ * -ENOMEM); the sessions are copied. Sends the packet SNAP, the stream and "BenWasHere". */
 int peer_send_tree(struct peers *p, u64 link, u64 zxid, struct store *st,
 		   struct store_snap *snap, const struct disk_session *s, u32 n);
 /* ZAB_DO_RECEIVE: what follows the SNAP packet on @link is a stream, not packets. Until

@@ -52,8 +52,6 @@ static int take_body(struct receiver *r, struct disk_receive *rx)
 			break;
 		}
 		inbuf_used(&r->in, used);
-		if (!used && !whole)
-			err = more(r);	/* it wants to see more at once */
 	}
 	return err;
 }

@@ -96,9 +96,11 @@ static int send_tree(struct stream *s)
 
 	err = put_packet(s, ZP_SNAP, it->zxid, NULL, -1);
 	if (!err) {
-		err = disk_tree_write(s->p->p.disk, it->st, it->snap, it->sessions,
-				      it->n_sessions, put, s);
+		struct store_snap *snap = it->snap;
+
 		it->snap = NULL;	/* closed by it */
+		err = disk_tree_write(s->p->p.disk, it->st, snap, it->sessions,
+				      it->n_sessions, put, s);
 	}
 	jute_put32(len, sizeof(seal) - 1);
 	if (!err)

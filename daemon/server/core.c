@@ -111,6 +111,13 @@ void core_stats(struct core *c, struct core_stats *s)
 
 /* ------------------------------------------------------------ life */
 
+/* A transaction may be longer than the request that it came from: names of many created
+ * nodes are completed. */
+u32 core_max_packet(const struct config *cfg)
+{
+	return 2 * cfg->max_buffer + PACKET_SLACK;
+}
+
 static struct zab *new_zab(const struct config *cfg)
 {
 	struct zab_params p = {
@@ -121,7 +128,7 @@ static struct zab *new_zab(const struct config *cfg)
 		.sync_limit = cfg->sync_limit,
 		.history_max = cfg->commit_log_count,
 		.history_bytes = HISTORY_BYTES,
-		.max_packet = 2 * cfg->max_buffer + PACKET_SLACK,
+		.max_packet = core_max_packet(cfg),
 		.leader_serves = cfg->leader_serves,
 	};
 
@@ -171,6 +178,10 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->now_ms = core_coarse_ms(c);
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
 	c->stats.leader = ~0ULL;
+	c->stats.last_size = ~0ULL;
+	c->stats.min_size = ~0ULL;
+	c->stats.max_size = ~0ULL;
+	c->open = !cfg->ensemble;
 	jw_init(&c->out, 0);
 	jw_init(&c->wire, 0);
 	jw_init(&c->wire_auth, 0);
@@ -228,6 +239,7 @@ void core_submit(struct core *c, struct request *r)
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current)
 {
 	c->peers = p;
+	c->stats.closed = 1;
 	c->accepted = accepted;
 	c->current = current;
 }
@@ -474,7 +486,6 @@ static void begin(struct core *c)
 {
 	c->now_ms = core_coarse_ms(c);
 	c->budget = FIRE_BUDGET;
-	zab_logged_from(c->zab, disk_history_first(c->disk));
 	quorum_start(c);
 }
 

@@ -45,6 +45,8 @@ struct core *core_new(const struct config *cfg, struct store *st, struct disk *d
 struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 			 struct store *st, struct disk *disk,
 			 const struct disk_recovery *rec);
+/* Bytes of a packet between servers at most. */
+u32 core_max_packet(const struct config *cfg);
 /* Before core_start(): it is one of cfg->ensemble. @accepted, @current: its epochs. The
  * caller keeps @p until core_free(). */
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current);
@@ -81,7 +83,7 @@ struct core_stats {
 	u64 watch_bytes;	/* memory of the tables of watches */
 	u64 proposals;
 	u64 commits;
-	u64 open;		/* clients are served */
+	u64 closed;		/* clients are not served */
 	u64 state;		/* enum zab_state */
 	u64 phase;		/* enum zab_phase */
 	u64 leader;		/* its id; ~0: none */
@@ -90,7 +92,9 @@ struct core_stats {
 	u64 learners;		/* connected */
 	u64 followers;		/* that have all */
 	u64 observers;
-	u64 pending_syncs;
+	u64 last_size;		/* of proposals, bytes; ~0: there was none */
+	u64 min_size;
+	u64 max_size;
 };
 void core_stats(struct core *c, struct core_stats *s);
 

@@ -158,6 +158,7 @@ struct core {
 	bool disk_failed;
 	u64 out_link;			/* a learner's, to its leader */
 	u64 pinged_ms;			/* a learner: by its leader, last */
+	u64 logs_ms;			/* when to look again how far back the logs reach */
 	u64 heard_ms;			/* when a quorum was heard from, as far as known */
 	u64 resigned_ms;		/* when we began to end; 0: not */
 	bool leads;			/* the quorum port is open */

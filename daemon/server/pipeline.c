@@ -117,6 +117,16 @@ static void enqueue(struct core *c, struct proposal *p)
 	c->tail = p;
 }
 
+/* BufferStats: the leader's figures. */
+static void note_size(struct core_stats *s, u64 len)
+{
+	__atomic_store_n(&s->last_size, len, __ATOMIC_RELAXED);
+	if (len < s->min_size)
+		__atomic_store_n(&s->min_size, len, __ATOMIC_RELAXED);
+	if (s->max_size == ~0ULL || len > s->max_size)
+		__atomic_store_n(&s->max_size, len, __ATOMIC_RELAXED);
+}
+
 /* Hands a prepared transaction to ZAB. Takes @t and @p over in any case; on error
  * the records are as they were before it was prepared, and @p->reply is gone. */
 static int propose(struct core *c, struct proposal *p, struct txn *t)
@@ -136,6 +146,8 @@ static int propose(struct core *c, struct proposal *p, struct txn *t)
 	if (!c->proposed)
 		c->proposed = p;
 	__atomic_store_n(&c->stats.proposals, c->stats.proposals + 1, __ATOMIC_RELAXED);
+	if (c->peers)
+		note_size(&c->stats, t->len);
 	quorum_drain(c);
 	return 0;
 }

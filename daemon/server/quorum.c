@@ -123,7 +123,7 @@ static void tell_store(struct core *c)
 
 static void tell_others(struct core *c, enum zab_phase phase)
 {
-	set_stat(&c->stats.open, c->open);
+	set_stat(&c->stats.closed, !c->open);
 	set_stat(&c->stats.state, zab_state(c->zab));
 	set_stat(&c->stats.phase, phase);
 	set_stat(&c->stats.leader, zab_leader(c->zab));
@@ -559,6 +559,15 @@ void quorum_disk_back(struct core *c)
 		quorum_start(c);
 }
 
+/* How far back the logs reach: they grow, are purged, are cut. Before a learner asks. */
+static void look_at_logs(struct core *c)
+{
+	if (c->now_ms < c->logs_ms)
+		return;
+	c->logs_ms = c->now_ms + c->cfg->tick_ms / 2;
+	zab_logged_from(c->zab, disk_history_first(c->disk));
+}
+
 static void peer_event(struct core *c, struct peer_event *p)
 {
 	struct zab_event ev = { .link = p->link, .from = p->from };
@@ -570,6 +579,8 @@ static void peer_event(struct core *c, struct peer_event *p)
 		break;
 	case PEER_LINK_UP:
 		ev.type = ZAB_EV_LINK_UP;
+		if (!(p->link & ZAB_LINK_OUT))
+			look_at_logs(c);
 		break;
 	case PEER_LINK_DOWN:
 		ev.type = ZAB_EV_LINK_DOWN;

@@ -464,13 +464,30 @@ static bool agreed(const struct zab *z, u64 zxid)
 	return quorum(z, z->durable >= zxid, has_acked, zxid);
 }
 
+/* A SYNC comes before the COMMIT of what was proposed after it was asked for. */
+static u64 next_owed(const struct zab *z)
+{
+	u64 next = ~0ULL;
+
+	for (u32 i = 0; i < z->ld.n; i++) {
+		const struct learner *l = z->ld.learners[i];
+
+		if (l->n_owed && l->owed[0].zxid > z->committed && l->owed[0].zxid < next)
+			next = l->owed[0].zxid;
+	}
+	return next;
+}
+
 /* Leader.tryToCommit(), for all that can be: COMMIT, INFORM, then the own tree. */
 static void commit_agreed(struct zab *z)
 {
+	u64 limit = next_owed(z);
 	struct zab_bytes *b = NULL;
 	u32 n = 0, followers = 0, observers = 0;
 
-	while (z->w.commit + n != z->w.end && agreed(z, win_at(&z->w, z->w.commit + n)->zxid))
+	while (z->w.commit + n != z->w.end &&
+	       win_at(&z->w, z->w.commit + n)->zxid <= limit &&
+	       agreed(z, win_at(&z->w, z->w.commit + n)->zxid))
 		n++;
 	if (!n)
 		return;
@@ -566,7 +583,8 @@ static void answer_syncs(struct zab *z)
 			done += !o->count;
 		}
 		l->n_owed -= done;
-		memmove(l->owed, l->owed + done, l->n_owed * sizeof(*l->owed));
+		if (l->n_owed)
+			memmove(l->owed, l->owed + done, l->n_owed * sizeof(*l->owed));
 	}
 }
 
@@ -587,6 +605,8 @@ static void let_go(struct zab *z)
 
 void leader_pump(struct zab *z)
 {
+	u64 before;
+
 	if (!z->e) {
 		commit_agreed(z);
 		return;
@@ -598,9 +618,12 @@ void leader_pump(struct zab *z)
 	establish(z);
 	sync_learners(z);
 	make_all_live(z);
-	if (z->phase == ZAB_BROADCAST)
-		commit_agreed(z);
-	answer_syncs(z);
+	do {
+		before = z->committed;
+		if (z->phase == ZAB_BROADCAST)
+			commit_agreed(z);
+		answer_syncs(z);
+	} while (z->committed != before);
 	sweep(z);
 	let_go(z);
 }

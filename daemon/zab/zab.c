@@ -292,7 +292,8 @@ static int on_disk_failed(struct zab *z)
 	if (!zab_room(z, 0, 0))
 		return -ENOMEM;
 	z->disk_bad = true;
-	z->busy = BUSY_NO;
+	if (z->busy == BUSY_TRUNCATE)
+		z->busy = BUSY_NO;
 	z->electing = false;
 	z->ld.saving = false;
 	if (z->state != ZAB_LOOKING)

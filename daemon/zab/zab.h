@@ -46,8 +46,8 @@
  * - After DO_TRUNCATE the next event is TRUNCATED (or DISK_FAILED), once the list is
  *   done. What was durable of the part cut off is not told by a later DURABLE.
  * - Between DO_RECEIVE and RECEIVED no PACKET of that link. DO_RECEIVE always ends, by
- *   RECEIVED, by LINK_DOWN of its link (nothing was changed) or by DISK_FAILED, also
- *   when the machine has closed the link meanwhile: it looks for no leader before.
+ *   RECEIVED or by LINK_DOWN of its link (nothing was changed), also when the machine
+ *   has closed the link meanwhile or the disk failed: it looks for no leader before.
  * - zab_applied() as the tree grows, on every server: what the tree lacks is not let
  *   go here. DO_SEND_TREE names what it said last.
  * - A pause of the whole process counts as one tick: what came in meanwhile may be fed

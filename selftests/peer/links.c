@@ -265,7 +265,7 @@ static void reads_on(struct lan *lan)
 /* One server's votes are bounded as well, and come again. */
 static void many_votes(struct lan *lan)
 {
-	u64 some = 512 * 1024;
+	u64 some = 128 * 1024;
 	struct peer_event *ev;
 	struct node a;
 	int fd;
@@ -285,7 +285,7 @@ static void many_votes(struct lan *lan)
 	for (n = 0; n < 200000; n++)
 		if (send(fd, all, each, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)each)
 			break;
-	ok(node_until(&a, has_bytes, &some) || n < 6000, "votes come");
+	ok(node_until(&a, has_bytes, &some) || n < 3000, "votes come");
 	for (u32 i = 0; i + 1 < n && good; i++) {
 		ev = node_take(&a, PEER_VOTE, ~0ULL);
 		good = ev;

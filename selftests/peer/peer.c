@@ -3,6 +3,7 @@
  * Runs the tests of daemon/peer and prints TAP; with names, only those.
  */
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "daemon/base/log.h"
 #include "selftests/peer/nodes.h"
@@ -15,11 +16,20 @@ static const struct {
 	{ "hellos", test_hellos },
 	{ "links", test_links },
 	{ "bounds", test_bounds },
+	{ "trees", test_trees },
+	{ "history", test_history },
+	{ "strangers", test_strangers },
+	{ "ports", test_ports },
 };
 
 int main(int argc, char **argv)
 {
+	struct rlimit files;
+
 	signal(SIGPIPE, SIG_IGN);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max < 4096 ? files.rlim_max : 4096;
+	setrlimit(RLIMIT_NOFILE, &files);
 	log_set_level(getenv("PEER_TEST_LOG") ? LOG_TRACE : LOG_ERROR);
 	store_thread_init();
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
