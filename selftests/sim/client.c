@@ -146,6 +146,7 @@ static void leave(struct client_model *cm)
 
 	if (!c)
 		return;
+	tell(cm->sim, "client %u leaves server %llu", cm->index, c->sv->id);
 	cm->sim->counts.unknown += cm->n_waiting;
 	cm->n_waiting = 0;
 	cm->connected = false;
@@ -259,6 +260,8 @@ static void ask(struct client_model *cm, enum wish_kind kind, u32 reg)
 	}
 	cm->waiting[cm->n_waiting++] = (struct pending){ ++cm->xid, kind, reg };
 	cm->sim->counts.requests++;
+	tell(cm->sim, "client %u asks server %llu, %d of kind %d", cm->index, cm->conn->sv->id,
+	     cm->xid, kind);
 	submit(cm->conn, REQ_OP, cm->xid, op, w.buf, w.len);
 	jw_free(&w);
 }
@@ -393,6 +396,7 @@ static void on_reply(struct client_model *cm, const struct message *m)
 	xid = jr_int(&r);
 	zxid = jr_long(&r);
 	err = jr_int(&r);
+	tell(s, "client %u is answered %d: zxid 0x%llx, %d", cm->index, xid, zxid, err);
 	if (!cm->n_waiting || cm->waiting[0].xid != xid) {
 		wrong(s, "client %u: a reply to %d, the next one is %d", cm->index, xid,
 		      cm->n_waiting ? cm->waiting[0].xid : -1);
