@@ -187,7 +187,7 @@ static s32 set_watches(struct core *c, struct client *cl, const struct request *
 
 		if (n == -1)
 			return ZMARSHALLINGERROR;
-		while (n-- > 0) {
+		for (; n > 0; n--) {
 			struct jstr path = jr_str(&in);
 
 			if (path.len < 0)
