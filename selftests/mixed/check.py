@@ -61,7 +61,8 @@ def learn_from_reads(history, writes):
                if op.kind == "write" and op.done is None}
     learnt = {}
     for op in history:
-        if op.kind != "read" or (op.key, op.value) not in unknown:
+        if op.kind != "read" or op.done is None or \
+                (op.key, op.value) not in unknown:
             continue
         got = (op.mzxid, op.version)
         if learnt.setdefault((op.key, op.value), got) != got:
@@ -120,7 +121,7 @@ def check_reads(history, writes, learnt):
     known = {(op.key, op.value): op for ops in writes.values()
              for op in ops.values()}
     for op in history:
-        if op.kind != "read" or op.version == 0:
+        if op.kind != "read" or op.done is None or op.version == 0:
             continue
         w = known.get((op.key, op.value))
         if w is not None and (w.mzxid, w.version) != (op.mzxid, op.version):
