@@ -12,7 +12,7 @@ CLIENT_PORT, QUORUM_PORT, ELECTION_PORT = 2181, 2888, 3888
 LETTERS = {"a": server.ApacheServer, "m": server.ZkerndServer}
 
 
-def member(letter, n, config_of, net):
+def member(letter, n, config_of, net, data_dir=None):
     """Server n of an ensemble: a server.Server that lives in namespace n."""
     base = LETTERS[letter]
 
@@ -22,7 +22,7 @@ def member(letter, n, config_of, net):
         letter_ = letter
 
         def __init__(self):
-            super().__init__()
+            super().__init__(data_dir=data_dir)
             self.host = network.address(n)
             self.port = CLIENT_PORT
             self.paused = False

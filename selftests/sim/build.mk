@@ -6,3 +6,6 @@ TEST_PROGS += $(B)/$(SIM)/sim
 $(B)/$(SIM)/sim: $(SIM_OBJS) $(ZKERND_LIB)
 $(B)/$(SIM)/sim: T_LIBS = $(DAEMON_LIBS)
 $(B)/obj/$(SIM)/%.o: T_CPPFLAGS = $(DAEMON_CPPFLAGS)
+sim-libs:
+	@echo $(DAEMON_LIBS)
+.PHONY: sim-libs
