@@ -60,6 +60,7 @@ static int io_init(struct io *io, struct client_side *cs)
 	INIT_LIST_HEAD(&io->work);
 	INIT_LIST_HEAD(&io->held);
 	INIT_LIST_HEAD(&io->waiting);
+	INIT_LIST_HEAD(&io->closing);
 	INIT_LIST_HEAD(&io->holders);
 	INIT_LIST_HEAD(&io->dead);
 	jw_init(&io->out, 0);

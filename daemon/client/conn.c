@@ -477,6 +477,21 @@ static void say_why(struct conn *c, int err)
 			    junk_name(c->in, c->in_len));
 }
 
+/* It is done with; see close_some(). */
+static void close_in_turn(struct conn *c)
+{
+	struct io *io = c->io;
+
+	list_del_init(&c->wait);
+	if (io->closes < CLOSES_MAX && list_empty(&io->closing)) {
+		io->closes++;
+		conn_close(c);
+	} else {
+		list_del_init(&c->timed);
+		list_add_tail(&c->wait, &io->closing);
+	}
+}
+
 /* The end of each handling of a connection: nothing of it is left in the thread's
  * buffers. */
 static void settle(struct conn *c, int err)
@@ -494,8 +509,10 @@ static void settle(struct conn *c, int err)
 		err = want_in(c, true);
 	if (err)
 		say_why(c, err);
-	if (err || (c->state == CONN_DRAIN && !conn_unsent(c)))
+	if (err)
 		conn_close(c);
+	else if (c->state == CONN_DRAIN && !conn_unsent(c))
+		close_in_turn(c);
 	c->io->out.len = 0;
 	c->io->out.err = 0;
 }

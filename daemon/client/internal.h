@@ -62,6 +62,7 @@
 #define CORE_MAX_READS	32		/* of these, ones whose answer may be long */
 #define DRAIN_MS	5000		/* for the last bytes of a closing one */
 #define STOP_MS		2000		/* the same when the server stops */
+#define CLOSES_MAX	32		/* done with, closed in one round of a thread */
 #define IO_MAX_THREADS	64
 #define ADDR_MAX	96		/* bytes of an address as text */
 
@@ -108,7 +109,8 @@ struct conn {
 	struct list_head in_io;		/* io.conns */
 	struct list_head timed;		/* io.fresh or io.draining */
 	struct list_head work;		/* io.work: has messages; io.held; or io.dead */
-	struct list_head wait;		/* io.waiting: its next frame waits for the server */
+	struct list_head wait;		/* io.waiting: its next frame waits for the server;
+					 * or io.closing */
 	struct list_head hold;		/* io.holders: has some of the budget (large.c) */
 	u64 deadline_ms;		/* while on timed */
 	u64 waits_ms;			/* since when; 0: not. Not ended by a look in vain */
@@ -188,6 +190,8 @@ struct io {
 	struct list_head work;
 	struct list_head held;		/* their next event is not published yet */
 	struct list_head waiting;	/* looked at each round, and every RETRY_MS */
+	struct list_head closing;	/* drained, their turn to be closed has not come */
+	u32 closes;			/* closed in this round, of such */
 	struct list_head holders;
 	bool large_refused;	/* the budget did not do for one who waits, this round */
 	struct list_head dead;

@@ -116,6 +116,16 @@ void io_drain(struct io *io)
 	}
 }
 
+/* Many may be done with at once (sessions that expire), and to close a socket takes a
+ * while: in each round some, so that the others' requests and replies pass between. */
+static void close_some(struct io *io)
+{
+	while (io->closes < CLOSES_MAX && !list_empty(&io->closing)) {
+		io->closes++;
+		conn_close(list_first_entry(&io->closing, struct conn, wait));
+	}
+}
+
 static u64 first_deadline(const struct list_head *list, u64 best)
 {
 	const struct conn *c;
@@ -132,6 +142,8 @@ static int timeout_ms(const struct io *io)
 	u64 at = first_deadline(&io->fresh, first_deadline(&io->draining, ~0ULL));
 	u64 now = coarse_ms();
 
+	if (!list_empty(&io->closing))
+		return 0;
 	if (io->no_accept && io->accept_at_ms < at)
 		at = io->accept_at_ms;
 	if (!list_empty(&io->held) && now + HELD_MS < at)
@@ -233,6 +245,7 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 {
 	io->now_ms = coarse_ms();
 	io->now_ns = 0;
+	io->closes = 0;
 	io_drain(io);
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.ptr == &io->cs->listen_fd)
@@ -249,6 +262,7 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 			conn_work(list_first_entry(&io->work, struct conn, work));
 	}
 	take_waiting(io);
+	close_some(io);
 	expire(io);
 	bury(io);
 	shrink(io);

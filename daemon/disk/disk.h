@@ -59,6 +59,13 @@ struct disk_session {
 int disk_open(const struct disk_params *p, struct disk **d, char *why, size_t why_len);
 void disk_close(struct disk *d);
 
+/*
+ * Before disk_recover(): @text, which the caller keeps, is what /zookeeper/config has in
+ * each tree that is built from now on, as written at zxid @version without a transaction
+ * (ZKDatabase.initConfigInZKDatabase).
+ */
+void disk_config_node(struct disk *d, const char *text, u64 version);
+
 struct disk_recovery {
 	u64 zxid;		/* last transaction recovered */
 	u64 snapshot_zxid;
@@ -151,9 +158,10 @@ int disk_epoch_write(struct disk *d, const char *name, u64 epoch);
 /* ---- for ensembles ---- */
 
 /*
- * Core thread, nobody appends: cuts everything after @zxid off the logs (FileTxnLog.
- * truncate). 0; -ENOENT: the logs do not reach back to @zxid and there is no snapshot
- * at or before it; -EIO. The caller reloads the store by disk_reload() if it had more.
+ * Core thread, nobody appends: forgets everything after @zxid, in logs and snapshots
+ * (FileTxnLog.truncate). 0; -ENOENT: @zxid is not in them, nothing was cut; or an errno
+ * of the disk's. The caller reloads the store by disk_reload() if it had more. Cut by a
+ * crash half-way it has forgotten a part of that, the last ones first.
  */
 int disk_truncate(struct disk *d, u64 zxid, char *why, size_t why_len);
 /*
@@ -174,15 +182,21 @@ int disk_receive_begin(struct disk *d, u64 zxid, struct disk_receive **rx);
 int disk_receive_bytes(struct disk_receive *rx, const u8 *p, size_t len, size_t *used,
 		       bool *whole);
 /*
- * Makes the file durable as snapshot.ZXID, the newest there is: logs and snapshots that
- * say anything after @zxid are removed first. Nobody may append. Ends @rx.
+ * Makes the file durable as snapshot.ZXID, the newest there is. What logs and snapshots
+ * say after @zxid is cut off before (the leader, whom a quorum follows, never had it),
+ * and the logs are removed behind it, as they may not be a part of its history. Nobody
+ * may append. Ends @rx.
+ *
+ * Apache ZooKeeper's tree may have some of what it will send after it: until UPTODATE
+ * transactions are to be applied with ZK_TXN_REPLAY, and their digests say nothing.
  */
 int disk_receive_end(struct disk_receive *rx);
 void disk_receive_abort(struct disk_receive *rx);
 
 /*
  * The transactions in the logs after @after, in order, as they stand there. Any thread,
- * beside the log thread; sees what is durable. -ENOENT: they do not reach back so far.
+ * beside the log thread, up to what was durable when it was opened. -ENOENT: @after is
+ * not in the logs (and not the begin of an epoch that they have the first one of).
  */
 struct disk_history;
 int disk_history_open(struct disk *d, u64 after, struct disk_history **h);
@@ -193,10 +207,13 @@ void disk_history_close(struct disk_history *h);
 u64 disk_history_first(struct disk *d);
 
 /*
- * The body of a snapshot (sessions, ACLs, nodes, "/") to @out. Any thread; @snap stays
- * the caller's. 0 or what @out returned.
+ * The body of a snapshot (sessions, ACLs, nodes, "/") to @out. Any thread; @snap is
+ * closed as soon as it is read, which is before the first call of @out: a slow receiver
+ * holds no memory of the tree's, but a nameless file in dataDir. 0; what @out returned;
+ * or an errno of the disk's.
  */
-int disk_tree_write(struct store *st, struct store_snap *snap, const struct disk_session *s,
-		    u32 n, int (*out)(void *arg, const void *p, size_t len), void *arg);
+int disk_tree_write(struct disk *d, struct store *st, struct store_snap *snap,
+		    const struct disk_session *s, u32 n,
+		    int (*out)(void *arg, const void *p, size_t len), void *arg);
 
 #endif

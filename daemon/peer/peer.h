@@ -54,6 +54,8 @@ struct peers_params {
 	u64 myid;
 	struct ensemble *ensemble;
 	bool listen_all;		/* quorumListenOnAllIPs */
+	bool multi_address;		/* multiAddress.enabled: hellos name all addresses */
+	bool keepalive;			/* tcpKeepAlive, of election connections */
 	u32 connect_ms;			/* to open an election connection (cnxTimeout, 5000) */
 	u32 hello_ms;			/* for a stranger to say who he is */
 	u32 sync_ms;			/* of silence on a link, when the leader is sure to
@@ -85,17 +87,24 @@ int peer_lead(struct peers *p, bool leading);
 /* ZAB_DO_CONNECT: tries all addresses, again and again within initLimit ticks
  * (Learner.connectToLeader); LINK_DOWN if in vain. */
 int peer_connect(struct peers *p, u64 to, u64 link);
+/* These take a reference of their own to @b, @t. */
 int peer_send(struct peers *p, u64 link, struct zab_bytes *b);
 int peer_send_txn(struct peers *p, u64 link, s32 packet_type, struct txn *t);
 /* ZAB_DO_SEND_HISTORY, from the logs on disk. */
 int peer_send_history(struct peers *p, u64 link, u64 after, u64 to, bool observer);
-/* ZAB_DO_SEND_TREE. @snap is of the store at @zxid and is closed by @st->ops; the
- * sessions are copied. Sends the packet SNAP, the stream and "BenWasHere". */
+/* ZAB_DO_SEND_TREE. @snap is of the store at @zxid and is closed by this (unless it says
+ * -ENOMEM); the sessions are copied. Sends the packet SNAP, the stream and "BenWasHere". */
 int peer_send_tree(struct peers *p, u64 link, u64 zxid, struct store *st,
 		   struct store_snap *snap, const struct disk_session *s, u32 n);
 /* ZAB_DO_RECEIVE: what follows the SNAP packet on @link is a stream, not packets. Until
  * this is called nothing behind a SNAP packet is read. */
 int peer_receive(struct peers *p, u64 link, u64 zxid);
+/*
+ * Besides: 1: the tree that came on @link (peer_receive()) is on disk already, and its
+ * PEER_RECEIVED was not given back yet: the files are those of the leader, so the caller
+ * takes it as received, by disk_reload(). May wait for that to be on disk; after it
+ * nothing of @link touches the files.
+ */
 int peer_close(struct peers *p, u64 link);
 /* The link has told a whole tick's silence is no end: from now on sync_ms, not init_ms. */
 int peer_settled(struct peers *p, u64 link);

@@ -153,7 +153,11 @@ int changes_init(struct changes *ch, struct store *st, u64 zxid, u64 digest, boo
 	ch->digest = digest;
 	ch->digests = digests;
 	INIT_LIST_HEAD(&ch->outstanding);
+	INIT_LIST_HEAD(&ch->born);
 	INIT_LIST_HEAD(&ch->cached);
+	INIT_LIST_HEAD(&ch->ends);
+	for (u32 i = 0; i < CHANGE_ENDS; i++)
+		INIT_LIST_HEAD(&ch->end_chains[i]);
 	jw_init(&ch->scratch, 0);
 	return 0;
 }
@@ -172,13 +176,28 @@ static void drop(struct changes *ch, struct change *rec)
 {
 	*slot_of(ch, rec->path, rec->len, rec->hash) = rec->next;
 	list_del(&rec->link);
+	list_del(&rec->born);
 	zacl_put(rec->acl);
 	ch->n--;
 	free(rec);
 }
 
+static void end_drop(struct change_end *e)
+{
+	list_del(&e->link);
+	list_del(&e->chain);
+	free(e);
+}
+
+static void ends_drop(struct changes *ch)
+{
+	while (!list_empty(&ch->ends))
+		end_drop(list_first_entry(&ch->ends, struct change_end, link));
+}
+
 void changes_free(struct changes *ch)
 {
+	ends_drop(ch);
 	while (!list_empty(&ch->outstanding))
 		drop(ch, list_first_entry(&ch->outstanding, struct change, link));
 	while (!list_empty(&ch->cached))
@@ -228,6 +247,7 @@ static struct change *insert(struct changes *ch, struct change **slot, const cha
 	if (len > 1)
 		rec->path_crc = crc32_fast(rec->path_crc, (const u8 *)path, len);
 	INIT_LIST_HEAD(&rec->link);
+	INIT_LIST_HEAD(&rec->born);
 	*slot = rec;
 	/* Half full: most that are looked up in a large transaction are not there. */
 	if (++ch->n > ch->n_buckets / 2)
@@ -264,20 +284,20 @@ static void to_tail(struct list_head *list, struct change *rec)
 
 /* ------------------------------------------------------------ digests */
 
-static bool counts(const struct change *rec)
+static bool counts(const char *path, u32 len)
 {
 	static const char subtree[] = "/zookeeper/";
 	u32 n = sizeof(subtree) - 1;
 
-	return rec->exists && !(rec->len >= n && !memcmp(rec->path, subtree, n));
+	return !(len >= n && !memcmp(path, subtree, n));
 }
 
-static u32 node_digest(const struct changes *ch, const struct change *rec)
+static u32 digest_of(const struct changes *ch, const char *path, u32 len, u32 crc,
+		     const struct zk_stat *s)
 {
-	const struct zk_stat *s = &rec->stat;
 	u8 b[60];
 
-	if (!ch->digests || !counts(rec))
+	if (!ch->digests || !counts(path, len))
 		return 0;
 	jute_put64(b, s->czxid);
 	jute_put64(b + 8, s->mzxid);
@@ -288,7 +308,12 @@ static u32 node_digest(const struct changes *ch, const struct change *rec)
 	jute_put32(b + 44, s->cversion);
 	jute_put32(b + 48, s->aversion);
 	jute_put64(b + 52, s->owner);
-	return crc32_fast(rec->crc, b, sizeof(b));
+	return crc32_fast(crc, b, sizeof(b));
+}
+
+static u32 node_digest(const struct changes *ch, const struct change *rec)
+{
+	return rec->exists ? digest_of(ch, rec->path, rec->len, rec->crc, &rec->stat) : 0;
 }
 
 void change_digest(struct changes *ch, struct change *rec)
@@ -307,13 +332,22 @@ u32 change_crc(const struct change *rec, const void *data, s32 data_len)
 /* ------------------------------------------------------------ records */
 
 /* A record of what the store has. */
-static int take_in(struct changes *ch, struct change **slot, const char *path, u32 len,
-		   u32 hash, const struct store_node *node, struct change **out)
+static int load(struct changes *ch, struct change **slot, const char *path, u32 len, u32 hash,
+		struct change **out)
 {
+	struct store_node node;
 	struct change *rec;
 	struct zacl *acl;
-	int rc = load_acl(ch, path, len, node->acl_id, &acl);
+	int rc;
 
+	if (!path_possible(path, len))
+		return -ENOENT;
+	rc = ch->st->ops->get(ch->st, path, len, &node, NULL, 0);
+	if (rc)
+		return rc;
+	if (node.stat.owner && changes_ended(ch, node.stat.owner))
+		return -ENOENT;
+	rc = load_acl(ch, path, len, node.acl_id, &acl);
 	if (rc)
 		return rc;
 	rec = insert(ch, slot, path, len, hash);
@@ -323,9 +357,9 @@ static int take_in(struct changes *ch, struct change **slot, const char *path, u
 	}
 	rec->exists = true;
 	rec->acl = acl;
-	rec->stat = node->stat;
-	rec->data_len = node->data_len;
-	rec->crc = node->crc;
+	rec->stat = node.stat;
+	rec->data_len = node.data_len;
+	rec->crc = node.crc;
 	rec->digest = node_digest(ch, rec);
 	list_add_tail(&rec->link, &ch->cached);
 	ch->cached_bytes += bytes_of(rec);
@@ -333,31 +367,11 @@ static int take_in(struct changes *ch, struct change **slot, const char *path, u
 	return 0;
 }
 
-static int load(struct changes *ch, struct change **slot, const char *path, u32 len, u32 hash,
-		struct change **out)
-{
-	struct store_node node;
-	int rc;
-
-	if (!path_possible(path, len))
-		return -ENOENT;
-	rc = ch->st->ops->get(ch->st, path, len, &node, NULL, 0);
-	return rc ? rc : take_in(ch, slot, path, len, hash, &node, out);
-}
-
 int change_get(struct changes *ch, const char *path, u32 len, struct change **out)
-{
-	return change_get_known(ch, path, len, NULL, out);
-}
-
-int change_get_known(struct changes *ch, const char *path, u32 len,
-		     const struct store_node *node, struct change **out)
 {
 	u32 hash = hash_bytes(ch->key, path, len);
 	struct change **slot = slot_of(ch, path, len, hash), *rec = *slot;
 
-	if (!rec && node)
-		return take_in(ch, slot, path, len, hash, node, out);
 	if (!rec)
 		return load(ch, slot, path, len, hash, out);
 	if (!is_outstanding(ch, rec))
@@ -434,9 +448,52 @@ int change_add(struct changes *ch, const char *path, u32 len, u64 zxid, struct c
 	return 0;
 }
 
+void change_born(struct changes *ch, struct change *rec)
+{
+	list_del_init(&rec->born);
+	list_add_tail(&rec->born, &ch->born);
+}
+
+static struct list_head *end_chain(struct changes *ch, u64 session)
+{
+	return &ch->end_chains[hash_u64(ch->key, session) % CHANGE_ENDS];
+}
+
+void change_ends(struct changes *ch, const char *path, u32 len, const struct store_node *node)
+{
+	ch->digest -= digest_of(ch, path, len, node->crc, &node->stat);
+}
+
+int changes_end(struct changes *ch, u64 session, u64 zxid, u32 nodes)
+{
+	struct change_end *e = malloc(sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->session = session;
+	e->zxid = zxid;
+	e->nodes = nodes;
+	list_add_tail(&e->link, &ch->ends);
+	list_add_tail(&e->chain, end_chain(ch, session));
+	ch->undo_end = e;
+	metric_count(METRIC_outstanding_changes_queued, nodes);
+	return 0;
+}
+
+bool changes_ended(const struct changes *ch, u64 session)
+{
+	const struct change_end *e;
+
+	list_for_each_entry(e, end_chain((struct changes *)ch, session), chain)
+		if (e->session == session)
+			return true;
+	return false;
+}
+
 void changes_begin(struct changes *ch)
 {
 	ch->n_undo = 0;
+	ch->undo_end = NULL;
 	ch->undo_digest = ch->digest;
 }
 
@@ -444,6 +501,7 @@ void changes_keep(struct changes *ch)
 {
 	while (ch->n_undo)
 		zacl_put(ch->undo[--ch->n_undo].acl);
+	ch->undo_end = NULL;
 }
 
 /* Back among the outstanding ones, where its zxid belongs. */
@@ -478,6 +536,7 @@ static void take_back(struct changes *ch, const struct undo *u)
 	if (is_outstanding(ch, rec)) {
 		back_in_order(ch, rec);
 	} else {
+		list_del_init(&rec->born);
 		list_add_tail(&rec->link, &ch->cached);
 		ch->cached_bytes += bytes_of(rec);
 	}
@@ -487,7 +546,26 @@ void changes_undo(struct changes *ch)
 {
 	while (ch->n_undo)
 		take_back(ch, &ch->undo[--ch->n_undo]);
+	if (ch->undo_end)
+		end_drop(ch->undo_end);
+	ch->undo_end = NULL;
 	ch->digest = ch->undo_digest;
+}
+
+/* How many nodes went with them. */
+static u64 ends_applied(struct changes *ch, u64 zxid)
+{
+	u64 nodes = 0;
+
+	while (!list_empty(&ch->ends)) {
+		struct change_end *e = list_first_entry(&ch->ends, struct change_end, link);
+
+		if (e->zxid > zxid)
+			break;
+		nodes += e->nodes;
+		end_drop(e);
+	}
+	return nodes;
 }
 
 void changes_applied(struct changes *ch, u64 zxid)
@@ -506,15 +584,18 @@ void changes_applied(struct changes *ch, u64 zxid)
 			drop(ch, rec);
 			continue;
 		}
+		list_del_init(&rec->born);
 		to_tail(&ch->cached, rec);
 		ch->cached_bytes += bytes_of(rec);
 	}
+	removed += ends_applied(ch, zxid);
 	metric_count(METRIC_outstanding_changes_removed, removed);
 	changes_trim(ch, false);
 }
 
 void changes_reset(struct changes *ch, u64 digest)
 {
+	ends_drop(ch);
 	while (!list_empty(&ch->outstanding))
 		drop(ch, list_first_entry(&ch->outstanding, struct change, link));
 	changes_trim(ch, true);

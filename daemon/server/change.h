@@ -12,6 +12,10 @@
  * transaction; changes_undo() takes them back, be it that an operation of a multi
  * was refused, be it that memory is short.
  *
+ * A session that closes may have a million ephemerals. Those that have no record get
+ * none for that; the session is remembered instead, and until its end is applied the
+ * store is not believed that they are there.
+ *
  * The digest that the tree will have is kept along (DataTree's nodes digest,
  * AdHash over DigestCalculator).
  */
@@ -34,6 +38,7 @@ struct zacl {
 struct change {
 	struct change *next;	/* hash chain */
 	struct list_head link;	/* outstanding, in order of zxid; or cached, by use */
+	struct list_head born;	/* changes.born; empty: not on it */
 	u64 zxid;		/* last transaction that changed it here */
 	u32 hash;
 	u32 len;
@@ -53,6 +58,16 @@ struct change {
 struct undo;
 
 #define CHANGE_ACLS	64	/* ACLs remembered */
+#define CHANGE_ENDS	256	/* chains of sessions that close */
+
+/* A session's end that is not applied. */
+struct change_end {
+	struct list_head link;	/* changes.ends */
+	struct list_head chain;
+	u64 session;
+	u64 zxid;
+	u32 nodes;		/* without a record */
+};
 
 struct change_acl_id {
 	u64 id;
@@ -69,7 +84,10 @@ struct changes {
 	u64 cached_bytes;
 	u64 max_cached;		/* bytes */
 	struct list_head outstanding;
+	struct list_head born;	/* of these, ephemerals that the store may not have yet */
 	struct list_head cached;
+	struct list_head ends;	/* in order of zxid */
+	struct list_head end_chains[CHANGE_ENDS];	/* the same, by session */
 	bool digests;		/* keep digests */
 	u64 digest;		/* of the tree with all that is outstanding */
 	struct zacl *acls[CHANGE_ACLS];			/* by content */
@@ -78,6 +96,7 @@ struct changes {
 	struct undo *undo;
 	u32 n_undo, undo_room;
 	u64 undo_digest;
+	struct change_end *undo_end;	/* of the transaction that is being made */
 };
 
 int changes_init(struct changes *ch, struct store *st, u64 zxid, u64 digest, bool digests);
@@ -93,19 +112,26 @@ void changes_undo(struct changes *ch);
  * of changes_applied() or changes_trim().
  */
 int change_get(struct changes *ch, const char *path, u32 len, struct change **rec);
-/* The same, if @node is what the store has at @path, so that it need not be asked. */
-int change_get_known(struct changes *ch, const char *path, u32 len,
-		     const struct store_node *node, struct change **rec);
 /* Before changing a record: 0 or -ENOMEM. */
 int change_touch(struct changes *ch, struct change *rec, u64 zxid);
 /* A record for a node that is to be created; touched. */
 int change_add(struct changes *ch, const char *path, u32 len, u64 zxid, struct change **rec);
+/* It was created, an ephemeral: is found by changes_for_each_born() until it is applied. */
+void change_born(struct changes *ch, struct change *rec);
 /* After changing one: brings the digest up to date. */
 void change_digest(struct changes *ch, struct change *rec);
 /* CRC of the record's path and @data, for rec->crc. */
 u32 change_crc(const struct change *rec, const void *data, s32 data_len);
 /* The record if there is one in memory. */
 struct change *change_peek(struct changes *ch, const char *path, u32 len);
+/* The store's @node at @path, which has no record, goes with its session, whose
+ * changes_end() comes next: takes it out of the digest. */
+void change_ends(struct changes *ch, const char *path, u32 len, const struct store_node *node);
+/* @session ends with the transaction @zxid, and with it @nodes for which change_ends()
+ * was called. 0 or -ENOMEM. */
+int changes_end(struct changes *ch, u64 session, u64 zxid, u32 nodes);
+/* Whether that is so, and not applied. */
+bool changes_ended(const struct changes *ch, u64 session);
 
 /* All up to @zxid is applied. */
 void changes_applied(struct changes *ch, u64 zxid);
@@ -114,8 +140,9 @@ void changes_reset(struct changes *ch, u64 digest);
 /* Drops the least recently used cached records beyond the bound, or all of them. */
 void changes_trim(struct changes *ch, bool all);
 
-#define changes_for_each_outstanding(ch, rec) \
-	list_for_each_entry(rec, &(ch)->outstanding, link)
+/* Some of them may be deleted since, or in the store already. */
+#define changes_for_each_born(ch, rec) \
+	list_for_each_entry(rec, &(ch)->born, born)
 
 struct zacl *zacl_get(struct zacl *a);
 void zacl_put(struct zacl *a);

@@ -212,56 +212,6 @@ static int memory_owned(struct store *st, u64 session,
 	return hand_out(&w, fn, arg);
 }
 
-/* As add_path(), with the node before it; false: no memory. */
-static bool add_node(struct jw *w, const struct home *h, const struct zk_node *n, u64 zxid)
-{
-	struct store_node node;
-	struct zk_view v;
-
-	if (!zk_view(n, zxid, &v))
-		return true;
-	fill_node(&node, h, zxid, &v);
-	jw_bytes(w, &node, sizeof(node));
-	return !add_path(w, n);
-}
-
-static int memory_owned_nodes(struct store *st, u64 session,
-			      int (*fn)(void *arg, const char *path, u32 len,
-					const struct store_node *node), void *arg)
-{
-	struct memory *m = to_memory(st);
-	struct store_node node;
-	struct zk_node *n;
-	struct home *h;
-	struct jstr s;
-	struct jw w;
-	struct jr r;
-	u64 zxid;
-	int rc;
-
-	jw_init(&w, 0);
-	rcu_read_lock();
-	h = rcu_dereference(m->home);
-	zxid = zk_tree_zxid(h->tree);
-	for (n = zk_first_owned(h->tree, session, zxid); n; n = zk_next_owned(n, zxid)) {
-		if (!add_node(&w, h, n, zxid))
-			break;
-	}
-	rcu_read_unlock();
-	rc = w.err;
-	jr_init(&r, w.buf, w.len);
-	while (!rc && jr_left(&r)) {
-		const u8 *p = jr_take(&r, sizeof(node));
-
-		s = jr_str(&r);
-		if (p)
-			memcpy(&node, p, sizeof(node));
-		rc = r.err ? r.err : fn(arg, (const char *)s.p, s.len, &node);
-	}
-	jw_free(&w);
-	return rc;
-}
-
 static int memory_timed(struct store *st, int (*fn)(void *arg, const char *path, u32 len),
 			void *arg)
 {
@@ -378,6 +328,36 @@ static int memory_snap_each(struct store_snap *s, const char *top, u32 top_len,
 			n = zk_next_preorder(first, n, zxid);
 	}
 	rcu_read_unlock();
+	jw_free(&path);
+	return rc;
+}
+
+/* There may be a million; the pin keeps one until the next is found. */
+static int memory_owned_nodes(struct store *st, u64 session,
+			      int (*fn)(void *arg, const char *path, u32 len,
+					const struct store_node *node), void *arg)
+{
+	struct store_snap s = { .used = true };
+	struct store_rec rec;
+	struct zk_node *n;
+	struct jw path;
+	int rc = 0;
+
+	jw_init(&path, 0);
+	rcu_read_lock();
+	s.home = *rcu_dereference(to_memory(st)->home);
+	zk_pin_take(s.home.tree, &s.pin);
+	n = zk_first_owned(s.home.tree, session, s.pin.zxid);
+	while (n && !rc) {
+		rc = fill_rec(&s, n, &path, &rec);
+		rcu_read_unlock();
+		if (!rc)
+			rc = fn(arg, rec.path, rec.path_len, &rec.node);
+		rcu_read_lock();
+		n = zk_next_owned(n, s.pin.zxid);
+	}
+	rcu_read_unlock();
+	zk_pin_drop(s.home.tree, &s.pin);
 	jw_free(&path);
 	return rc;
 }

@@ -588,15 +588,32 @@ static bool activate(struct zab *z, struct txn *t)
 	return true;
 }
 
+/* A SYNC comes before the COMMIT of what was proposed after it was asked for. */
+static u64 next_owed(const struct zab *z)
+{
+	u64 next = ~0ULL;
+
+	for (u32 i = 0; i < z->ld.n; i++) {
+		const struct learner *l = z->ld.learners[i];
+
+		if (l->n_owed && l->owed[0].zxid > z->committed && l->owed[0].zxid < next)
+			next = l->owed[0].zxid;
+	}
+	return next;
+}
+
 /* Leader.tryToCommit(), for all that can be: COMMIT, INFORM, then the own tree. */
 static void commit_agreed(struct zab *z)
 {
+	u64 limit = next_owed(z);
 	struct zab_bytes *b = NULL;
 	u32 n = 0, followers = 0, observers = 0;
 
 	if (z->ld.retired)
 		return;
-	while (z->w.commit + n != z->w.end && agreed(z, win_at(&z->w, z->w.commit + n)->zxid)) {
+	while (z->w.commit + n != z->w.end &&
+	       win_at(&z->w, z->w.commit + n)->zxid <= limit &&
+	       agreed(z, win_at(&z->w, z->w.commit + n)->zxid)) {
 		struct txn *t = win_at(&z->w, z->w.commit + n);
 
 		if (z->next && t->zxid == z->next->version) {
@@ -722,6 +739,8 @@ static void let_go(struct zab *z)
 
 void leader_pump(struct zab *z)
 {
+	u64 before;
+
 	if (!z->e) {
 		commit_agreed(z);
 		return;
@@ -733,9 +752,12 @@ void leader_pump(struct zab *z)
 	establish(z);
 	sync_learners(z);
 	make_all_live(z);
-	if (z->phase == ZAB_BROADCAST)
-		commit_agreed(z);
-	answer_syncs(z);
+	do {
+		before = z->committed;
+		if (z->phase == ZAB_BROADCAST)
+			commit_agreed(z);
+		answer_syncs(z);
+	} while (z->committed != before);
 	sweep(z);
 	let_go(z);
 }

@@ -89,6 +89,7 @@ static const struct {
 	{ "prepare: random writes, applied and decoded", test_prepare_random },
 	{ "prepare: a refused multi leaves nothing", test_prepare_multi },
 	{ "prepare: closing sessions", test_prepare_close },
+	{ "prepare: closing one whose nodes have no records", test_prepare_close_unseen },
 	{ "prepare: closing one with more than its record lists", test_prepare_close_many },
 	{ "prepare: every allocation fails once", test_prepare_memory },
 	{ "prepare: the end of sequence numbers", test_prepare_wrap },

@@ -58,6 +58,7 @@ void test_digest_log(void);
 void test_prepare_random(void);
 void test_prepare_multi(void);
 void test_prepare_close(void);
+void test_prepare_close_unseen(void);
 void test_prepare_close_many(void);
 void test_prepare_memory(void);
 void test_prepare_wrap(void);

@@ -136,8 +136,10 @@ void test_expiry(void)
 		}
 		e.now = now;
 		for (before = e.n; sessions_next_ms(e.ss) <= now; before = e.n) {
-			sessions_expire(e.ss, now, 3, on_expired, &e);
-			check(e.n - before <= 3);
+			u32 room = 1 + rnd(4);
+
+			sessions_expire(e.ss, now, 3, room, on_expired, &e);
+			check(e.n - before <= 3 && e.n - before <= room);
 		}
 		check(sessions_next_ms(e.ss) > now && sessions_next_ms(e.ss) <= now + TICK);
 		for (int i = 0; i < N; i++)
@@ -163,27 +165,29 @@ void test_expiry_far(void)
 		session_create(e.ss, timeout[i], 0);
 	for (u64 now = 0; now < due(0, 1000 * TICK); now += TICK / 2) {
 		e.now = now;
-		sessions_expire(e.ss, now, ~0U, on_expired, &e);
+		sessions_expire(e.ss, now, ~0U, ~0U, on_expired, &e);
 		check_eq(gone[1], now >= due(0, 5 * TICK));
 		check(!gone[0]);
 	}
 	e.now = due(0, 1000 * TICK);
-	sessions_expire(e.ss, e.now, ~0U, on_expired, &e);
+	sessions_expire(e.ss, e.now, ~0U, ~0U, on_expired, &e);
 	check(gone[0]);
 	/* one that closes does not expire; reopened it has its timeout again */
 	s = session_find(e.ss, e.first + 2);
 	session_closing(s);
 	e.now = 3000000000ULL;
-	sessions_expire(e.ss, e.now, ~0U, on_expired, &e);
+	sessions_expire(e.ss, e.now, ~0U, ~0U, on_expired, &e);
 	check(!gone[2]);
 	heard[2] = e.now;
 	session_reopen(e.ss, s, e.now);
 	/* a stop of days: all buckets are looked at at once */
 	e.now = 4999999999ULL;
-	sessions_expire(e.ss, e.now, ~0U, on_expired, &e);
+	sessions_expire(e.ss, e.now, ~0U, ~0U, on_expired, &e);
 	check(!gone[2]);
 	e.now = 9000000000ULL;
-	sessions_expire(e.ss, e.now, ~0U, on_expired, &e);
+	sessions_expire(e.ss, e.now, ~0U, 0, on_expired, &e);
+	check(!gone[2] && sessions_next_ms(e.ss) <= e.now);
+	sessions_expire(e.ss, e.now, ~0U, ~0U, on_expired, &e);
 	check(gone[2]);
 	sessions_free(e.ss);
 }

@@ -5,7 +5,8 @@ The upstream suites run in processes of their own and want to stop and start
 their server.  The server object (and with it the VM) stays here; a UNIX socket
 takes one command per connection, a line:
 
-    start               start it on its directory, if it is not running
+    start               start it on its directory, if it is not running, until
+                        it makes sessions
     clean KEY=VALUE...  start it anew on an empty directory, with these keys
     stop                SIGTERM
     kill                SIGKILL
@@ -82,6 +83,7 @@ class Control:
             if command == "start":
                 if not server.alive():
                     server.start()
+                    self._warm()
             elif command == "clean":
                 self._clean(dict(a.split("=", 1) for a in args))
             elif command == "stop":
@@ -91,6 +93,12 @@ class Control:
             elif command != "address":
                 raise ValueError("unknown command " + command)
             return server.address
+
+    def _warm(self):
+        """A first session: a JVM loads half of its classes for that, and the
+        tests have limits by the clock for what follows."""
+        from zktest import wire
+        wire.Client(self.server.host, self.server.port).close_session()
 
     def _clean(self, config):
         from zktest.server import fresh

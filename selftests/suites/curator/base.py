@@ -29,7 +29,7 @@ RECIPES = CURATOR + "framework.recipes."
 
 WAIT = 60               # seconds, for what must come
 SHORT = 300             # milliseconds, for what must not
-SESSION_MS = 20000
+SESSION_MS = 40000      # Curator gives up a session by its own clock, too
 
 used = set()            # the recipes' classes that scripts asked for
 
@@ -150,16 +150,16 @@ class X:
         retry = curator("retry.ExponentialBackoffRetry")(100, 10, 2000)
         b = curator("framework.CuratorFrameworkFactory").builder() \
             .connectString(control.send("address")).retryPolicy(retry) \
-            .sessionTimeoutMs(session_ms).connectionTimeoutMs(15000)
+            .sessionTimeoutMs(session_ms).connectionTimeoutMs(SESSION_MS)
         if namespace:
             b = b.namespace(namespace)
         if auth:
             b = b.authorization("digest", byte_array(auth))
         c = b.build()
+        self.close(c)
         if start:
-            c.start()
-            assert c.blockUntilConnected(WAIT * 1000, units()), "no connection"
-        return self.close(c)
+            start_and_tell(c)
+        return c
 
     def close(self, thing):
         """Have thing closed at the end, the last one first."""
@@ -197,12 +197,41 @@ class X:
         control.send("start")
 
 
+def start_and_tell(client):
+    """Start the client, until its listeners have been told CONNECTED: a thread
+    of its own tells them, some time after blockUntilConnected() ends, and to
+    a recipe that is started in between that would be a reconnect."""
+    current = java("java.lang.Thread").currentThread
+    thread = []
+    listener = implement(
+        "org.apache.curator.framework.state.ConnectionStateListener",
+        stateChanged=lambda client, state: thread.append(current()))
+    client.getConnectionStateListenable().addListener(listener)
+    client.start()
+    # it waits for the next change: all listeners have had this one
+    wait_for(lambda: thread and
+             str(thread[0].getState()) == "TIMED_WAITING", "the connection")
+    client.getConnectionStateListenable().removeListener(listener)
+
+
 def kill_session(client):
     """End the client's session on the server: what closeSession with its id
-    and password does, sent from elsewhere."""
+    and password does, sent from elsewhere.  The client loses its connection
+    by that and may take its session back, before it is closed."""
     from zktest import wire
     zk = client.getZookeeperClient().getZooKeeper()
+    sid, passwd = zk.getSessionId(), from_bytes(zk.getSessionPasswd())
     host, port = control.send("address").rsplit(":", 1)
-    c = wire.Client(host, int(port), SESSION_MS, sid=zk.getSessionId(),
-                    passwd=from_bytes(zk.getSessionPasswd()))
-    c.close_session()
+
+    def gone():
+        try:
+            c = wire.Client(host, int(port), SESSION_MS, sid=sid,
+                            passwd=passwd)
+            if c.sid:
+                c.close_session()
+            else:
+                c.close()
+            return True
+        except wire.Closed:
+            return False
+    wait_for(gone, "the session to be closed")

@@ -30,9 +30,12 @@ def t_latch(x):
     eq(sorted(p.getId() for p in c.getParticipants()), ["a", "b", "c"])
     a.close(java("org.apache.curator.framework.recipes.leader."
                  "LeaderLatch$CloseMode").NOTIFY_LEADER)
+    # close() deletes the node before it calls its own listener: b may lead,
+    # and say so, before a says that it does not.
+    eq([n for n in log if n != "b"], ["a", "not a"])
     assert b.await_(WAIT * 1000, units())
-    wait_for(lambda: log == ["a", "not a", "b"],
-             lambda: "the listeners: %r" % log)
+    wait_for(lambda: "b" in log, lambda: "the listeners: %r" % log)
+    assert log[0] == "a" and len(log) == 3, log
     b.close()
     assert c.await_(WAIT * 1000, units())
 
@@ -56,8 +59,9 @@ def t_latch_through_restart(x):
     x.restart_server(lambda: wait_for(lambda: not a.hasLeadership(),
                                       "a to lose it"))
     wait_for(a.hasLeadership, "a to have it again")
-    wait_for(lambda: log == ["a", "not a", "a"],
+    wait_for(lambda: len(log) >= 3 and log[-1] == "a",
              lambda: "the listener: %r" % log)
+    eq(log, ["a", "not a"] * (len(log) // 2) + ["a"])
 
 
 def selector(x, c, name, lead):

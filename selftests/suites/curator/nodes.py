@@ -77,10 +77,10 @@ def t_persistent_ephemeral_node(x):
 
 
 def t_persistent_ttl_node(x):
-    """Its touch child keeps it; without that it goes."""
+    """Its touch child, made anew and anew, keeps it."""
     c = x.client()
     path = x.root + "/ttl"
-    n = recipe("nodes.PersistentTtlNode")(c, path, 1000, byte_array(b"x"))
+    n = recipe("nodes.PersistentTtlNode")(c, path, 3000, byte_array(b"x"))
     n.start()
     assert n.waitForInitialCreate(WAIT * 1000, units())
     eq(from_bytes(c.getData().forPath(path)), b"x")
@@ -104,7 +104,7 @@ def t_group_member(x):
     for n in "abc":
         wait_for(lambda: seen_by(n) == all_, "%s to see all" % n)
     members["b"][1].setThisData(byte_array(b"new"))
-    wait_for(lambda: dict(seen_by("a"))["b"] == b"new", "b's new data")
+    wait_for(lambda: dict(seen_by("a")).get("b") == b"new", "b's new data")
     members["c"][1].close()
     wait_for(lambda: len(seen_by("a")) == 2, "c to leave")
 
@@ -117,8 +117,8 @@ def t_persistent_watcher(x):
         seen, ready = [], threading.Event()
         w.getListenable().addListener(implement(
             "org.apache.zookeeper.Watcher",
-            process=lambda e: seen.append((str(e.getType()),
-                                           str(e.getPath())))))
+            process=lambda e, seen=seen: seen.append(
+                (str(e.getType()), str(e.getPath())))))
         w.getResetListenable().addListener(implement(
             "java.lang.Runnable", run=ready.set))
         w.start()
@@ -182,7 +182,16 @@ def t_discovery(x):
     kill_session(c)
     wait_for(lambda: who.queryForInstances("web").size() == 1 and
              c.getZookeeperClient().isConnected(), "a to register again")
+    node = "%s/d/web/%s" % (x.root, one.getId())
+    # once more through c: its replies come in order, the registration's was
+    # one of them
+    first = c.checkExists().forPath(node).getCzxid()
     x.crash_server()
+
+    def registered():
+        st = x.any_client().checkExists().forPath(node)
+        return st and st.getCzxid() != first
+    wait_for(registered, "a to register once more after the crash")
     wait_for(lambda: [int(i.getPort()) for i in tries(
         lambda: who.queryForInstances("web"))] == [1], "a after the crash")
     a.unregisterService(one)

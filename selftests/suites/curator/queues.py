@@ -100,7 +100,9 @@ def t_queue_through_crash(x):
     for i in test_items(10):
         q.put(i)
     wait_for(lambda: len(got) == 10, "ten")
-    wait_for(lambda: not c.getChildren().forPath(x.root + "/q"), "their end")
+    for path in ("/q", "/locks"):
+        wait_for(lambda: not c.getChildren().forPath(x.root + path),
+                 "their end")
     x.crash_server()
     for i in test_items(20)[10:]:
         wait_for(lambda: c.getZookeeperClient().isConnected(), "the server")
@@ -149,11 +151,15 @@ def t_priority_queue(x):
 
 def t_delay_queue(x):
     got = []
-    q = x.close(builder(x, x.client(), got).buildDelayQueue())
-    q.start()
+    a = x.close(builder(x, x.client(), None).buildDelayQueue())
+    a.start()
+    c = x.client()
     now = int(time.time() * 1000)
-    q.put("late", now + 2000)
-    q.put("past", now - 1000)
+    a.put("late", now + 2000)
+    a.put("past", now - 1000)
+    assert a.flushPuts(WAIT * 1000, units())
+    b = x.close(builder(x, c, got).buildDelayQueue())
+    b.start()
     wait_for(lambda: len(got) == 2, "both")
     eq(got, ["past", "late"])
     assert time.time() * 1000 >= now + 2000, "too soon"
