@@ -409,6 +409,10 @@ static void act(struct core *c, const struct zab_action *a)
 	case ZAB_DO_PACKET:
 		keep_packet(c, a);
 		break;
+	case ZAB_DO_MEMBERS:
+		if (peer_ensemble(c->peers, a->ensemble))
+			log_ratelimited(LOG_ERROR, "no memory for the new members' addresses");
+		break;
 	case ZAB_DO_SYNCED:
 		remote_synced(c);
 		break;

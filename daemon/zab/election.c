@@ -107,8 +107,9 @@ static bool is_voter(const struct election *el, u64 id)
 			    (el->next && ensemble_votes(el->next, id)));
 }
 
-/* getVoteTracker(), hasAllQuorums(): who votes as @v does is a quorum, in both. */
-static bool agreed(const struct election *el, const struct vote *votes, const struct vote *v)
+/* getVoteTracker(), hasAllQuorums(): who votes as @v does is a quorum; if @both, in both. */
+static bool agreed(const struct election *el, const struct vote *votes, const struct vote *v,
+		   bool both)
 {
 	struct idset s = { 0 };
 	u32 id;
@@ -116,7 +117,8 @@ static bool agreed(const struct election *el, const struct vote *votes, const st
 	for (id = 0; id < IDS; id++)
 		if (votes[id].there && same(v, &votes[id]))
 			idset_add(&s, id);
-	return ensemble_quorum(el->ensemble, &s) && (!el->next || ensemble_quorum(el->next, &s));
+	return ensemble_quorum(el->ensemble, &s) &&
+	       (!both || !el->next || ensemble_quorum(el->next, &s));
 }
 
 /*
@@ -183,7 +185,7 @@ static void finish(struct election *el, const struct vote *v)
 /* After a change of votes: waits for what may still come if a quorum agrees. */
 static void count(struct election *el, u64 now_ms)
 {
-	if (agreed(el, el->received, &el->mine)) {
+	if (agreed(el, el->received, &el->mine, true)) {
 		el->phase = SURE;
 		el->deadline = now_ms + ELECTION_FINALIZE_MS;
 	} else {
@@ -217,20 +219,22 @@ static void looking(struct election *el, u64 from, const struct vote *v, u64 now
 
 /*
  * receivedFollowingNotification(): one who has settled. Joins those of this round, or
- * of any other, if they are a quorum and have a leader.
+ * of any other, if they are a quorum and have a leader. Of the membership in force: a
+ * server that alone knows of a proposal that came to nothing must find them as well (in
+ * 3.8 it does not, until there is another leader).
  */
 static void has_leader(struct election *el, u64 from, const struct vote *v)
 {
 	if (v->round == el->round) {
 		el->received[from] = *v;
 		el->received[from].versioned = false;
-		if (agreed(el, el->received, v) && leads(el, el->received, v)) {
+		if (agreed(el, el->received, v, false) && leads(el, el->received, v)) {
 			finish(el, v);
 			return;
 		}
 	}
 	el->settled[from] = *v;
-	if (agreed(el, el->settled, v) && leads(el, el->settled, v)) {
+	if (agreed(el, el->settled, v, false) && leads(el, el->settled, v)) {
 		el->round = v->round;
 		finish(el, v);
 	}

@@ -42,10 +42,14 @@ struct learner *leader_find(const struct zab *z, u64 link)
 	return NULL;
 }
 
+/*
+ * By its id, whatever it takes itself for: it may not know of the membership that made it
+ * a voter, and that one may need it (SyncedLearnerTracker.addAck()).
+ */
 bool leader_votes(const struct zab *z, const struct learner *l)
 {
-	return !l->gone && !l->observer && l->stage > STAGE_NEW && l->sid != z->p.myid &&
-	       ensemble_votes(z->e, l->sid);
+	return !l->gone && l->stage > STAGE_NEW && l->sid != z->p.myid &&
+	       (ensemble_votes(z->e, l->sid) || (z->next && ensemble_votes(z->next, l->sid)));
 }
 
 /* Follower or observer as it said (LearnerHandler.getLearnerType). */
@@ -171,10 +175,10 @@ static bool is_heard(const struct zab *z, const struct learner *l, u64 unused)
 }
 
 /*
- * Whether the voters of which @has is true are a quorum, @self being this server's part.
- * While a change of the membership is under way it would have to be one of both.
+ * Whether the voters of which @has is true are a quorum, @self being this server's part;
+ * if @both, of the membership that was proposed as well (SyncedLearnerTracker).
  */
-static bool quorum(const struct zab *z, bool self,
+static bool quorum(const struct zab *z, bool self, bool both,
 		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg)
 {
 	struct idset s = { { 0 } };
@@ -187,7 +191,26 @@ static bool quorum(const struct zab *z, bool self,
 		if (leader_votes(z, l) && has(z, l, arg))
 			idset_add(&s, l->sid);
 	}
-	return ensemble_quorum(z->e, &s);
+	return ensemble_quorum(z->e, &s) &&
+	       (!both || !z->next || ensemble_quorum(z->next, &s));
+}
+
+bool zab_quorum_synced(const struct zab *z, const struct ensemble *e)
+{
+	struct idset s = { { 0 } };
+
+	if (z->state != ZAB_LEADING || z->phase != ZAB_BROADCAST || !z->e)
+		return false;
+	if (ensemble_votes(e, z->p.myid))
+		idset_add(&s, z->p.myid);
+	for (u32 i = 0; i < z->ld.n; i++) {
+		const struct learner *l = z->ld.learners[i];
+
+		if (!l->gone && !l->observer && l->stage == STAGE_LIVE && l->sid < ENSEMBLE_MAX &&
+		    is_heard(z, l, 0))
+			idset_add(&s, l->sid);
+	}
+	return ensemble_quorum(e, &s);
 }
 
 /* ---------------------------------------------------------------- discovery */
@@ -201,11 +224,11 @@ static void send_leaderinfo(struct zab *z, struct learner *l)
 	l->stage = STAGE_EPOCH;
 }
 
-/* NEWLEADER's bytes: the same for everybody. */
-static struct zab_bytes *make_newleader(struct zab *z, u64 epoch)
+/* NEWLEADER's bytes: the same for everybody. @e: the last membership proposed. */
+static struct zab_bytes *make_newleader(const struct ensemble *e, u64 epoch)
 {
 	struct zab_packet pkt = { .type = ZP_NEWLEADER, .zxid = ZXID(epoch, 0) };
-	char *text = ensemble_print(z->e);
+	char *text = ensemble_print(e);
 	struct zab_bytes *b;
 
 	if (!text)
@@ -221,16 +244,29 @@ static struct zab_bytes *make_newleader(struct zab *z, u64 epoch)
 static void fix_epoch(struct zab *z)
 {
 	struct leading *ld = &z->ld;
+	struct ensemble *first = NULL;
 
-	if (ld->epoch_fixed || !quorum(z, true, has_info, 0))
+	if (ld->epoch_fixed || !quorum(z, true, false, has_info, 0))
 		return;
-	if (!zab_room(z, 2 + ld->n, ld->n))
+	if (!zab_room(z, 3 + ld->n, ld->n))
 		return;
-	ld->newleader = make_newleader(z, ld->next_epoch);
+	/* ZOOKEEPER-1783: the membership of the files gets a number that all know */
+	if (z->p.reconfig && !z->e->version && !z->next) {
+		first = members_renumber(z->e, ZXID(ld->next_epoch, 0));
+		if (!first) {
+			z->starved = true;
+			return;
+		}
+	}
+	ld->newleader = make_newleader(first ? first : z->next ? z->next : z->e,
+				       ld->next_epoch);
 	if (!ld->newleader) {
+		ensemble_put(first);
 		z->starved = true;
 		return;
 	}
+	if (first)
+		members_seen(z, first);
 	ld->epoch_fixed = true;
 	z->epoch = ld->next_epoch;
 	z->accepted = z->epoch;
@@ -245,7 +281,7 @@ static void fix_epoch(struct zab *z)
 static void end_discovery(struct zab *z)
 {
 	if (z->phase != ZAB_DISCOVERY || !z->ld.epoch_fixed ||
-	    !quorum(z, true, has_promised, 0) || !zab_room(z, 1, 0))
+	    !quorum(z, true, false, has_promised, 0) || !zab_room(z, 1, 0))
 		return;
 	zab_limit(z, z->p.init_limit);
 	zab_become(z, ZAB_LEADING, ZAB_SYNC);
@@ -376,13 +412,17 @@ static void establish(struct zab *z)
 {
 	struct leading *ld = &z->ld;
 
-	if (z->phase != ZAB_SYNC || !quorum(z, ld->self_synced, has_synced, 0) ||
-	    !ld->self_synced)
+	if (z->phase != ZAB_SYNC || !ld->self_synced || !quorum(z, true, true, has_synced, 0))
 		return;
-	if (!zab_room(z, zab_outstanding(z) + 1, 0))
+	if (!zab_room(z, zab_outstanding(z) + 2, 0))
 		return;
 	while (z->w.commit != z->w.end)
 		zab_commit_one(z);
+	/* ZOOKEEPER-1324: what the last leader proposed is in force now */
+	if (z->next) {
+		ld->resigning = members_leader(z, 0) != z->p.myid;
+		members_adopt(z, z->next);
+	}
 	log_info("ensemble: leading epoch %llu, 0x%llx is committed", z->epoch, z->committed);
 	election_settle(z->el, z->epoch);
 	zab_become(z, ZAB_LEADING, ZAB_BROADCAST);
@@ -428,16 +468,46 @@ static void make_all_live(struct zab *z)
 
 /* ---------------------------------------------------------------- broadcast */
 
+/* A transaction of type reconfig: from now on two quorums. */
+static int propose_members(struct zab *z, const struct txn *t)
+{
+	struct zab_bytes *b;
+	struct ensemble *e;
+	int rc;
+
+	if (!z->e || !z->p.reconfig || z->next)
+		return -EINVAL;
+	rc = members_of(t, &e);
+	if (rc)
+		return rc == -ENOMEM ? rc : -EINVAL;
+	if (e->version != t->zxid) {
+		ensemble_put(e);
+		return -EINVAL;
+	}
+	b = make_newleader(e, z->epoch);
+	if (!b) {
+		ensemble_put(e);
+		return -ENOMEM;
+	}
+	zab_bytes_put(z->ld.newleader);
+	z->ld.newleader = b;
+	members_seen(z, e);
+	return 0;
+}
+
 int leader_propose(struct zab *z, const struct zab_event *ev)
 {
 	struct txn *t = ev->txn;
 	struct zab_action *a;
+	int rc;
 
 	if (z->state != ZAB_LEADING || z->phase != ZAB_BROADCAST || !t || !t->zxid ||
 	    t->zxid != zab_next_zxid(z))
 		return -EINVAL;
-	if (win_reserve(&z->w, 1) || !zab_room(z, 1 + z->ld.n, 0))
+	if (win_reserve(&z->w, 1) || !zab_room(z, 2 + z->ld.n, 0))
 		return -ENOMEM;
+	if (members_in(t) && (rc = propose_members(z, t)))
+		return rc;
 	win_push(&z->w, t);
 	z->last = t->zxid;
 	for (u32 i = 0; i < z->ld.n; i++) {
@@ -461,7 +531,61 @@ static bool agreed(const struct zab *z, u64 zxid)
 {
 	if (!z->e)
 		return z->durable >= zxid;
-	return quorum(z, z->durable >= zxid, has_acked, zxid);
+	return quorum(z, z->durable >= zxid, z->next && zxid >= z->next->version, has_acked, zxid);
+}
+
+/*
+ * COMMITANDACTIVATE: the membership proposed is in force. Who is between NEWLEADER and
+ * UPTODATE knows another one: he comes again.
+ */
+static bool activate(struct zab *z, struct txn *t)
+{
+	u64 leader = members_leader(z, t->zxid);
+	u8 to[8];
+	struct zab_packet p = { .type = ZP_INFORMANDACTIVATE, .zxid = t->zxid };
+	struct zab_bytes *b;
+	u8 *data;
+
+	if (!zab_room(z, 3 + z->ld.n, z->ld.n))
+		return false;
+	data = malloc(sizeof(to) + t->len);
+	if (!data) {
+		z->starved = true;
+		return false;
+	}
+	jute_put64(to, leader);
+	memcpy(data, to, sizeof(to));
+	memcpy(data + sizeof(to), t->bytes, t->len);
+	p.data = data;
+	p.len = sizeof(to) + t->len;
+	b = zab_encode(&p);
+	free(data);
+	if (!b) {
+		z->starved = true;
+		return false;
+	}
+	for (u32 i = 0; i < z->ld.n; i++) {
+		struct learner *l = z->ld.learners[i];
+
+		if (l->gone || !forwards(l))
+			continue;
+		if (l->stage != STAGE_LIVE)
+			leader_drop(z, l, "the membership changed while it joined");
+		else if (l->observer)
+			zab_emit_bytes(z, l->link, zab_bytes_get(b));
+		else
+			zab_emit_packet(z, l->link, ZP_COMMITANDACTIVATE, t->zxid, to, sizeof(to));
+	}
+	zab_bytes_put(b);
+	zab_commit_one(z);
+	members_adopt(z, z->next);
+	if (leader != z->p.myid) {
+		log_warn("ensemble: server %lld is to lead", (long long)leader);
+		z->ld.retired = true;
+		z->suggested = leader;
+		zab_limit(z, z->p.sync_limit);
+	}
+	return true;
 }
 
 /* A SYNC comes before the COMMIT of what was proposed after it was asked for. */
@@ -485,10 +609,20 @@ static void commit_agreed(struct zab *z)
 	struct zab_bytes *b = NULL;
 	u32 n = 0, followers = 0, observers = 0;
 
+	if (z->ld.retired)
+		return;
 	while (z->w.commit + n != z->w.end &&
 	       win_at(&z->w, z->w.commit + n)->zxid <= limit &&
-	       agreed(z, win_at(&z->w, z->w.commit + n)->zxid))
+	       agreed(z, win_at(&z->w, z->w.commit + n)->zxid)) {
+		struct txn *t = win_at(&z->w, z->w.commit + n);
+
+		if (z->next && t->zxid == z->next->version) {
+			if (!n && activate(z, t) && !z->ld.retired)
+				continue;
+			break;
+		}
 		n++;
+	}
 	if (!n)
 		return;
 	for (u32 i = 0; i < z->ld.n; i++) {
@@ -593,7 +727,7 @@ static void let_go(struct zab *z)
 {
 	bool resigning = z->ld.resigning;
 
-	if (z->phase != ZAB_BROADCAST || zab_next_zxid(z) || zab_outstanding(z))
+	if (z->phase != ZAB_BROADCAST || zab_next_zxid(z) || zab_outstanding(z) || z->ld.retired)
 		return;
 	if (!zab_room(z, 0, 0))
 		return;
@@ -823,7 +957,12 @@ void leader_half_tick(struct zab *z)
 			    z->p.init_limit, z->phase);
 		return;
 	}
-	if (z->phase == ZAB_BROADCAST && z->halves % 2 == 0 && !quorum(z, true, is_heard, 0)) {
+	if (z->ld.retired && z->halves > z->limit) {
+		zab_give_up(z, "another server is to lead");
+		return;
+	}
+	if (z->phase == ZAB_BROADCAST && z->halves % 2 == 0 &&
+	    !quorum(z, true, true, is_heard, 0)) {
 		zab_give_up(z, "too few followers are heard of");
 		return;
 	}

@@ -27,7 +27,8 @@ int learner_begin(struct zab *z, u64 leader)
 	struct following *fo = &z->fo;
 	struct zab_action *a;
 
-	if (leader == z->p.myid || !ensemble_find(z->e, leader)) {
+	if (leader == z->p.myid ||
+	    (!ensemble_find(z->e, leader) && !(z->next && ensemble_find(z->next, leader)))) {
 		log_warn("ensemble: server %lld was elected, which cannot be followed",
 			 (long long)leader);
 		return -ENOENT;
@@ -194,8 +195,20 @@ static int on_op(struct zab *z, const struct zab_packet *p)
 
 static int on_newleader(struct zab *z, const struct zab_packet *p)
 {
+	struct ensemble *e;
+	char why[128];
+
 	if (z->fo.stage != FOLLOW_SYNC || z->fo.newleader || p->zxid != ZXID(z->epoch, 0))
 		return bad(z, p, "it is not due, or of another epoch");
+	if (z->p.reconfig && p->len > 1) {
+		if (!zab_room(z, 1, 0))
+			return -ENOMEM;
+		e = ensemble_parse((const char *)p->data, p->len, why, sizeof(why));
+		if (!e)
+			return bad(z, p, why);
+		z->fo.members = e->version;
+		members_seen(z, e);
+	}
 	z->fo.newleader = true;
 	z->fo.target = z->last;
 	return 0;
@@ -227,6 +240,21 @@ static void commit_marked(struct zab *z)
 		zab_commit_one(z);
 }
 
+/*
+ * Another membership is in force. @leader: who is to lead by it, ~0ULL: that is not said
+ * (processReconfig()). True: this server must find its place anew.
+ */
+static bool activate(struct zab *z, u64 leader)
+{
+	bool other = members_adopt(z, z->next);
+
+	if (leader == ~0ULL)
+		return other || !ensemble_votes(z->e, z->leader);
+	if (leader != z->leader || other)
+		z->suggested = leader;
+	return leader != z->leader || other;
+}
+
 /* Phase 3 begins. Leader.waitForStartup() is over; it ignores this second ACK. */
 static int on_uptodate(struct zab *z, const struct zab_packet *p)
 {
@@ -234,12 +262,16 @@ static int on_uptodate(struct zab *z, const struct zab_packet *p)
 
 	if (fo->stage != FOLLOW_ACKED)
 		return bad(z, p, "NEWLEADER is not acknowledged");
-	if (!zab_room(z, 2 + (fo->marked - z->w.commit), 1))
+	if (!zab_room(z, 3 + (fo->marked - z->w.commit), 1))
 		return -ENOMEM;
 	zab_emit_packet(z, fo->link, ZP_ACK, ZXID(z->epoch, 0), NULL, -1);
 	fo->stage = FOLLOW_LIVE;
 	election_settle(z->el, z->epoch);
 	commit_marked(z);
+	if (z->next && z->next->version <= fo->members && activate(z, ~0ULL)) {
+		zab_give_up(z, "the membership changed");
+		return 0;
+	}
 	zab_become(z, z->state, ZAB_BROADCAST);
 	log_info("ensemble: %s server %lld in epoch %llu, at 0x%llx",
 		 z->observer ? "observing" : "following", (long long)z->leader, z->epoch,
@@ -264,6 +296,7 @@ static bool follows(u64 zxid, u64 last)
 static int take(struct zab *z, const struct zab_packet *p, const u8 *data, s32 len, u32 acts)
 {
 	const char *why = "malformed";
+	struct ensemble *e = NULL;
 	struct zab_action *a;
 	struct txn *t;
 	int rc;
@@ -279,9 +312,17 @@ static int take(struct zab *z, const struct zab_packet *p, const u8 *data, s32 l
 		rc = bad(z, p, "it does not follow what came before");
 		goto out;
 	}
-	if (win_reserve(&z->w, 1) || !zab_room(z, 1 + acts, 0)) {
+	if (win_reserve(&z->w, 1) || !zab_room(z, 2 + acts, 0)) {
 		rc = -ENOMEM;
 		goto out;
+	}
+	if (members_in(t) && z->p.reconfig) {
+		rc = members_of(t, &e);
+		if (rc == -EBADMSG)
+			rc = bad(z, p, "the membership in it is none");
+		if (!e)
+			goto out;
+		members_seen(z, e);
 	}
 	win_push(&z->w, t);
 	z->last = t->zxid;
@@ -304,6 +345,16 @@ static int on_proposal(struct zab *z, const struct zab_packet *p)
 	return known(z, p->zxid) ? 0 : take(z, p, p->data, p->len, 0);
 }
 
+/* COMMITANDACTIVATE, INFORMANDACTIVATE. Before UPTODATE, NEWLEADER's is what counts. */
+static void on_activate(struct zab *z, const struct zab_packet *p)
+{
+	if (!z->p.reconfig || z->fo.stage != FOLLOW_LIVE || !z->next ||
+	    z->next->version > p->zxid || p->len < ACTIVATE_HEAD)
+		return;
+	if (activate(z, jute_get64(p->data)))
+		zab_give_up(z, "the membership changed");
+}
+
 static int on_commit(struct zab *z, const struct zab_packet *p)
 {
 	struct following *fo = &z->fo;
@@ -314,10 +365,12 @@ static int on_commit(struct zab *z, const struct zab_packet *p)
 		return bad(z, p, "nothing is proposed");
 	if (win_at(&z->w, fo->marked)->zxid != p->zxid)
 		return bad(z, p, "another one is the next");
-	if (!zab_room(z, 1, 0))
+	if (!zab_room(z, 2, 0))
 		return -ENOMEM;
 	fo->marked++;
 	commit_marked(z);
+	if (p->type == ZP_COMMITANDACTIVATE)
+		on_activate(z, p);
 	return 0;
 }
 
@@ -335,11 +388,13 @@ static int on_inform(struct zab *z, const struct zab_packet *p)
 		return bad(z, p, "no transaction in it");
 	if (z->fo.marked != end)
 		return bad(z, p, "what was proposed before is not committed");
-	rc = take(z, p, p->data + head, p->len - head, 1);
+	rc = take(z, p, p->data + head, p->len - head, 2);
 	if (rc || z->w.end == end)
 		return rc;
 	z->fo.marked++;
 	commit_marked(z);
+	if (head)
+		on_activate(z, p);
 	return 0;
 }
 

@@ -165,6 +165,34 @@ static void elected(struct zab *z, const struct zab_vote *v)
 		z->look_ms = z->now + FAIL_WAIT_MS;
 }
 
+/* A membership that others told about: WorkerReceiver's processReconfig(). */
+static void learn_members(struct zab *z)
+{
+	struct ensemble *e = z->p.reconfig ? election_newer(z->el) : NULL;
+
+	if (!e || e->version <= z->e->version || !zab_room(z, 1, 0))
+		return;
+	ensemble_get(e);
+	members_adopt(z, e);
+	ensemble_put(e);
+	z->electing = false;
+}
+
+/* A reconfiguration said who leads: no election (QuorumPeer.updateServerState()). */
+static bool follow_suggestion(struct zab *z)
+{
+	struct zab_vote v = { .leader = z->suggested };
+
+	if (z->suggested == ~0ULL || !zab_room(z, 4, 0))
+		return false;
+	z->suggested = ~0ULL;
+	if (!ensemble_votes(z->e, v.leader) ||
+	    (v.leader == z->p.myid && !ensemble_votes(z->e, z->p.myid)))
+		return false;
+	elected(z, &v);
+	return true;
+}
+
 static void look_pump(struct zab *z)
 {
 	struct zab_vote v;
@@ -179,8 +207,10 @@ static void look_pump(struct zab *z)
 		}
 		return;
 	}
+	if (z->electing)
+		learn_members(z);
 	if (!z->electing) {
-		if (z->now < z->look_ms)
+		if (follow_suggestion(z) || z->now < z->look_ms)
 			return;
 		/* lookForLeader(): the vote is the last zxid logged, currentEpoch */
 		if (election_begin(z->el, z->e, z->last, z->current, z->now)) {
@@ -343,6 +373,7 @@ static int on_truncated(struct zab *z, const struct zab_event *ev)
 	win_cut(&z->w, ev->zxid);
 	z->last = ev->zxid;
 	z->durable = ev->zxid;
+	members_cut(z);
 	if (z->committed > ev->zxid) {
 		z->committed = ev->zxid;
 		z->applied = ev->zxid;
@@ -508,6 +539,7 @@ struct zab *zab_new(const struct zab_params *p)
 	z->p = *p;
 	z->leader = ~0ULL;
 	z->logged_from = ~0ULL;
+	z->suggested = ~0ULL;
 	if (win_init(&z->w) || !zab_room(z, 1, 1))
 		goto fail;
 	if (me) {
@@ -516,6 +548,10 @@ struct zab *zab_new(const struct zab_params *p)
 		if (!z->el)
 			goto fail;
 		z->e = ensemble_get(p->ensemble);
+		if (p->reconfig && p->next && p->next->version > z->e->version) {
+			z->next = ensemble_get(p->next);
+			election_pending(z->el, z->next);
+		}
 	}
 	z->starved = false;
 	return z;
@@ -534,6 +570,8 @@ void zab_free(struct zab *z)
 	win_free(&z->w);
 	election_free(z->el);
 	ensemble_put(z->e);
+	ensemble_put(z->next);
+	ensemble_put(z->was);
 	free(z);
 }
 
@@ -564,7 +602,8 @@ u64 zab_next_zxid(const struct zab *z)
 
 	if (!z->e)
 		return next;
-	if (z->state != ZAB_LEADING || z->phase != ZAB_BROADCAST || z->ld.resigning)
+	if (z->state != ZAB_LEADING || z->phase != ZAB_BROADCAST || z->ld.resigning ||
+	    z->ld.retired)
 		return 0;
 	if (EPOCH_OF(z->last) < z->epoch)
 		next = ZXID(z->epoch, 1);
@@ -600,4 +639,9 @@ u64 zab_leader(const struct zab *z)
 struct ensemble *zab_ensemble(const struct zab *z)
 {
 	return z->e;
+}
+
+struct ensemble *zab_next_ensemble(const struct zab *z)
+{
+	return z->next;
 }

@@ -24,6 +24,7 @@
  *   leader.c    discovery, acknowledgements, commit
  *   sync.c      what a learner needs to have the leader's history
  *   learner.c   follower and observer
+ *   members.c   the membership while it changes
  *   history.c   transactions in memory: committed ones that learners may still lack,
  *               and those that are not committed yet
  *   ensemble.c  who votes, and which sets are quorums
@@ -136,6 +137,9 @@ enum zab_action_type {
 	ZAB_DO_PACKET,		/* @link, @from, @packet: not ZAB's own: REQUEST (no SYNC),
 				 * REVALIDATE, PING with sessions (on the leader); PING,
 				 * REVALIDATE (on the learner, which answers) */
+	ZAB_DO_MEMBERS,		/* @ensemble (good until the next step), of version @zxid, is
+				 * @in_force, or else proposed: keep it (the dynamic file;
+				 * the next one), and its addresses */
 	ZAB_DO_SYNCED,		/* the oldest unanswered zab_sync() of this learner is due */
 };
 
@@ -160,6 +164,8 @@ struct zab_action {
 	bool reload;
 	struct zab_packet packet;	/* good until the next zab_step() */
 	struct zab_bytes *bytes;	/* reference */
+	struct ensemble *ensemble;
+	bool in_force;
 	struct txn *txn;
 };
 /* Drops what the action holds (references to txn and bytes). */
@@ -177,6 +183,8 @@ struct zab_params {
 	u64 history_bytes;		/* and bytes of them at most */
 	u32 max_packet;			/* bytes */
 	bool leader_serves;
+	bool reconfig;			/* reconfigEnabled */
+	struct ensemble *next;		/* proposed, as far as was known; NULL */
 };
 
 /* NULL: memory, or @p->ensemble does not name myid. The caller owns the machine. */
@@ -214,9 +222,21 @@ u64 zab_epoch(const struct zab *z);
 u64 zab_leader(const struct zab *z);
 /* The membership in force; the machine's reference. NULL: a single server. */
 struct ensemble *zab_ensemble(const struct zab *z);
+/*
+ * The one that was proposed and is not in force yet; NULL: there is none. A leader takes
+ * no other transaction of type reconfig meanwhile (-EINVAL), nor one whose data is no
+ * membership; its version must be its zxid.
+ */
+struct ensemble *zab_next_ensemble(const struct zab *z);
+/*
+ * Leader.isQuorumSynced(): whether a quorum of @e follows (not observes) this leader. What
+ * is not so must not be proposed (NEWCONFIGNOQUORUM): it could not be agreed on.
+ */
+bool zab_quorum_synced(const struct zab *z, const struct ensemble *e);
 
 /*
- * Learner: sends @packet (REQUEST, REVALIDATE, PING) to the leader. Leader: sends it
+ * Learner: sends @packet (REQUEST, REVALIDATE, PING; their data may be empty, not null:
+ * Apache's leader fails on that) to the leader. Leader: sends it
  * (REVALIDATE) on @link. 0; -ENOTCONN: no such link (any more); -ENOMEM.
  * The action is appended to the list.
  */

@@ -110,6 +110,7 @@ struct leading {
 	bool saving;		/* SAVE_CURRENT is on the list of the last step */
 	bool self_synced;	/* the own history is durable and the epoch saved */
 	bool resigning;
+	bool retired;		/* a reconfiguration made another one the leader */
 	u64 base;		/* this epoch's proposals are numbered after it */
 	u64 own_epoch;		/* StateSummary of this server when it was elected */
 	u64 own_last;
@@ -134,6 +135,7 @@ struct following {
 	bool connected;		/* there is something to close */
 	enum follow_stage stage;
 	bool newleader;		/* came; is acknowledged when ... */
+	u64 members;		/* the version of the membership in it */
 	u64 target;		/* ... everything up to here is durable */
 	u64 marked;		/* index in the window: what is before it commits with
 				 * UPTODATE, at once after it */
@@ -152,7 +154,10 @@ struct actions {
 
 struct zab {
 	struct zab_params p;
-	struct ensemble *e;	/* NULL: a single server */
+	struct ensemble *e;	/* in force; NULL: a single server */
+	struct ensemble *next;	/* proposed; NULL: none */
+	struct ensemble *was;	/* in force before */
+	u64 suggested;		/* who is to lead by the last reconfiguration; ~0ULL */
 	bool observer;		/* by the membership */
 	bool born;		/* START came */
 	bool disk_bad;
@@ -227,6 +232,22 @@ void zab_commit_one(struct zab *z);
 void zab_limit(struct zab *z, u32 ticks);
 /* LOOKING is over: time begins to count. */
 void zab_clock(struct zab *z);
+
+/* ---- members.c; its functions with @e take that reference over, or say so ---- */
+
+/* Whether @t changes the membership. */
+bool members_in(const struct txn *t);
+/* To what. -EBADMSG: to nothing that can be; -ENOMEM. */
+int members_of(const struct txn *t, struct ensemble **e);
+struct ensemble *members_renumber(const struct ensemble *e, u64 version);
+/* @e was proposed. Room for one action. */
+void members_seen(struct zab *z, struct ensemble *e);
+/* @e (the caller's) is in force. Room for one action. True: this server's role changed. */
+bool members_adopt(struct zab *z, struct ensemble *e);
+/* The log was cut. */
+void members_cut(struct zab *z);
+/* Who leads once the one proposed by @zxid is in force. */
+u64 members_leader(const struct zab *z, u64 zxid);
 
 /* ---- leader.c, sync.c ---- */
 

@@ -379,6 +379,19 @@ static void on_synced(struct node *n)
 
 /* ---------------------------------------------------------------- the driver */
 
+static void on_members(struct node *n, const struct zab_action *a)
+{
+	say(n, "membership 0x%llx%s", a->zxid, a->in_force ? " is in force" : "");
+	ensemble_put(n->next);
+	n->next = NULL;
+	if (a->in_force) {
+		ensemble_put(n->e);
+		n->e = ensemble_get(a->ensemble);
+	} else {
+		n->next = ensemble_get(a->ensemble);
+	}
+}
+
 static void carry_out(struct node *n, struct zab_action *a, u64 *id)
 {
 	struct net *net = n->c->net;
@@ -432,6 +445,9 @@ static void carry_out(struct node *n, struct zab_action *a, u64 *id)
 		break;
 	case ZAB_DO_PACKET:
 		on_packet(n, a, id);
+		break;
+	case ZAB_DO_MEMBERS:
+		on_members(n, a);
 		break;
 	case ZAB_DO_SYNCED:
 		on_synced(n);
@@ -560,16 +576,56 @@ static void spy(void *arg, u32 from, u32 to, const struct zab_packet *p)
 
 /* ---------------------------------------------------------------- life */
 
+#define TEXT_MAX	4096
+
+static void membership_text(char *text, const struct idset *voters,
+			    const struct idset *observers, u64 version)
+{
+	size_t len = 0;
+
+	for (u32 i = 0; i < NET_MAX; i++)
+		if (idset_has(voters, i) || idset_has(observers, i))
+			len += snprintf(text + len, TEXT_MAX - len,
+					"server.%u=127.0.0.1:%u:%u:%s\n", i, 2000 + i, 3000 + i,
+					idset_has(voters, i) ? "participant" : "observer");
+	snprintf(text + len, TEXT_MAX - len, "version=%llx", version);
+}
+
+bool cluster_reconfig(struct cluster *c, const struct idset *voters,
+		      const struct idset *observers)
+{
+	struct zab_event ev = { .type = ZAB_EV_PROPOSE };
+	struct node *n = cluster_leader(c);
+	char text[TEXT_MAX], why[256];
+	struct ensemble *e;
+	bool synced;
+	u64 zxid = n ? zab_next_zxid(n->z) : 0;
+
+	if (!zxid || zab_next_ensemble(n->z))
+		return false;
+	membership_text(text, voters, observers, zxid);
+	e = ensemble_parse(text, strlen(text), why, sizeof(why));
+	synced = zab_quorum_synced(n->z, e);
+	ensemble_put(e);
+	if (!synced)
+		return false;
+	ev.txn = mtxn_members(zxid, ++c->ids, text);
+	c->proposals++;
+	cluster_step(n, &ev);
+	txn_put(ev.txn);
+	return true;
+}
+
 static struct ensemble *membership(u32 voters, u32 observers)
 {
-	char text[4096], why[256];
-	size_t len = 0;
+	struct idset v = { { 0 } }, o = { { 0 } };
+	char text[TEXT_MAX], why[256];
 	struct ensemble *e;
 
 	for (u32 i = 0; i < voters + observers; i++)
-		len += snprintf(text + len, sizeof(text) - len, "server.%u=127.0.0.1:%u:%u:%s\n", i,
-				2000 + i, 3000 + i, i < voters ? "participant" : "observer");
-	e = ensemble_parse(text, len, why, sizeof(why));
+		idset_add(i < voters ? &v : &o, i);
+	membership_text(text, &v, &o, 0);
+	e = ensemble_parse(text, strlen(text), why, sizeof(why));
 	if (!e) {
 		printf("# %s\n", why);
 		abort();
@@ -612,6 +668,8 @@ void cluster_free(struct cluster *c)
 		zab_free(c->nodes[i].z);
 		mdisk_free(&c->nodes[i].disk);
 		mtree_free(&c->nodes[i].tree);
+		ensemble_put(c->nodes[i].e);
+		ensemble_put(c->nodes[i].next);
 	}
 	net_free(c->net);
 	world_free(c->w);
@@ -625,7 +683,9 @@ void cluster_start(struct cluster *c, u32 node)
 	struct node *n = &c->nodes[node];
 	struct zab_params p = {
 		.myid = node,
-		.ensemble = c->e,
+		.ensemble = n->e ? n->e : c->e,
+		.next = n->next,
+		.reconfig = c->reconfig,
 		.tick_ms = TICK_MS,
 		.init_limit = INIT_LIMIT,
 		.sync_limit = SYNC_LIMIT,

@@ -46,6 +46,7 @@ struct node {
 	u64 syncs[1024];	/* what the leader had when each sync() was asked for */
 	u32 sync_head, sync_tail;
 	u32 answers;		/* REVALIDATE */
+	struct ensemble *e, *next;	/* its files of the membership; NULL: the cluster's */
 };
 
 struct cluster {
@@ -58,6 +59,7 @@ struct cluster {
 	u32 owner[EPOCHS_MAX];	/* who established an epoch, and one */
 	u64 ids;
 	bool clients;
+	bool reconfig;
 	u32 history_max;
 	u32 sudden;		/* once in so many actions a server dies before it; 0: never */
 	u32 starve;		/* once in so many steps there is no memory; 0: never */
@@ -88,6 +90,9 @@ bool cluster_whole(struct cluster *c);
 struct node *cluster_leader(struct cluster *c);
 /* The leader proposes one; false: there is none, or it takes none. */
 bool cluster_propose(struct node *n);
+/* The leader proposes that servers of @voters vote, and those of @observers observe. */
+bool cluster_reconfig(struct cluster *c, const struct idset *voters,
+		      const struct idset *observers);
 void cluster_fail(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -71,6 +71,25 @@ static void power_cut(struct cluster *c)
 			crash(c, i);
 }
 
+/* Who votes is drawn anew: at least one of those who do, and three in all. */
+static void reconfig(struct cluster *c)
+{
+	struct node *l = cluster_leader(c);
+	struct idset v = { { 0 } }, o = { { 0 } };
+	u32 n = 0;
+
+	if (!l || !c->reconfig)
+		return;
+	for (u32 i = 0; i < c->n; i++) {
+		bool votes = !world_once_in(c->w, 3);
+
+		idset_add(votes ? &v : &o, i);
+		n += votes;
+	}
+	if (n >= 3)
+		cluster_reconfig(c, &v, &o);
+}
+
 static void one_fault(struct cluster *c)
 {
 	u32 node = world_rnd(c->w, c->n);
@@ -82,6 +101,8 @@ static void one_fault(struct cluster *c)
 		node = n->id;
 	}
 	total.faults++;
+	if (world_once_in(c->w, 4))
+		reconfig(c);
 	switch (world_rnd(c->w, 14)) {
 	case 0:
 	case 1:
@@ -188,6 +209,7 @@ bool faults_run(u64 seed, bool verbose)
 
 	c->history_max = history[world_rnd(w, 3)];
 	c->starve = world_once_in(w, 3) ? 50 : 0;
+	c->reconfig = world_once_in(w, 3);
 	c->sudden = world_once_in(w, 2) ? 0 : world_once_in(w, 2) ? 5000 : 500;
 	c->verbose = verbose;
 	world_free(w);
@@ -371,6 +393,86 @@ void test_last_number(void)
 	check(l && zab_epoch(l->z) == epoch + 1);
 	load(c, 1000);
 	check_eq(c->elections, 2);
+	end(c);
+}
+
+static bool members_are(struct cluster *c, const struct idset *voters)
+{
+	for (u32 i = 0; i < c->n; i++) {
+		struct ensemble *e = zab_ensemble(c->nodes[i].z);
+
+		if (zab_next_ensemble(c->nodes[i].z))
+			return false;
+		for (u32 k = 0; k < c->n; k++)
+			if (ensemble_votes(e, k) != idset_has(voters, k))
+				return false;
+	}
+	return true;
+}
+
+static struct idset set_of(u32 bits)
+{
+	return (struct idset){ { bits } };
+}
+
+void test_reconfig(void)
+{
+	struct idset all = set_of(0xf), most = set_of(0xe), two = set_of(0x6), none = set_of(0);
+	struct idset one = set_of(0x1);
+	struct cluster *c = cluster_new(7, 3, 1);
+	u32 leader;
+
+	c->reconfig = true;
+	start_all(c);
+	load(c, 1000);
+	/* the files' membership has a number */
+	check_eq(zab_ensemble(c->nodes[0].z)->version, ZXID(1, 0));
+	/* the observer votes */
+	check_eq(zab_state(c->nodes[3].z), ZAB_OBSERVING);
+	check(cluster_reconfig(c, &all, &none));
+	check(!cluster_reconfig(c, &all, &none));
+	load(c, 2000);
+	check(members_are(c, &all));
+	check_eq(zab_state(c->nodes[3].z), ZAB_FOLLOWING);
+	check_eq(c->elections, 1);
+	/* server 0 observes, and nobody waits for it */
+	check(cluster_reconfig(c, &most, &one));
+	load(c, 2000);
+	check(members_are(c, &most));
+	check_eq(zab_state(c->nodes[0].z), ZAB_OBSERVING);
+	/* the leader is to vote no more: another one leads, and knows everything */
+	leader = cluster_leader(c)->id;
+	check_eq(leader, 2);
+	most = set_of(0xa);
+	one = set_of(0x5);
+	check(cluster_reconfig(c, &most, &one));
+	cluster_run(c, 500);
+	load(c, 5000);
+	check(members_are(c, &most));
+	check(cluster_leader(c) && cluster_leader(c)->id != leader);
+	/* starts anew with what its files say; the other two do without */
+	cluster_crash(c, 2);
+	cluster_crash(c, 1);
+	cluster_run(c, 2000);
+	cluster_start(c, 1);
+	cluster_start(c, 2);
+	load(c, 2000);
+	check(members_are(c, &most));
+	/* a quorum of both is needed: 1 is not there */
+	cluster_crash(c, 1);
+	cluster_run(c, 3000);
+	check(!cluster_leader(c));
+	cluster_start(c, 1);
+	expect_whole(c, 10000);
+	/* 2 only observes: it could not agree to it */
+	check(!cluster_reconfig(c, &two, &none));
+	most = set_of(0xe);
+	check(cluster_reconfig(c, &most, &none));
+	load(c, 4000);
+	check(members_are(c, &most));
+	check(cluster_reconfig(c, &two, &none));
+	load(c, 8000);
+	check(members_are(c, &two));
 	end(c);
 }
 

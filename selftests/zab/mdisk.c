@@ -152,20 +152,43 @@ u64 mdisk_first(const struct mdisk *d)
 	return d->durable ? d->log[0]->zxid : ~0ULL;
 }
 
-struct txn *mtxn_new(u64 zxid, u64 id, u32 timeout)
+static void header(struct jw *w, u64 zxid, u64 id, s32 type)
+{
+	jw_init(w, 0);
+	jw_long(w, id);
+	jw_int(w, 0);
+	jw_long(w, zxid);
+	jw_long(w, 0);
+	jw_int(w, type);
+}
+
+static struct txn *decode(struct jw *w)
 {
 	struct txn *t;
+
+	if (w->err || txn_decode(w->buf, w->len, &t, NULL))
+		abort();
+	jw_free(w);
+	return t;
+}
+
+struct txn *mtxn_new(u64 zxid, u64 id, u32 timeout)
+{
 	struct jw w;
 
-	jw_init(&w, 0);
-	jw_long(&w, id);
-	jw_int(&w, 0);
-	jw_long(&w, zxid);
-	jw_long(&w, 0);
-	jw_int(&w, OP_CREATESESSION);
+	header(&w, zxid, id, OP_CREATESESSION);
 	jw_int(&w, timeout);
-	if (w.err || txn_decode(w.buf, w.len, &t, NULL))
-		abort();
-	jw_free(&w);
-	return t;
+	return decode(&w);
+}
+
+struct txn *mtxn_members(u64 zxid, u64 id, const char *text)
+{
+	static const char path[] = "/zookeeper/config";
+	struct jw w;
+
+	header(&w, zxid, id, OP_RECONFIG);
+	jw_str(&w, path, strlen(path));
+	jw_str(&w, text, strlen(text));
+	jw_int(&w, -1);
+	return decode(&w);
 }

@@ -59,5 +59,7 @@ u64 mdisk_first(const struct mdisk *d);
 
 /* A transaction (createSession) that is told from others by @id. */
 struct txn *mtxn_new(u64 zxid, u64 id, u32 timeout);
+/* A reconfig: @text is what the membership is to be. */
+struct txn *mtxn_members(u64 zxid, u64 id, const char *text);
 
 #endif

@@ -34,6 +34,7 @@ void test_observers(void);
 void test_resign(void);
 void test_last_number(void);
 void test_disk_of_leader(void);
+void test_reconfig(void);
 void test_faults(void);
 
 void test_plan_diff(void);

@@ -126,6 +126,9 @@ static void add_action(const struct zab_action *a)
 	case ZAB_DO_PACKET:
 		add("up %s from %llx", zab_packet_name(a->packet.type), a->from);
 		break;
+	case ZAB_DO_MEMBERS:
+		add("members %llx%s", a->zxid, a->in_force ? " in force" : "");
+		break;
 	case ZAB_DO_SYNCED:
 		add("synced");
 		break;

@@ -71,6 +71,7 @@ static const struct {
 	{ "a leader resigns", test_resign },
 	{ "the last number of an epoch", test_last_number },
 	{ "the leader's disk fails", test_disk_of_leader },
+	{ "the membership changes", test_reconfig },
 	{ "faults from seeds", test_faults },
 };
 
