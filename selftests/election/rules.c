@@ -71,7 +71,7 @@ static void check_sent(const u64 *to, s32 state, u64 leader, u64 zxid, u64 round
 
 		if ((sent[i].to != to[i] || v->state != state || v->leader != leader ||
 		     v->zxid != zxid || v->round != round || v->epoch != epoch) && wrong++ < 10)
-			printf("# line %d: to %llu: state %d leader %lld zxid 0x%llx round %llu epoch %llu\n",
+			printf("# line %d: to %llu: state %d %lld 0x%llx round %llu epoch %llu\n",
 			       line, (unsigned long long)sent[i].to, v->state, (long long)v->leader,
 			       (unsigned long long)v->zxid, (unsigned long long)v->round,
 			       (unsigned long long)v->epoch);
@@ -497,7 +497,8 @@ void test_pending(void)
 {
 	struct election *el = election_new(1, take, &n_sent);
 	struct ensemble *e = members("server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\nversion=1");
-	struct ensemble *next = members("server.1=a:1:2\nserver.4=d:1:2\nserver.5=e:1:2\nversion=2");
+	struct ensemble *next = members("server.1=a:1:2\nserver.4=d:1:2\n"
+					"server.5=e:1:2\nversion=2");
 
 	need(el);
 	n_sent = 0;
