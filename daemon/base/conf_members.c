@@ -111,7 +111,8 @@ static int dynamic_entry(void *arg, int line, char *key, char *value)
 		snprintf(d->text, d->len, "%.150s:%d: the version is in the file's name alone",
 			 d->file, line);
 	else if (!conf_is_member(key))
-		snprintf(d->text, d->len, "%.150s:%d: only server.N, group.N and weight.N may be there: %.60s",
+		snprintf(d->text, d->len,
+			 "%.150s:%d: only server.N, group.N and weight.N may be there: %.60s",
 			 d->file, line, key);
 	else
 		d->servers += key[0] == 's';
@@ -221,7 +222,8 @@ static int alone(struct conf_load *l, const struct ensemble *e)
 	int rc = 0;
 
 	if (e->n > ensemble_voters(e))
-		return wrong_at(l, MEMBERS, "there are observers, but one participant alone is no ensemble (standaloneEnabled)");
+		return wrong_at(l, MEMBERS,
+				"there are observers, but one participant alone is no ensemble (standaloneEnabled)");
 	if (l->observer)
 		rc = warn_at(l, "peerType", "one server by itself does not observe");
 	if (!l->port_given && e->peers[0].client_port)
@@ -252,10 +254,12 @@ static int check_members(struct conf_load *l, const struct ensemble *e)
 	if (voters <= 2)
 		rc = warn_at(l, MEMBERS, "no server may fail: for that at least 3 must vote");
 	else if (voters % 2 == 0)
-		rc = warn_at(l, MEMBERS, "an even number of voters stands no more failures than one voter less");
+		rc = warn_at(l, MEMBERS,
+			     "an even number of voters stands no more failures than one voter less");
 	for (i = 0; !rc && i < e->n; i++)
 		if (e->peers[i].n_addrs > 1 && !l->cfg->multi_addr)
-			return wrong_at(l, "multiAddress.enabled", "is not true, but there is a server with several addresses");
+			return wrong_at(l, "multiAddress.enabled",
+					"is not true, but there is a server with several addresses");
 	return rc;
 }
 

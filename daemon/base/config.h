@@ -77,8 +77,9 @@ struct config {
 	bool process_info;		/* metricsProvider.exportJvmInfo, true */
 	char *initial;			/* the file as it was read; NULL: none */
 	/* what makes an ensemble; the limits are in ticks */
-	struct ensemble *ensemble;	/* server.N, group.N, weight.N, here or in dynamicConfigFile;
-					 * a reference. NULL: one server by itself */
+	struct ensemble *ensemble;	/* server.N, group.N, weight.N, here or in
+					 * dynamicConfigFile; a reference. NULL: one server
+					 * by itself */
 	u64 myid;			/* the file dataDir/myid, 0 without it; one of ensemble's */
 	u32 init_limit;			/* initLimit, > 0 with an ensemble */
 	u32 sync_limit;			/* syncLimit, > 0 with an ensemble */

@@ -22,7 +22,7 @@
 #include "daemon/zab/election.h"
 
 #define IDS		256
-#define NOBODY		(1ULL << 63)	/* Long.MIN_VALUE: an observer's first vote */
+#define NOBODY		((u64)LLONG_MIN)	/* Long.MIN_VALUE: an observer's first vote */
 #define NO_ZXID		(~0ULL)
 
 /* Vote.java. Numbers are compared as Java's longs. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A membership while its lines are being read; only ensemble.c and ensemble_text.c
- * include this. Lists of ids are in the order in which Java would have put them into its
+ * A membership while its lines are being read; only ensemble*.c include
+ * this. Lists of ids are in the order in which Java would have put them into its
  * maps, as its text shows that order.
  */
 #ifndef ZKD_ZAB_ENSEMBLE_IMPL_H
@@ -10,6 +10,7 @@
 #include "daemon/zab/ensemble.h"
 
 #define DRAFT_IDS	256
+#define ID_MAX		(ENSEMBLE_MAX - 1)
 
 struct draft {
 	char *why;
@@ -34,6 +35,13 @@ struct draft {
 	u32 n_weighed;
 };
 
+/* ensemble_line.c: says what is wrong with the line that is read; -EINVAL. */
+int draft_wrong(struct draft *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* ensemble_line.c: takes the line of d->key, which is not there yet, or passes it over.
+ * 0, -EINVAL (said), -ENOMEM. */
+int draft_line(struct draft *d, const char *value);
+/* ensemble_line.c: frees what @p holds. */
+void draft_peer_clear(struct peer *p);
 /* QuorumMaj.toString(), QuorumHierarchical.toString(): malloc'ed, or NULL. */
 char *ensemble_text(const struct draft *d);
 /*

@@ -54,7 +54,8 @@ static const struct {
 	{ THREE, "-1", REFUSED, "myid: there is no line server.-1" },
 	{ TWO "initLimit=5\n", "1", REFUSED, "syncLimit: is not set" },
 	{ TWO "syncLimit=5\n", "1", REFUSED, "initLimit: is not set" },
-	{ TWO "syncLimit=5\ninitLimit=0\n", "1", REFUSED, "zoo.cfg:5: initLimit: is not set, or 0" },
+	{ TWO "syncLimit=5\ninitLimit=0\n", "1", REFUSED,
+	  "zoo.cfg:5: initLimit: is not set, or 0" },
 	/* 3.8 takes it, and waits for a negative time */
 	{ TWO "syncLimit=5\ninitLimit=-5\n", "1", REFUSED, "initLimit: -5 is not in 0 to" },
 	{ TWO "syncLimit=5\ninitLimit=2000000000\n", "1", REFUSED,
@@ -92,8 +93,10 @@ static const struct {
 	{ THREE "initLimit= 10 \n", "1", TOGETHER, NULL },
 	{ THREE "quorumListenOnAllIPs=yes\n", "1", REFUSED, "neither true nor false" },
 	/* 3.8 takes any id unless it is asked for TTL nodes; ours are what those can hold */
-	{ THREE "server.255=127.0.0.4:1:2\n", "255", REFUSED, "server.255: the id is not in 0 to 254" },
-	{ THREE "server.4=127.0.0.4:1\n", "1", REFUSED, "zoo.cfg:7: server.4: not of the form host:port" },
+	{ THREE "server.255=127.0.0.4:1:2\n", "255", REFUSED,
+	  "server.255: the id is not in 0 to 254" },
+	{ THREE "server.4=127.0.0.4:1\n", "1", REFUSED,
+	  "zoo.cfg:7: server.4: not of the form host:port" },
 };
 
 static char dir[600];
@@ -114,15 +117,22 @@ static int read_it(struct config *c, const char *cfg, const char *myid)
 	return config_load(c, path, text, sizeof(text));
 }
 
+static enum what what_it_is(int rc, const struct config *c)
+{
+	if (rc)
+		return REFUSED;
+	return c->ensemble ? TOGETHER : ALONE;
+}
+
 static void one_case(size_t i)
 {
 	static const char *const words[] = { "refused", "one server", "an ensemble" };
 	struct config c;
 	int rc = read_it(&c, cases[i].cfg, cases[i].myid);
-	enum what what = rc ? REFUSED : c.ensemble ? TOGETHER : ALONE;
+	enum what what = what_it_is(rc, &c);
 
 	ok(what == cases[i].what && (!cases[i].said || strstr(text, cases[i].said)),
-	   "case %zu: %s: %s", i, words[cases[i].what], rc ? text : "");
+	   "case %zu, %s: %s", i, words[cases[i].what], rc ? text : "");
 	config_free(&c);
 }
 
@@ -131,7 +141,8 @@ static void test_fields(void)
 	struct config c;
 
 	ok(!read_it(&c, THREE "server.2=a:1:2;127.0.0.9:77\ncnxTimeout=7\nleaderServes=no\n"
-		    "commitLogCount=600\nquorumListenOnAllIPs=true\n", "2"), "an ensemble: %s", text);
+		    "commitLogCount=600\nquorumListenOnAllIPs=true\n", "2"), "an ensemble: %s",
+	   text);
 	ok(c.ensemble && c.myid == 2 && c.init_limit == 10 && c.sync_limit == 5 &&
 	   c.cnx_timeout_ms == 7 && !c.leader_serves && c.commit_log_count == 600 &&
 	   c.quorum_listen_all, "its fields");
@@ -141,8 +152,9 @@ static void test_fields(void)
 	ok(!read_it(&c, "server.3=h:1:2:participant;0.0.0.0:2299\n", NULL) && !c.ensemble &&
 	   c.client_port == 2299, "one server's line may have its client port");
 	config_free(&c);
-	ok(!read_it(&c, THREE "clientPort=5\nclientPortAddress=127.0.0.1\nserver.1=127.0.0.1:1:2;localhost:5\n",
-		    "1") && !strcmp(c.client_addr, "localhost"), "by name");
+	ok(!read_it(&c, THREE "clientPort=5\nclientPortAddress=127.0.0.1\n"
+		    "server.1=127.0.0.1:1:2;localhost:5\n", "1") &&
+	   !strcmp(c.client_addr, "localhost"), "by name");
 	config_free(&c);
 }
 
@@ -158,7 +170,7 @@ static void dynamic(const char *cfg, const char *name, const char *content, enum
 	if (content)
 		write_file(path, content, strlen(content));
 	snprintf(all, sizeof(all), "%sdynamicConfigFile=%s\n", cfg, path);
-	got = read_it(&c, all, "1") ? REFUSED : c.ensemble ? TOGETHER : ALONE;
+	got = what_it_is(read_it(&c, all, "1"), &c);
 	ok(got == what && strstr(text, said) && (!c.ensemble || c.ensemble->version == version) &&
 	   (what == REFUSED || !strcmp(c.dynamic_file, path)), "dynamic: %s, %s: %s", name,
 	   content ? "there" : "missing", text);
@@ -178,7 +190,8 @@ static void test_dynamic(void)
 	dynamic(THREE, "dyn", "server.1=127.0.0.1:1:2\n", REFUSED, 0,
 		"zoo.cfg:4: server.1: must be in the file that dynamicConfigFile names");
 	dynamic(LIMITS "weight.1=1\n", "dyn", TWO, REFUSED, 0, "weight.1: must be in the file");
-	dynamic(LIMITS, "dyn", TWO "version=5\n", REFUSED, 0, "dyn:3: the version is in the file's name");
+	dynamic(LIMITS, "dyn", TWO "version=5\n", REFUSED, 0,
+		"dyn:3: the version is in the file's name");
 	dynamic(LIMITS, "dyn", TWO "tickTime=5\n", REFUSED, 0, "dyn:3: only server.N");
 	dynamic(LIMITS, "dyn", TWO "server.3=x\n", REFUSED, 0, "dyn: server.3: not of the form");
 	dynamic(LIMITS, "dyn", TWO "a=\\u1\n", REFUSED, 0, "dyn:3: malformed");

@@ -366,7 +366,9 @@ static void make(u64 seed)
 	rnd_seed(seed);
 	memset(nodes, 0, sizeof(nodes));
 	now = 1000000;
-	n_msgs = n_sent = n_lost = 0;
+	n_msgs = 0;
+	n_sent = 0;
+	n_lost = 0;
 	cut_until = 0;
 	loss = rnd(30);
 	slowest = 300;
