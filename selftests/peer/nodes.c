@@ -192,6 +192,16 @@ u32 node_count(struct node *n, enum peer_event_type type, u64 link)
 	return count;
 }
 
+bool node_holds(struct node *n)
+{
+	bool any;
+
+	pthread_mutex_lock(&n->lock);
+	any = n->first;
+	pthread_mutex_unlock(&n->lock);
+	return any;
+}
+
 bool node_until(struct node *n, bool (*cond)(struct node *n, void *arg), void *arg)
 {
 	u64 until = now_ms() + WAIT_MS;
