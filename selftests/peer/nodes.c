@@ -192,12 +192,13 @@ u32 node_count(struct node *n, enum peer_event_type type, u64 link)
 	return count;
 }
 
-bool node_holds(struct node *n)
+bool node_holds(struct node *n, u64 from, u64 round)
 {
-	bool any;
+	bool any = false;
 
 	pthread_mutex_lock(&n->lock);
-	any = n->first;
+	for (struct peer_event *ev = n->first; ev; ev = ev->next)
+		any = any || ev->type != PEER_VOTE || ev->from != from || ev->vote.round > round;
 	pthread_mutex_unlock(&n->lock);
 	return any;
 }
