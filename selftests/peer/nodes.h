@@ -13,6 +13,7 @@
 #include "selftests/disk/common.h"
 
 #define WAIT_MS	120000
+#define ANY_EVENT	((enum peer_event_type)99)
 
 struct node {
 	struct peers *p;
