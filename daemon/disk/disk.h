@@ -59,6 +59,13 @@ struct disk_session {
 int disk_open(const struct disk_params *p, struct disk **d, char *why, size_t why_len);
 void disk_close(struct disk *d);
 
+/*
+ * Before disk_recover(): @text, which the caller keeps, is what /zookeeper/config has in
+ * each tree that is built from now on, as written at zxid @version without a transaction
+ * (ZKDatabase.initConfigInZKDatabase).
+ */
+void disk_config_node(struct disk *d, const char *text, u64 version);
+
 struct disk_recovery {
 	u64 zxid;		/* last transaction recovered */
 	u64 snapshot_zxid;

@@ -61,6 +61,8 @@ struct disk {
 	bool apart;			/* dataLogDir is another file system or directory */
 	struct logw *log;
 	struct snapw *snap;
+	const char *config;		/* disk_config_node(), or NULL */
+	u64 config_version;
 	struct room room[2];		/* of dataLogDir and dataDir */
 	u64 room_ms;			/* when it was looked at */
 	/* relaxed, read by all */

@@ -153,7 +153,7 @@ static bool lists_ok(struct jr in, u32 n_lists)
 	for (u32 i = 0; i < n_lists; i++) {
 		s32 n = jr_int(&in);
 
-		while (!in.err && n-- > 0)
+		for (; !in.err && n > 0; n--)
 			jr_str(&in);
 	}
 	return !in.err;
@@ -187,7 +187,7 @@ static s32 set_watches(struct core *c, struct client *cl, const struct request *
 
 		if (n == -1)
 			return ZMARSHALLINGERROR;
-		while (n-- > 0) {
+		for (; n > 0; n--) {
 			struct jstr path = jr_str(&in);
 
 			if (path.len < 0)

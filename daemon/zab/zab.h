@@ -18,11 +18,14 @@
  * leads at once, its own log is the quorum, and its zxids go on from the last one
  * without a new epoch, as ZooKeeperServer's do.
  *
- *   zab.c       life, the table of transitions, dispatch, the action queue
+ *   zab.c       life, the table of transitions, dispatch
+ *   action.c    the list of actions, bytes
  *   election.c  FastLeaderElection
- *   leader.c    discovery, synchronisation plans, acknowledgements, commit
+ *   leader.c    discovery, acknowledgements, commit
+ *   sync.c      what a learner needs to have the leader's history
  *   learner.c   follower and observer
- *   history.c   committed transactions that learners may still lack
+ *   history.c   transactions in memory: committed ones that learners may still lack,
+ *               and those that are not committed yet
  *   ensemble.c  who votes, and which sets are quorums
  *   packet.c    bytes
  *
@@ -36,6 +39,19 @@
  * never used twice: the driver's for those that come in, the machine's (with
  * ZAB_LINK_OUT) for the one that it asks for. Order is kept on a link; what is sent
  * is queued there by the driver, behind what was sent before, streams included.
+ *
+ * What the machine expects of its driver, beyond the order of actions:
+ * - A DO_SAVE that cannot be done: nothing behind it on the list is carried out, and
+ *   DISK_FAILED is fed, which takes that back (all but COMMITs and CLOSEs).
+ * - After DO_TRUNCATE the next event is TRUNCATED (or DISK_FAILED), once the list is
+ *   done. What was durable of the part cut off is not told by a later DURABLE.
+ * - Between DO_RECEIVE and RECEIVED no PACKET of that link. DO_RECEIVE always ends, by
+ *   RECEIVED or by LINK_DOWN of its link (nothing was changed), also when the machine
+ *   has closed the link meanwhile or the disk failed: it looks for no leader before.
+ * - zab_applied() as the tree grows, on every server: what the tree lacks is not let
+ *   go here. DO_SEND_TREE names what it said last.
+ * - A pause of the whole process counts as one tick: what came in meanwhile may be fed
+ *   after a TICK that is late.
  */
 #ifndef ZKD_ZAB_ZAB_H
 #define ZKD_ZAB_ZAB_H
@@ -61,7 +77,8 @@ enum zab_phase {
 };
 
 enum zab_event_type {
-	ZAB_EV_START,		/* what recovery found: @zxid, @accepted, @current */
+	ZAB_EV_START,		/* what recovery found: @zxid, @accepted, @current. Once,
+				 * but for a single server whose disk is back */
 	ZAB_EV_TICK,		/* the time is @now_ms: due by zab_deadline() */
 	ZAB_EV_VOTE,		/* @from, @vote: a notification of the election port */
 	ZAB_EV_LINK_UP,		/* @link: a learner came; or the one asked for is there */
@@ -72,7 +89,7 @@ enum zab_event_type {
 	ZAB_EV_TRUNCATED,	/* @zxid: DO_TRUNCATE is done, log and tree end there */
 	ZAB_EV_RECEIVED,	/* @zxid: DO_RECEIVE is done, on disk and in the tree */
 	ZAB_EV_DISK_FAILED,	/* nothing more becomes durable here */
-	ZAB_EV_DISK_BACK,	/* it does again: durable up to @zxid */
+	ZAB_EV_DISK_BACK,	/* it does again: durable up to @zxid, where the log ends */
 	ZAB_EV_RESIGN,		/* leader: let another one lead (before a planned stop) */
 };
 
