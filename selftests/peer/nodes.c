@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,25 +20,25 @@ static u64 now_ms(void)
 
 u16 free_port(void)
 {
-	static u16 next;
+	static bool used[65536];
 
-	if (!next)
-		next = 20000 + getpid() % 11000;
 	for (;;) {
 		struct sockaddr_in sa = {
 			.sin_family = AF_INET,
 			.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		};
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		u16 port;
 		bool good;
 
-		if (++next >= 32000)
-			next = 20000;
-		sa.sin_port = htons(next);
-		good = !bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+		need(getrandom(&port, sizeof(port), 0) == sizeof(port), "no random numbers");
+		port = 20000 + port % 12000;
+		sa.sin_port = htons(port);
+		good = !used[port] && !bind(fd, (struct sockaddr *)&sa, sizeof(sa));
 		close(fd);
+		used[port] = true;
 		if (good)
-			return next;
+			return port;
 	}
 }
 
@@ -134,7 +135,7 @@ static struct peer_event *look(struct node *n, enum peer_event_type type, u64 li
 	struct peer_event *ev, *before = NULL;
 
 	for (ev = n->first; ev; before = ev, ev = ev->next)
-		if (ev->type == type && (link == ~0ULL || ev->link == link))
+		if ((type == ANY_EVENT || ev->type == type) && (link == ~0ULL || ev->link == link))
 			break;
 	if (!ev)
 		return NULL;
@@ -190,6 +191,17 @@ u32 node_count(struct node *n, enum peer_event_type type, u64 link)
 		count += ev->type == type && (link == ~0ULL || ev->link == link);
 	pthread_mutex_unlock(&n->lock);
 	return count;
+}
+
+bool node_holds(struct node *n, u64 from, u64 round)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&n->lock);
+	for (struct peer_event *ev = n->first; ev; ev = ev->next)
+		any = any || ev->type != PEER_VOTE || ev->from != from || ev->vote.round > round;
+	pthread_mutex_unlock(&n->lock);
+	return any;
 }
 
 bool node_until(struct node *n, bool (*cond)(struct node *n, void *arg), void *arg)
