@@ -9,7 +9,9 @@
  * old connection may have taken it with it.
  *
  * Unlike there, a wish does not end the connection that it comes beside: the new one
- * does when it is there. So who only knows our ids cannot keep us apart.
+ * does when it is there. So who only knows our ids cannot keep us apart. And when both
+ * begin at once the wish is fulfilled already: beside a connection that is young it is
+ * only remembered, should that one fail.
  */
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -17,6 +19,8 @@
 #include <unistd.h>
 
 #include "daemon/peer/internal.h"
+
+#define YOUNG_MS	1000
 
 /* FastLeaderElection and QuorumPeer.OBSERVER_ID: a learner without an id. */
 #define NO_ID_JAVA	0x7fffffffffffffffULL
@@ -30,6 +34,7 @@ struct epeer {
 	u64 sid;
 	bool anonymous;			/* the number is ours */
 	bool unknown;			/* not in the ensemble when it came */
+	bool wish;			/* of its, for which it has a connection by now */
 	char *addrs;			/* as its hello has them */
 	struct econn *conn;		/* NULL: none */
 	struct dial *dial;		/* NULL: none */
@@ -45,6 +50,7 @@ struct econn {
 	bool stalled;
 	struct zab_bytes *out;		/* being sent: its length and its bytes */
 	size_t sent;
+	u64 since_ms;
 	char name[NAME_LEN];
 };
 
@@ -145,11 +151,18 @@ static struct epeer *epeer_get(struct peers *p, u64 sid)
 
 /* ------------------------------------------------------------ out */
 
+static void dial_peer(struct peers *p, struct epeer *e);
+
 static void econn_fail(struct peers *p, struct econn *c, int err)
 {
+	struct epeer *e = c->peer;
+
 	log_info("election: the connection with server %llu (%s) is over: %s", c->peer->sid,
 		 c->name, err == -EPIPE ? "closed by it" : strerror(-err));
 	econn_close(p, c);
+	if (e->wish)
+		dial_peer(p, e);
+	e->wish = false;
 }
 
 static int send_some(struct econn *c)
@@ -321,6 +334,8 @@ static void econn_begin(struct peers *p, struct epeer *e, int fd, const struct s
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 	c->w = (struct watch){ .fd = fd, .ready = econn_ready };
 	c->peer = e;
+	c->since_ms = p->now_ms;
+	e->wish = false;
 	sock_name(sa, c->name, sizeof(c->name));
 	if (e->conn)
 		econn_close(p, e->conn);
@@ -445,7 +460,9 @@ void elect_hello(struct peers *p, int fd, const struct sockaddr_storage *sa,
 	}
 	if (sid < p->p.myid) {
 		close(fd);
-		dial_peer(p, e);
+		e->wish = e->conn && p->now_ms - e->conn->since_ms < YOUNG_MS;
+		if (!e->wish)
+			dial_peer(p, e);
 	} else {
 		econn_begin(p, e, fd, sa, rest, len);
 	}

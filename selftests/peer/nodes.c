@@ -192,6 +192,17 @@ u32 node_count(struct node *n, enum peer_event_type type, u64 link)
 	return count;
 }
 
+bool node_holds(struct node *n, u64 from, u64 round)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&n->lock);
+	for (struct peer_event *ev = n->first; ev; ev = ev->next)
+		any = any || ev->type != PEER_VOTE || ev->from != from || ev->vote.round > round;
+	pthread_mutex_unlock(&n->lock);
+	return any;
+}
+
 bool node_until(struct node *n, bool (*cond)(struct node *n, void *arg), void *arg)
 {
 	u64 until = now_ms() + WAIT_MS;

@@ -51,6 +51,8 @@ struct peer_event *node_take(struct node *n, enum peer_event_type type, u64 link
 bool node_await(struct node *n, enum peer_event_type type, u64 link);
 /* How many events of @type are there now. */
 u32 node_count(struct node *n, enum peer_event_type type, u64 link);
+/* Whether any event was not taken but votes of @from of @round and before. */
+bool node_holds(struct node *n, u64 from, u64 round);
 /* Waits until @cond of the node says true. */
 bool node_until(struct node *n, bool (*cond)(struct node *n, void *arg), void *arg);
 
