@@ -150,13 +150,13 @@ static char *host_string(const char *host)
 	return strdup(text);
 }
 
-/* What can be a host at all, and has a place in a line of text. */
+/* What can be a host at all, and is the same when its text is read again. */
 static int check_host(struct draft *d, const char *host)
 {
 	const char *c;
 
 	for (c = host; *c; c++)
-		if ((u8)*c <= ' ' || *c == 0x7f || c - host == HOST_MAX)
+		if ((u8)*c <= ' ' || (u8)*c >= 0x7f || *c == '\\' || c - host == HOST_MAX)
 			return wrong(d, "not a host: %.40s", host);
 	return 0;
 }

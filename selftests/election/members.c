@@ -150,6 +150,8 @@ void test_bounds(void)
 	refused("server.1=a:1:2\nserver.01=b:1:2\n", "there are two lines of server 1");
 	refused("server.1=a b:1:2\n", "server.1: not a host: a b");
 	refused("server.1=a\\nserver.2=b:1:2\n", "server.1: not");
+	refused("server.1=a\\\\n:1:2\n", "server.1: not a host");
+	refused("server.1=[h\xc3\xa4::]:1:2\n", "server.1: not a host");
 	refused("server.1=a:1:2:observer\n", "observers but no participant");
 	refused("", "there is no server.N");
 	refused("group.1=1\nserver.1=a:1:2\nweight.1=-1\n", "weight.1: not a weight");
@@ -206,6 +208,11 @@ void test_groups(void)
 	check(QUORUM(e, 1, 4, 5) && !QUORUM(e, 2, 3, 4, 5) && !QUORUM(e, 1, 4));
 	check(!QUORUM(e, 1, 7, 8, 9) && !QUORUM(e, 1, 2, 3));
 	check(QUORUM(e, 1, 5, 6, 7, 8, 9));
+	ensemble_put(e);
+	/* two groups without weight leave one that decides */
+	e = members("server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n"
+		    "group.1=1\ngroup.2=2\ngroup.3=3\nweight.2=0\nweight.3=0\n");
+	check(QUORUM(e, 1) && !QUORUM(e, 2, 3));
 	ensemble_put(e);
 	/* an observer's weight counts in its group, its voice does not: half of it */
 	e = members("server.1=a:1:2\nserver.2=b:1:2:observer\ngroup.0=1:2\nweight.2=1\n");

@@ -144,6 +144,14 @@ void test_rounds(void)
 	told(TO(1, 3), PEER_LOOKING, 2, 7, 7, 1);
 	election_tick(el, 1200);
 	check(still(el));
+	/* votes of the round before do not count in this one */
+	n_sent = 0;
+	hear(el, 1, PEER_LOOKING, 2, 7, 7, 1);
+	hear(el, 3, PEER_LOOKING, 2, 7, 8, 1);
+	told(TO(1, 3, 4, 5), PEER_LOOKING, 2, 7, 8, 1);
+	check_eq(election_deadline(el), 1000 + 2 * ELECTION_ASK_MIN_MS);
+	election_tick(el, 1200);
+	check(still(el));
 	/* the next round is one more */
 	n_sent = 0;
 	{
@@ -152,7 +160,7 @@ void test_rounds(void)
 		check_eq(election_begin(el, e, 7, 1, 2000), 0);
 		ensemble_put(e);
 	}
-	told(TO(1, 3, 4, 5), PEER_LOOKING, 2, 7, 8, 1);
+	told(TO(1, 3, 4, 5), PEER_LOOKING, 2, 7, 9, 1);
 	election_free(el);
 }
 
@@ -244,6 +252,14 @@ void test_settled(void)
 	hear(el, 3, PEER_LEADING, 3, 7, 1, 1);
 	check(over(el, 3));
 	told_none();
+	election_free(el);
+
+	/* nor one that is there but does not lead */
+	el = start(1, FIVE, 7, 1);
+	hear(el, 3, PEER_FOLLOWING, 3, 7, 5, 1);
+	hear(el, 4, PEER_FOLLOWING, 3, 7, 5, 1);
+	hear(el, 5, PEER_FOLLOWING, 3, 7, 5, 1);
+	check(still(el));
 	election_free(el);
 
 	/* nor is a leader without followers */
