@@ -73,6 +73,7 @@ static struct client *client_new(struct core *c, struct conn *conn, struct auth_
 	cl->watcher = WATCHER_NONE;
 	slot = client_slot(c, conn);
 	*slot = cl;
+	list_add_tail(&cl->link, &c->all_clients);
 	c->n_clients++;
 	c->side = conn_side(conn);
 	return cl;
@@ -133,6 +134,7 @@ void connect_gone(struct core *c, struct request *r)
 	if (cl) {
 		slot = client_slot(c, r->conn);
 		*slot = cl->next;
+		list_del(&cl->link);
 		c->n_clients--;
 		client_detach(c, cl);
 		client_drop(cl);
@@ -310,9 +312,10 @@ static void renew_one(void *arg, struct sess *s)
 
 void connect_close_all(struct core *c)
 {
-	for (u32 i = 0; i < c->clients_size; i++)
-		for (struct client *cl = c->clients[i]; cl; cl = cl->next)
-			client_close(c, cl);
+	struct client *cl;
+
+	list_for_each_entry(cl, &c->all_clients, link)
+		client_close(c, cl);
 	sessions_replace(c->sessions, renew_one, c);
 }
 

@@ -177,6 +177,7 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->durable = rec->zxid;
 	c->now_ms = core_coarse_ms(c);
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
+	INIT_LIST_HEAD(&c->all_clients);
 	c->stats.leader = ~0ULL;
 	c->stats.last_size = ~0ULL;
 	c->stats.min_size = ~0ULL;

@@ -33,6 +33,7 @@
 /* A connection. Known from its connect request until REQ_GONE. */
 struct client {
 	struct client *next;	/* hash chain */
+	struct list_head link;	/* all of them, in the order in which they came */
 	struct conn *conn;	/* reference */
 	struct sess *user_of;	/* its I/O thread may touch this one's pub */
 	struct sess *sess;	/* the session it serves; NULL: none yet, or no more:
@@ -199,6 +200,7 @@ struct core {
 	u64 *digests;
 	u32 batch_room;
 
+	struct list_head all_clients;
 	struct client **clients;	/* hash table by conn */
 	u32 clients_size, n_clients;
 

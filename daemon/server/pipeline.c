@@ -669,6 +669,7 @@ void pipeline_reset(struct core *c)
 
 void pipeline_drop(struct core *c)
 {
+	struct client *cl;
 	u32 all = ~0U;
 	struct proposal *p;
 
@@ -678,13 +679,11 @@ void pipeline_drop(struct core *c)
 		all = ~0U;
 	}
 	/* Their clients must not wait for answers that will not come. */
-	for (u32 i = 0; i < c->clients_size; i++) {
-		for (struct client *cl = c->clients[i]; cl; cl = cl->next) {
-			if (pipeline_busy(c, cl))
-				client_close(c, cl);
-			cl->last = NULL;
-			cl->last_zxid = 0;
-		}
+	list_for_each_entry(cl, &c->all_clients, link) {
+		if (pipeline_busy(c, cl))
+			client_close(c, cl);
+		cl->last = NULL;
+		cl->last_zxid = 0;
 	}
 	remote_drop(c);
 	while ((p = c->head)) {

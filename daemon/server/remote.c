@@ -328,15 +328,15 @@ static void revived(struct core *c, const struct zab_packet *pkt)
 /* Of connected ones, those that gave a sign of life since the last ping. */
 static void put_touched(struct core *c, u64 since)
 {
-	for (u32 i = 0; i < c->clients_size; i++) {
-		for (struct client *cl = c->clients[i]; cl; cl = cl->next) {
-			struct sess *s = cl->sess;
+	struct client *cl;
 
-			if (!s || __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED) < since)
-				continue;
-			jw_long(&c->wire, s->pub.id);
-			jw_int(&c->wire, s->pub.timeout);
-		}
+	list_for_each_entry(cl, &c->all_clients, link) {
+		struct sess *s = cl->sess;
+
+		if (!s || __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED) < since)
+			continue;
+		jw_long(&c->wire, s->pub.id);
+		jw_int(&c->wire, s->pub.timeout);
 	}
 }
 
