@@ -77,7 +77,7 @@ def t_hostile_connections(s):
                 c.sendall(b"GET /comm")
             held.append(c)
     works(s)
-    wait_for(lambda: _can(s.admin) and serves(s), 60,
+    wait_for(lambda: _can(s.admin) and serves(s), 240,
              "the silent ones to be closed")
     works(s)
     for c in held:
