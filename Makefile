@@ -244,7 +244,7 @@ OPS ?= 1000000
 KINDS ?= memory
 differ: all tests
 	selftests/differ/run --kinds $(KINDS) --ops $(OPS) --restarts 100000 --walks 20000 \
-		--expiries 50000 --conc 20000 $(if $(SEED),--seed $(SEED))
+		--expiries 50000 --conc 20000 --seed $(or $(SEED),random)
 
 # The power fails CUTS times under load.
 CUTS ?= 100
