@@ -157,7 +157,7 @@ static struct jstr rd_path_watch(struct rd *r)
 static void count_read(struct jstr path, size_t bytes)
 {
 	metric_add_path(METRIC_read_per_namespace, (const char *)path.p, path.len,
-			path.len + bytes + ZK_STAT_LEN);
+			zk_chars((const char *)path.p, path.len) + bytes + ZK_STAT_LEN);
 }
 
 static int rd_exists(struct rd *r)
@@ -219,6 +219,20 @@ static int rd_getdata(struct rd *r)
 	return r->err ? 0 : put_data(r, path);
 }
 
+/* Of the names in a vector of strings, as this server made it. */
+static size_t list_chars(const u8 *list)
+{
+	size_t chars = 0;
+	u32 len;
+
+	for (u32 n = jute_get32(list); n; n--) {
+		len = jute_get32(list + 4);
+		chars += zk_chars((const char *)list + 8, len);
+		list += 4 + len;
+	}
+	return chars;
+}
+
 static int put_children(struct rd *r, struct jstr path, bool with_stat)
 {
 	struct store_node node;
@@ -232,9 +246,8 @@ static int put_children(struct rd *r, struct jstr path, bool with_stat)
 	if (err || r->err)
 		return err;
 	err = rd_check(r, path, &node, PERM_READ);
-	if (!err && !r->err)	/* the names less their lengths and number */
-		count_read(path, r->out->len - at - 4 -
-			   4 * (size_t)jute_get32(r->out->buf + at));
+	if (!err && !r->err)
+		count_read(path, list_chars(r->out->buf + at));
 	if (!err && !r->err && with_stat)
 		put_stat(r->out, &node);
 	return err;
