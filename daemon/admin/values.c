@@ -119,11 +119,10 @@ void values_own(struct client_side *cs, value_fn fn, void *arg)
 {
 	const struct sink k = { fn, arg };
 	struct core_stats core = { .zxid = 0 };
-	struct disk_stats disk = { .log_bytes = 0 };
+	struct disk_stats disk;
 
 	core_stats(cs->core, &core);
-	if (cs->disk)
-		disk_stats(cs->disk, &disk);
+	disk_stats(cs->disk, &disk);
 	whole(&k, "zkern_data_dir_free_bytes", disk.room_free);
 	whole(&k, "zkern_data_dir_room_low", disk.room_low);
 	whole(&k, "zkern_data_dir_room_warnings", disk.room_warnings);
