@@ -171,14 +171,17 @@ sparse:
 	+$(KBUILD) C=2 CF=-Wsparse-error modules
 
 # The script is not in the headers package: taken from linux-source-6.1.
-# On the user's side without what only makes sense in the kernel; trace.h has the
+# On the user's side without what only makes sense in the kernel or is taste; trace.h has the
 # form that the kernel's own trace headers have, which the script does not like.
 CHECKPATCH := --no-tree --strict --terse --no-summary --max-line-length=100
 CP_IGNORE := FILE_PATH_CHANGES,SPDX_LICENSE_TAG,LINUX_VERSION_CODE
 CP_IGNORE_USER := $(CP_IGNORE),BLOCK_COMMENT_STYLE,PREFER_KERNEL_TYPES,VOLATILE,$\
 	SPLIT_STRING,EMBEDDED_FUNCTION_NAME,PREFER_DEFINED_ATTRIBUTE_MACRO,$\
 	NEW_TYPEDEFS,MACRO_ARG_REUSE,MEMORY_BARRIER,STRING_FRAGMENTS,LINE_SPACING,$\
-	ARRAY_SIZE,CAMELCASE,COMPARISON_TO_NULL,COMPLEX_MACRO
+	ARRAY_SIZE,CAMELCASE,COMPARISON_TO_NULL,COMPLEX_MACRO,$\
+	UNNECESSARY_PARENTHESES,UNNECESSARY_ELSE,BIT_MACRO,BRACES,MULTIPLE_ASSIGNMENTS,$\
+	MACRO_WITH_FLOW_CONTROL,MACRO_ARG_PRECEDENCE,AVOID_EXTERNS,$\
+	QUOTED_WHITESPACE_BEFORE_NEWLINE,TYPO_SPELLING,REPEATED_WORD
 checkpatch:
 	@c=$$(. tools/lib.sh; zk_checkpatch) && s=0 && \
 	find kmod include -name '*.[ch]' ! -name '*.mod.c' ! -name trace.h | sort | xargs \
@@ -287,7 +290,7 @@ help:
 	@echo 'make differ        OPS= random requests to Apache ZooKeeper and to zkernd, all answers'
 	@echo '                   compared; SEED= does a run again, KINDS=memory,kernel'
 	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
-	@echo 'make sanitize      the suites of the whole daemon with a sanitized zkernd (15 min)'
+	@echo 'make sanitize      the suites of the whole daemon with a sanitized zkernd (10 min)'
 	@echo 'make fuzz          each fuzzer for FUZZ_TIME=60 seconds (installs clang if need be)'
 	@echo 'make install       module (DKMS), daemon, tools, unit, udev rule; DESTDIR=, prefix='
 	@echo 'make sparse        sparse on the module; make checkpatch: the kernel style check'
