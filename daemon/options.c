@@ -98,7 +98,8 @@ static int one_option(struct options *o, int c)
 	case 'k':
 		return config_keys_print(stdout) ? EXIT_OTHER : EXIT_FINE;
 	case 'd':
-		fprintf(stderr, "zkernd: --dynamic %s: ensembles are not supported by this version: "
+		fprintf(stderr,
+			"zkernd: --dynamic %s: ensembles are not supported by this version: "
 			"put the file's lines into zoo.cfg\n", optarg);
 		return EXIT_CONFIG;
 	case 'h':
