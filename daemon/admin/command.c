@@ -263,10 +263,9 @@ static void put_stats(struct client_side *cs, struct jout *j, const struct io_st
 {
 	struct jout in;
 	double avg = s->count ? (double)s->total_latency / s->count : 0;
-	struct disk_stats disk = { .fsyncs_slow = 0 };
+	struct disk_stats disk;
 
-	if (cs->disk)
-		disk_stats(cs->disk, &disk);
+	disk_stats(cs->disk, &disk);
 	jout_key(j, "server_stats");
 	jout_object(j, &in);
 	number(j, "packets_sent", s->sent);

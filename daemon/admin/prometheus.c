@@ -6,11 +6,14 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "daemon/admin/prometheus.h"
+#include "daemon/admin/quotas.h"
 #include "daemon/admin/values.h"
+#include "daemon/base/log.h"
 #include "daemon/base/metrics.h"
 
 struct page {
@@ -125,6 +128,24 @@ static void put_counters(const struct page *p, enum metric_space space)
 			put_keyed(p->out, name, "", metric_name(i), "", s.count);
 }
 
+static void put_quotas(const struct page *p, struct store *st)
+{
+	struct quota_sums q;
+	int err = quota_sums(st, &q);
+
+	if (err)
+		log_ratelimited(LOG_WARN, "the figures of quotas: %s", strerror(-err));
+	for (u32 f = 0; f < QUOTA_N_FIGURES; f++) {
+		if (!head(p, quota_figure_names[f], "gauge"))
+			continue;
+		for (u32 i = 0; i < q.n; i++)
+			if (q.v[i].has[f])
+				put_keyed(p->out, quota_figure_names[f], "", q.v[i].name, "",
+					  q.v[i].sum[f]);
+	}
+	quota_sums_free(&q);
+}
+
 /* ------------------------------------------------------------ the process */
 
 /* The fields of /proc/self/stat behind the name; 0 where there are none. */
@@ -166,6 +187,7 @@ void prometheus_text(struct client_side *cs, bool (*wanted)(void *arg, const cha
 	struct metric_view v;
 
 	values_gauges(cs, put_gauge, &p);
+	put_quotas(&p, cs->st);
 	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
 		one(&p, metric_counter_names[i], "counter", metric_counter_read(i));
 	put_counters(&p, METRIC_quota_exceeded_error_per_namespace);

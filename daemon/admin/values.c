@@ -2,9 +2,13 @@
 /* See values.h. */
 #include <dirent.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
+#include "daemon/admin/quotas.h"
 #include "daemon/admin/values.h"
+#include "daemon/base/log.h"
 #include "daemon/base/metrics.h"
 #include "daemon/zab/zab.h"
 
@@ -172,11 +176,10 @@ void values_own(struct client_side *cs, value_fn fn, void *arg)
 {
 	const struct sink k = { fn, arg };
 	struct core_stats core = { .zxid = 0 };
-	struct disk_stats disk = { .log_bytes = 0 };
+	struct disk_stats disk;
 
 	core_stats(cs->core, &core);
-	if (cs->disk)
-		disk_stats(cs->disk, &disk);
+	disk_stats(cs->disk, &disk);
 	whole(&k, "zkern_data_dir_free_bytes", disk.room_free);
 	whole(&k, "zkern_data_dir_room_low", disk.room_low);
 	whole(&k, "zkern_data_dir_room_warnings", disk.room_warnings);
@@ -193,10 +196,12 @@ void values_own(struct client_side *cs, value_fn fn, void *arg)
 
 static void named(const struct sink *k, const char *prefix, const char *name, s64 x)
 {
-	char full[256];
+	char *full;
 
-	snprintf(full, sizeof(full), "%s_%s", prefix, name);
+	if (asprintf(&full, "%s_%s", prefix, name) < 0)
+		return;
 	whole(k, full, x);
+	free(full);
 }
 
 static void summary(const struct sink *k, const char *name, const struct metric_sum *s)
@@ -243,6 +248,21 @@ static void counters(const struct sink *k, enum metric_space space)
 			named(k, metric_name(i), metric_space_names[space], s.count);
 }
 
+/* What quotas allow and use. If that is not to be had now, the rest is. */
+static void quotas(const struct sink *k, struct store *st)
+{
+	struct quota_sums q;
+	int err = quota_sums(st, &q);
+
+	if (err)
+		log_ratelimited(LOG_WARN, "the figures of quotas: %s", strerror(-err));
+	for (u32 f = 0; f < QUOTA_N_FIGURES; f++)
+		for (u32 i = 0; i < q.n; i++)
+			if (q.v[i].has[f])
+				named(k, q.v[i].name, quota_figure_names[f], q.v[i].sum[f]);
+	quota_sums_free(&q);
+}
+
 void values_each(struct client_side *cs, value_fn fn, void *arg)
 {
 	const struct sink k = { fn, arg };
@@ -251,6 +271,7 @@ void values_each(struct client_side *cs, value_fn fn, void *arg)
 	text(&k, "version", VALUES_VERSION);
 	text(&k, "server_state", values_state(cs));
 	values_gauges(cs, fn, arg);
+	quotas(&k, cs->st);
 	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
 		whole(&k, metric_counter_names[i], metric_counter_read(i));
 	counters(&k, METRIC_quota_exceeded_error_per_namespace);

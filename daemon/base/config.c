@@ -123,7 +123,8 @@ static int set_secure_port(struct conf_load *l, const char *key, const char *val
 	if (conf_find(l, "clientPort"))
 		return conf_say(l, CONFIG_WARN, key,
 				"ignored: TLS is not supported by this version");
-	return conf_wrong(l, key, "TLS is not supported by this version, and there is no clientPort");
+	return conf_wrong(l, key,
+			  "TLS is not supported by this version, and there is no clientPort");
 }
 
 /* The index of @value in @words, which end in NULL; reported if it is none of them. */
@@ -227,12 +228,12 @@ static int set_audit_class(struct conf_load *l, const char *key, const char *val
 static int set_super(struct conf_load *l, const char *key, const char *value)
 {
 	const char *colon = strchr(value, ':');
+	int err = 0;
 
 	if (!colon || strlen(colon + 1) != 28 || value[strlen(value) - 1] != '=')
-		return conf_say(l, CONFIG_WARN, key,
-				"is not NAME:BASE64(SHA1(NAME:PASSWORD)): nobody can be that user") ?:
-		       conf_set_str(&l->cfg->super_digest, value);
-	return conf_set_str(&l->cfg->super_digest, value);
+		err = conf_say(l, CONFIG_WARN, key,
+			       "is not NAME:BASE64(SHA1(NAME:PASSWORD)): nobody can be that user");
+	return err ?: conf_set_str(&l->cfg->super_digest, value);
 }
 
 static bool is_word(const char *s, size_t n)

@@ -178,6 +178,9 @@ void conn_close(struct conn *c)
 		return;
 	c->state = CONN_DEAD;
 	c->session = NULL;
+	/* Before the peer can see the end: whoever asks something then, on another
+	 * connection, is to find this one's watches gone, as with 3.8. */
+	conn_forget(c);
 	/* Unread input would make a reset of our close, which could overtake the
 	 * last reply. */
 	(void)!recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT);
@@ -186,7 +189,6 @@ void conn_close(struct conn *c)
 	c->fd = -1;
 	leave_count(c);
 	__atomic_sub_fetch(&c->cs->texts, c->text_len, __ATOMIC_RELAXED);
-	conn_forget(c);
 	large_drop(c);
 	jw_free(&c->out);
 	free(c->in);

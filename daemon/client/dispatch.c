@@ -96,8 +96,9 @@ int conn_may_be_large(struct conn *c, u32 len)
 	    __atomic_load_n(&cs->large_requests, __ATOMIC_RELAXED) + len <= cs->cfg->large_max)
 		return 0;
 	metric_count(METRIC_large_requests_rejected, 1);
-	return conn_refuse(c, "a request of %u bytes is one large too many (largeRequestMaxBytes=%u)", len,
-			   cs->cfg->large_max);
+	return conn_refuse(c,
+			   "a request of %u bytes is one large too many (largeRequestMaxBytes=%u)",
+			   len, cs->cfg->large_max);
 }
 
 static int asked_add(struct conn *c, s32 xid, s32 op, u32 len, u64 answer)
@@ -236,8 +237,9 @@ int conn_take_connect(struct conn *c, const u8 *frame, u32 len)
 	metric_count(METRIC_connection_request_count, 1);
 	c->hello_ms = c->io->now_ms;
 	if (in.err)	/* the length stands before it */
-		return conn_refuse(c, "a frame of %u bytes, no connect request; it looks like %s", len,
-				   junk_name(frame - 4, len + 4));
+		return conn_refuse(c,
+				   "a frame of %u bytes, no connect request; it looks like %s",
+				   len, junk_name(frame - 4, len + 4));
 	if (!throttle_admits(&c->cs->throttle, session, c->io->now_ms)) {
 		metric_count(METRIC_connection_rejected, 1);
 		return conn_refuse(c, "too many connect (connection_throttle_tokens)");

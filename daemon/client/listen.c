@@ -175,7 +175,8 @@ static int bind_one(struct client_side *cs, const struct addrinfo *ai)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (ai->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, backlog < 0 ? SOMAXCONN : backlog)) {
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) ||
+	    listen(fd, backlog < 0 ? SOMAXCONN : backlog)) {
 		err = -errno;
 		close(fd);
 		return err;

@@ -450,6 +450,8 @@ void disk_flush(struct disk *d)
 void disk_stats(struct disk *d, struct disk_stats *s)
 {
 	memset(s, 0, sizeof(*s));
+	if (!d)
+		return;
 	logw_stats(d->log, s);
 	snapw_stats(d->snap, s);
 	room_stats(d, s);

@@ -149,6 +149,7 @@ struct disk_stats {
 	u64 room_warnings;
 	bool room_low;		/* less than was asked to be warned of */
 };
+/* @d NULL: there is no disk, and all is 0. */
 void disk_stats(struct disk *d, struct disk_stats *s);
 
 /* acceptedEpoch, currentEpoch: -ENOENT if there is none. */

@@ -252,7 +252,8 @@ static int sync_file(struct logw *lw, bool *broke)
 		__atomic_store_n(&lw->fsync_max, ns, __ATOMIC_RELAXED);
 	if (lw->d->p.fsync && ns / 1000000 > lw->d->p.fsync_warn_ms) {
 		add_relaxed(&lw->slow, 1);
-		log_ratelimited(LOG_WARN, "%s/%s: fdatasync took %llu ms (fsync.warningthresholdms=%u): writes wait for it",
+		log_ratelimited(LOG_WARN,
+				"%s/%s: fdatasync took %llu ms (fsync.warningthresholdms=%u): writes wait for it",
 				lw->d->log_path, lw->name, ns / 1000000,
 				lw->d->p.fsync_warn_ms);
 	}

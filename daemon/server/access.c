@@ -214,6 +214,57 @@ int access_check(struct store *st, const char *path, u32 len, const struct store
 	return access_allowed(s->bytes, s->len, perms, auth) ? 0 : -EACCES;
 }
 
+/* ------------------------------------------------------------ hiding digests */
+
+/* "user:hash" becomes "user:x", as replaceAll(":.*", ":x") has it: '.' ends at a
+ * line's end. */
+static void put_masked(struct jw *out, struct jstr id)
+{
+	size_t at = out->len;
+	s32 i = 0;
+
+	jw_int(out, 0);
+	while (i < id.len) {
+		if (id.p[i] != ':') {
+			jw_bytes(out, &id.p[i++], 1);
+			continue;
+		}
+		jw_bytes(out, ":x", 2);
+		while (i < id.len && id.p[i] != '\n' && id.p[i] != '\r')
+			i++;
+	}
+	if (!out->err)
+		jute_put32(out->buf + at, out->len - at - 4);
+}
+
+void access_mask(struct jw *out, size_t at)
+{
+	size_t len = out->len - at, end = out->len;
+	struct jr in;
+	s32 n;
+
+	/* each byte makes at most two: nothing moves while we read what we write behind */
+	if (!jw_room(out, 2 * len))
+		return;
+	jr_init(&in, out->buf + at, len);
+	n = jr_int(&in);
+	jw_int(out, n);
+	for (; n > 0; n--) {
+		s32 perms = jr_int(&in);
+		struct jstr scheme = jr_str(&in);
+		struct jstr id = jr_str(&in);
+
+		jw_int(out, perms);
+		jw_str(out, scheme.p, scheme.len);
+		if (jstr_is(scheme, "digest") && id.len >= 0)
+			put_masked(out, id);
+		else
+			jw_str(out, id.p, id.len);
+	}
+	memmove(out->buf + at, out->buf + end, out->len - end);
+	out->len -= end - at;
+}
+
 /* ------------------------------------------------------------ fixupACL */
 
 /* The ACEs seen so far, to leave out what is there twice: a hash table, as a

@@ -21,6 +21,9 @@ int access_check(struct store *st, const char *path, u32 len, const struct store
 /* Drops what this thread has cached of @st's ACLs; only needed where another store
  * may later be at the same address (tests). */
 void access_forget(const struct store *st);
+/* Replaces the ACL that begins at @at, at the end of @out, by one whose digests are
+ * hidden, as a client without ADMIN gets it. */
+void access_mask(struct jw *out, size_t at);
 /* A client's ACL for a create or setACL: validates and expands "auth", writes the
  * vector<ACL> to store into @out. An enum zk_error: ZOK, ZINVALIDACL,
  * ZMARSHALLINGERROR (malformed, or where the Java server trips over a null), or

@@ -378,7 +378,7 @@ static void count_writes(const struct core *c, const struct proposal *p, int n)
 		metric_run_add(&run, now > t->time ? now - t->time : 0);
 		for (u32 k = 0; k < t->n_ops; k++) {
 			const struct zk_op *op = &t->ops[k];
-			u32 bytes = op->path_len;
+			u32 bytes = zk_chars(op->path, op->path_len);
 
 			if (op->type != ZK_OP_CREATE && op->type != ZK_OP_DELETE &&
 			    op->type != ZK_OP_SETDATA)

@@ -17,6 +17,7 @@
 #include "daemon/server/identity.h"
 #include "daemon/server/path.h"
 #include "daemon/server/read.h"
+#include "daemon/server/read_multi.h"
 
 #define READ_TRIES	64
 #define FRAME_HEAD	20	/* int length, int xid, long zxid, int err */
@@ -157,7 +158,7 @@ static struct jstr rd_path_watch(struct rd *r)
 static void count_read(struct jstr path, size_t bytes)
 {
 	metric_add_path(METRIC_read_per_namespace, (const char *)path.p, path.len,
-			path.len + bytes + ZK_STAT_LEN);
+			zk_chars((const char *)path.p, path.len) + bytes + ZK_STAT_LEN);
 }
 
 static int rd_exists(struct rd *r)
@@ -219,6 +220,20 @@ static int rd_getdata(struct rd *r)
 	return r->err ? 0 : put_data(r, path);
 }
 
+/* Of the names in a vector of strings, as this server made it. */
+static size_t list_chars(const u8 *list)
+{
+	size_t chars = 0;
+	u32 len;
+
+	for (u32 n = jute_get32(list); n; n--) {
+		len = jute_get32(list + 4);
+		chars += zk_chars((const char *)list + 8, len);
+		list += 4 + len;
+	}
+	return chars;
+}
+
 static int put_children(struct rd *r, struct jstr path, bool with_stat)
 {
 	struct store_node node;
@@ -232,9 +247,8 @@ static int put_children(struct rd *r, struct jstr path, bool with_stat)
 	if (err || r->err)
 		return err;
 	err = rd_check(r, path, &node, PERM_READ);
-	if (!err && !r->err)	/* the names less their lengths and number */
-		count_read(path, r->out->len - at - 4 -
-			   4 * (size_t)jute_get32(r->out->buf + at));
+	if (!err && !r->err)
+		count_read(path, list_chars(r->out->buf + at));
 	if (!err && !r->err && with_stat)
 		put_stat(r->out, &node);
 	return err;
@@ -252,56 +266,6 @@ static int rd_children2(struct rd *r)
 	struct jstr path = rd_path_watch(r);
 
 	return r->err ? 0 : put_children(r, path, true);
-}
-
-/* "user:hash" becomes "user:x", as replaceAll(":.*", ":x") has it: '.' ends at a
- * line's end. */
-static void put_masked(struct jw *out, struct jstr id)
-{
-	size_t at = out->len;
-	s32 i = 0;
-
-	jw_int(out, 0);
-	while (i < id.len) {
-		if (id.p[i] != ':') {
-			jw_bytes(out, &id.p[i++], 1);
-			continue;
-		}
-		jw_bytes(out, ":x", 2);
-		while (i < id.len && id.p[i] != '\n' && id.p[i] != '\r')
-			i++;
-	}
-	if (!out->err)
-		jute_put32(out->buf + at, out->len - at - 4);
-}
-
-/* Replaces the ACL at the output's end by one without the digests. */
-static void mask_digests(struct jw *out, size_t at)
-{
-	size_t len = out->len - at, end = out->len;
-	struct jr in;
-	s32 n;
-
-	/* each byte makes at most two: nothing moves while we read what we write behind */
-	if (!jw_room(out, 2 * len))
-		return;
-	jr_init(&in, out->buf + at, len);
-	n = jr_int(&in);
-	jw_int(out, n);
-	for (; n > 0; n--) {
-		s32 perms = jr_int(&in);
-		struct jstr scheme = jr_str(&in);
-		struct jstr id = jr_str(&in);
-
-		jw_int(out, perms);
-		jw_str(out, scheme.p, scheme.len);
-		if (jstr_is(scheme, "digest") && id.len >= 0)
-			put_masked(out, id);
-		else
-			jw_str(out, id.p, id.len);
-	}
-	memmove(out->buf + at, out->buf + end, out->len - end);
-	out->len -= end - at;
 }
 
 static int rd_getacl(struct rd *r)
@@ -324,7 +288,7 @@ static int rd_getacl(struct rd *r)
 	if (!access_allowed(r->out->buf + at, len, PERM_READ | PERM_ADMIN, r->auth))
 		return rd_refuse(r, ZNOAUTH);
 	if (!access_allowed(r->out->buf + at, len, PERM_ADMIN, r->auth))
-		mask_digests(r->out, at);
+		access_mask(r->out, at);
 	put_stat(r->out, &node);
 	return 0;
 }
@@ -463,78 +427,6 @@ static void put_multi_head(struct jw *out, s32 type, bool done, s32 err)
 	jw_int(out, type);
 	jw_bool(out, done);
 	jw_int(out, err);
-}
-
-/* The ACLs of a create inside a multi; only to get past them. */
-static void skip_acls(struct jr *in)
-{
-	for (s32 n = jr_int(in); n > 0 && !in->err; n--) {
-		jr_int(in);
-		jr_str(in);
-		jr_str(in);
-	}
-}
-
-/* Passes over one operation of a multi; false if there is no such kind. */
-static bool skip_op(struct jr *in, s32 type)
-{
-	jr_str(in);
-	switch (type) {
-	case OP_CREATE:
-	case OP_CREATE2:
-	case OP_CREATECONTAINER:
-	case OP_CREATETTL:
-		jr_str(in);
-		skip_acls(in);
-		jr_int(in);
-		if (type == OP_CREATETTL)
-			jr_long(in);
-		return true;
-	case OP_SETDATA:
-		jr_str(in);
-		jr_int(in);
-		return true;
-	case OP_DELETE:
-	case OP_CHECK:
-		jr_int(in);
-		return true;
-	case OP_GETDATA:
-	case OP_GETCHILDREN:
-		jr_bool(in);
-		return true;
-	}
-	return false;
-}
-
-static bool is_multi_read(s32 type)
-{
-	return type == OP_GETDATA || type == OP_GETCHILDREN;
-}
-
-static bool multi_next(struct jr *in, s32 *type)
-{
-	*type = jr_int(in);
-	bool done = jr_bool(in);
-
-	jr_int(in);
-	return !in->err && !done;
-}
-
-/* A multi parses if every part does and none reads among writes. */
-static bool multi_parses(struct jr in)
-{
-	bool first = true, reads = false;
-	s32 type;
-
-	while (multi_next(&in, &type)) {
-		if (!skip_op(&in, type))
-			return false;
-		if (!first && reads != is_multi_read(type))
-			return false;
-		reads = is_multi_read(type);
-		first = false;
-	}
-	return !in.err;
 }
 
 /* One part; a null path fails the whole, what was answered before it stays. */

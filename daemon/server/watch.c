@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The tables of watches: see watch.h. One hash table with a row for each watched
- * path serves data and child watches; rows that have persistent watches, which
- * are rare, hang their sets on a side block.
+ * The tables of watches: see watch.h. Their rows are in watch_row.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,58 +8,12 @@
 
 #include "daemon/base/hash.h"
 #include "daemon/proto/zookeeper.h"
-#include "daemon/server/watch.h"
-#include "daemon/server/wset.h"
+#include "daemon/server/watch_impl.h"
 
-#define N_TABLES	2
-#define N_MODES		3
 #define BUCKETS_MIN	64
 #define WATCHERS_MIN	64
 #define NO_WATCHER	WATCHER_NONE
 #define WATCH_COST	160	/* beside the path: row, side, their heads, its bucket */
-
-struct side {
-	struct wset sets[N_TABLES][N_MODES];
-};
-
-struct row {
-	struct row *next;
-	u32 hash;
-	u32 len : 31;
-	u32 has_side : 1;
-	union {
-		struct wset std[N_TABLES];
-		struct side *side;
-	};
-	char path[];
-};
-
-struct watcher {
-	void *owner;		/* NULL: free or dead */
-	u32 count;		/* its watches; free: the next free one */
-	u32 stamp;
-	u64 bytes;		/* watcher_bytes() */
-};
-
-struct watches {
-	u64 key;
-	struct row **buckets;
-	u32 n_buckets;		/* power of two */
-	u32 n_rows;
-	u64 n_watches;
-	u32 n_watching;		/* watchers that have watches */
-	u64 row_bytes;		/* memory of the rows and their sets */
-	u64 n_recursive[N_TABLES];
-	u32 stamp;
-	struct watcher *watchers;
-	u32 n_watchers;		/* room; a multiple of 64 */
-	u32 free_watcher;
-	u64 *dead;		/* bits: being swept */
-	u64 *dying;		/* bits: gone since this sweep began */
-	u32 n_dead, n_dying;
-	bool sweeping;
-	u32 cursor;
-};
 
 struct watches *watches_new(void)
 {
@@ -78,193 +30,6 @@ struct watches *watches_new(void)
 		return NULL;
 	}
 	return w;
-}
-
-/* ------------------------------------------------------------ memory */
-
-/* What malloc makes of a request: header, and steps of 16. */
-static u64 chunk(size_t n)
-{
-	return n + 8 < 32 ? 32 : (n + 8 + 15) & ~15ULL;
-}
-
-static u64 set_bytes(const struct wset *s)
-{
-	size_t n = wset_bytes(s);
-
-	return n ? chunk(n) : 0;
-}
-
-u64 watch_bytes(const struct watches *w)
-{
-	return chunk(sizeof(*w)) + w->n_buckets * sizeof(*w->buckets) +
-	       w->n_watchers * sizeof(*w->watchers) + w->n_watchers / 4 + w->row_bytes;
-}
-
-/* The same as the calls of wset.h, counting what they take and give. */
-static int set_add(struct watches *w, struct wset *s, u32 id)
-{
-	u64 before = set_bytes(s);
-	int rc = wset_add(s, id);
-
-	w->row_bytes += set_bytes(s) - before;
-	return rc;
-}
-
-static bool set_del(struct watches *w, struct wset *s, u32 id)
-{
-	u64 before = set_bytes(s);
-	bool had = wset_del(s, id);
-
-	w->row_bytes += set_bytes(s) - before;
-	return had;
-}
-
-static void set_clear(struct watches *w, struct wset *s)
-{
-	w->row_bytes -= set_bytes(s);
-	wset_clear(s);
-}
-
-static void set_remove_all(struct watches *w, struct wset *s, const u64 *gone, u32 words)
-{
-	u64 before = set_bytes(s);
-
-	wset_remove_all(s, gone, words);
-	w->row_bytes += set_bytes(s) - before;
-}
-
-/* ------------------------------------------------------------ rows */
-
-static struct wset *row_set(struct row *r, int t, int mode)
-{
-	if (r->has_side)
-		return &r->side->sets[t][mode];
-	return mode == WATCH_STANDARD ? &r->std[t] : NULL;
-}
-
-static void row_free(struct watches *w, struct row *r)
-{
-	for (int t = 0; t < N_TABLES; t++) {
-		for (int m = 0; m < N_MODES; m++) {
-			struct wset *s = row_set(r, t, m);
-
-			if (s)
-				set_clear(w, s);
-		}
-	}
-	w->row_bytes -= chunk(sizeof(*r) + r->len);
-	if (r->has_side) {
-		w->row_bytes -= chunk(sizeof(*r->side));
-		free(r->side);
-	}
-	free(r);
-}
-
-static bool row_empty(struct row *r)
-{
-	for (int t = 0; t < N_TABLES; t++) {
-		for (int m = 0; m < N_MODES; m++) {
-			struct wset *s = row_set(r, t, m);
-
-			if (s && !wset_empty(s))
-				return false;
-		}
-	}
-	return true;
-}
-
-/* Makes room in the row for persistent watches. */
-static int row_add_side(struct watches *w, struct row *r)
-{
-	struct side *side;
-
-	if (r->has_side)
-		return 0;
-	side = calloc(1, sizeof(*side));
-	if (!side)
-		return -ENOMEM;
-	for (int t = 0; t < N_TABLES; t++)
-		side->sets[t][WATCH_STANDARD] = r->std[t];
-	r->side = side;
-	r->has_side = 1;
-	w->row_bytes += chunk(sizeof(*side));
-	return 0;
-}
-
-static u32 path_hash(const struct watches *w, const char *path, u32 len)
-{
-	return hash_bytes(w->key, path, len);
-}
-
-/* Where the pointer to the row is, or the end of its bucket's chain. */
-static struct row **row_slot(const struct watches *w, const char *path, u32 len, u32 hash)
-{
-	struct row **p = &w->buckets[hash & (w->n_buckets - 1)];
-
-	for (; *p; p = &(*p)->next)
-		if ((*p)->hash == hash && (*p)->len == len && !memcmp((*p)->path, path, len))
-			break;
-	return p;
-}
-
-static struct row **row_find(const struct watches *w, const char *path, u32 len)
-{
-	return row_slot(w, path, len, path_hash(w, path, len));
-}
-
-static void row_unlink(struct watches *w, struct row **slot)
-{
-	struct row *r = *slot;
-
-	*slot = r->next;
-	w->n_rows--;
-	row_free(w, r);
-}
-
-/* Twice the buckets; stays as it is when memory is short. A sweep starts over,
- * for rows have moved. */
-static void grow(struct watches *w)
-{
-	u32 n = w->n_buckets * 2;
-	struct row **b, *r, *next;
-
-	b = n ? calloc(n, sizeof(*b)) : NULL;
-	if (!b)
-		return;
-	for (u32 i = 0; i < w->n_buckets; i++) {
-		for (r = w->buckets[i]; r; r = next) {
-			next = r->next;
-			r->next = b[r->hash & (n - 1)];
-			b[r->hash & (n - 1)] = r;
-		}
-	}
-	free(w->buckets);
-	w->buckets = b;
-	w->n_buckets = n;
-	w->cursor = 0;
-}
-
-static struct row *row_get(struct watches *w, const char *path, u32 len)
-{
-	u32 hash = path_hash(w, path, len);
-	struct row **slot = row_slot(w, path, len, hash), *r = *slot;
-
-	if (r)
-		return r;
-	if (len >= 1U << 31)
-		return NULL;
-	r = calloc(1, sizeof(*r) + len);
-	if (!r)
-		return NULL;
-	r->hash = hash;
-	r->len = len;
-	memcpy(r->path, path, len);
-	w->row_bytes += chunk(sizeof(*r) + len);
-	*slot = r;
-	if (++w->n_rows > w->n_buckets)
-		grow(w);
-	return r;
 }
 
 void watches_free(struct watches *w)
@@ -389,7 +154,7 @@ int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, 
 		return -ENOMEM;
 	rc = mode == WATCH_STANDARD ? 0 : row_add_side(w, r);
 	if (!rc)
-		rc = set_add(w, row_set(r, t, mode), id);
+		rc = row_set_add(w, row_set(r, t, mode), id);
 	if (rc < 0) {
 		if (row_empty(r))
 			row_unlink(w, row_find(w, path, len));
@@ -400,7 +165,7 @@ int watch_add(struct watches *w, enum watch_table t, const char *path, u32 len, 
 	for (int m = 0; m < N_MODES; m++) {
 		struct wset *s = m == (int)mode ? NULL : row_set(r, t, m);
 
-		if (s && set_del(w, s, id)) {
+		if (s && row_set_del(w, s, id)) {
 			had = true;
 			if (m == WATCH_RECURSIVE)
 				w->n_recursive[t]--;
@@ -422,7 +187,7 @@ bool watch_remove(struct watches *w, enum watch_table t, const char *path, u32 l
 	for (int m = 0; m < N_MODES; m++) {
 		struct wset *s = row_set(*slot, t, m);
 
-		if (s && set_del(w, s, id)) {
+		if (s && row_set_del(w, s, id)) {
 			had = true;
 			if (m == WATCH_RECURSIVE)
 				w->n_recursive[t]--;
@@ -526,7 +291,7 @@ static bool fire_row(struct firing *f, enum watch_table t, int event, struct row
 		if (!tell(f, s, &at->id, at->set == WATCH_STANDARD ? r : NULL))
 			return false;
 		if (at->set == WATCH_STANDARD)
-			set_clear(f->w, s);
+			row_set_clear(f->w, s);
 	}
 	if (row_empty(r))
 		row_unlink(f->w, slot);
@@ -588,7 +353,7 @@ static void sweep_row(struct watches *w, struct row *r)
 			struct wset *s = row_set(r, t, m);
 
 			if (s)
-				set_remove_all(w, s, w->dead, words);
+				row_set_remove_all(w, s, w->dead, words);
 		}
 	}
 }
@@ -640,7 +405,7 @@ bool watch_sweep(struct watches *w, u32 rows)
 /* ------------------------------------------------------------ walking */
 
 static u32 show_row(const struct watches *w, struct row *r, enum watch_table t,
-		     void (*fn)(void *arg, const char *path, u32 len, void *owner), void *arg)
+		    void (*fn)(void *arg, const char *path, u32 len, void *owner), void *arg)
 {
 	u32 id, n = 1;
 

@@ -14,6 +14,7 @@
 
 #define PAGE_BUF	(32 * 1024)
 #define BIG_BUF		(1024 * 1024)
+#define LONG_BUF	(BIG_BUF + PAGE_BUF)	/* holds the longest path's entry */
 #define GROUP		64	/* nodes read in one call */
 #define LIST_BUF_MAX	(1024 * 1024 * 1024)
 
@@ -262,25 +263,20 @@ static int read_group(struct kernel *k, struct zkern_get *gets, u32 n,
 	return rc;
 }
 
-/* Whoever swaps trees is the core thread; another that meets a swap gets -EAGAIN. */
-int kernel_owned_nodes(struct store *st, u64 session,
-		       int (*fn)(void *arg, const char *path, u32 len,
-				 const struct store_node *node), void *arg)
+/* The nodes of a page of paths. Whoever swaps trees is the core thread; another that meets
+ * a swap gets -EAGAIN. */
+static int read_page(struct kernel *k, const struct zkern_list *l, const u8 *buf,
+		     int (*fn)(void *arg, const char *path, u32 len,
+			       const struct store_node *node), void *arg)
 {
-	struct zkern_list l = { .size = sizeof(l), .owner = session };
-	struct kernel *k = to_kernel(st);
 	struct zkern_get gets[GROUP];
 	u32 at = 0, i = 0, n, len;
 	const char *path;
-	u8 *buf;
-	int rc;
+	int rc = 0;
 
-	rc = whole_list(k, ZKERN_OWNED, &l, &buf);
-	if (rc)
-		return rc;
-	while (i < l.count && !rc) {
-		for (n = 0; n < GROUP && i < l.count; n++, i++) {
-			rc = entry(&l, buf, &at, &path, &len);
+	while (i < l->count && !rc) {
+		for (n = 0; n < GROUP && i < l->count; n++, i++) {
+			rc = entry(l, buf, &at, &path, &len);
 			if (rc)
 				break;
 			gets[n] = (struct zkern_get){
@@ -293,8 +289,53 @@ int kernel_owned_nodes(struct store *st, u64 session,
 		if (!rc)
 			rc = read_group(k, gets, n, fn, arg);
 	}
-	free(buf);
 	return rc;
+}
+
+/* Page by page, each from where the one before it ended: of one moment as long as no
+ * transaction comes between, which is the core thread's to say. */
+static int long_owned(struct kernel *k, struct zkern_list *l,
+		      int (*fn)(void *arg, const char *path, u32 len,
+				const struct store_node *node), void *arg)
+{
+	u8 *buf = malloc(LONG_BUF);
+	char *last = malloc(LONG_BUF);
+	u64 zxid = 0;
+	int rc = buf && last ? 0 : -ENOMEM;
+
+	l->buf = (uintptr_t)buf;
+	l->buf_len = LONG_BUF;
+	l->more = 1;
+	while (!rc && l->more) {
+		rc = kernel_call(k->fd, ZKERN_OWNED, l);
+		if (!rc && l->after_len && l->zxid != zxid)
+			rc = -EAGAIN;
+		zxid = l->zxid;
+		if (!rc)
+			rc = read_page(k, l, buf, fn, arg);
+		if (!rc && l->more)
+			go_on_after(buf, l, &last);
+	}
+	free(buf);
+	free(last);
+	return rc;
+}
+
+int kernel_owned_nodes(struct store *st, u64 session,
+		       int (*fn)(void *arg, const char *path, u32 len,
+				 const struct store_node *node), void *arg)
+{
+	static __thread u8 page[PAGE_BUF];
+	struct zkern_list l = {
+		.size = sizeof(l), .owner = session,
+		.buf = (uintptr_t)page, .buf_len = sizeof(page),
+	};
+	struct kernel *k = to_kernel(st);
+	int rc = kernel_call(k->fd, ZKERN_OWNED, &l);
+
+	if (rc == -EMSGSIZE || (!rc && l.more))
+		return long_owned(k, &l, fn, arg);
+	return rc ? rc : read_page(k, &l, page, fn, arg);
 }
 
 int kernel_timed(struct store *st, int (*fn)(void *arg, const char *path, u32 len), void *arg)

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -472,6 +473,21 @@ static int memory_set_state(struct store *st, enum store_state state, u64 heard_
 static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 static int users;
 
+/*
+ * liburcu starts its thread for call_rcu() when first there is need for it, and who
+ * needs it first may let signals in just then (main.c, recover()): they would end the
+ * process whenever the main thread does not wait for them.
+ */
+static void start_call_rcu(void)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	get_default_call_rcu_data();
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 static int trees_get(void)
 {
 	int rc = 0;
@@ -479,6 +495,8 @@ static int trees_get(void)
 	pthread_mutex_lock(&users_lock);
 	if (!users)
 		rc = zk_tree_init();
+	if (!users && !rc)
+		start_call_rcu();
 	if (!rc)
 		users++;
 	pthread_mutex_unlock(&users_lock);

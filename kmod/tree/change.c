@@ -280,7 +280,7 @@ static bool is_proc(const struct zk_tree *tree, const struct zk_node *node)
 }
 
 void zk_attach(struct zk_tree *tree, struct zk_node *parent, struct zk_node *node,
-	       size_t len, u32 hash)
+	       size_t chars, u32 hash)
 {
 	struct zk_owned *owned;
 
@@ -297,7 +297,7 @@ void zk_attach(struct zk_tree *tree, struct zk_node *parent, struct zk_node *nod
 	zk_owner_count(tree, node, true);
 	tree->next.limits += zk_quota_is_limits(node);
 	tree->next.nodes++;
-	tree->next.data_bytes += len + zk_data_len(tree, node);
+	tree->next.data_bytes += chars + zk_data_len(tree, node);
 }
 
 void zk_detach(struct zk_tree *tree, struct zk_node *node, u64 at)

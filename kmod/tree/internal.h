@@ -179,10 +179,10 @@ int zk_add_bytes(struct zk_tree *tree, struct zk_node *node, const void *bytes, 
 		 u32 crc);
 /*
  * Makes @node reachable below @parent, which has a dir, and by its owner
- * (zk_owned.home is set), and counts it. @len and @hash: of its path.
+ * (zk_owned.home is set), and counts it. @chars and @hash: of its path, zk_chars().
  */
 void zk_attach(struct zk_tree *tree, struct zk_node *parent, struct zk_node *node,
-	       size_t len, u32 hash);
+	       size_t chars, u32 hash);
 /* Takes it out of index, child list and owner's list. */
 void zk_detach(struct zk_tree *tree, struct zk_node *node, u64 at);
 /* ---- quota.c: all of it for the writer, sleeps; -ENOMEM */

@@ -216,7 +216,7 @@ static int load_node(struct zk_tree *tree, struct parts *parts, const char *path
 	}
 	set_birth(parts->node, &view->stat);
 	set_words(parts->node, parts);
-	zk_attach(tree, parent, parts->node, len, hash);
+	zk_attach(tree, parent, parts->node, zk_chars(path, len), hash);
 	tree->load_parent = parent;
 	ver->num_children++;
 	digest_add(tree, parts->node);

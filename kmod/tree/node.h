@@ -238,6 +238,8 @@ bool zk_node_exists(const struct zk_node *node, u64 zxid);
 const struct zk_dirver *zk_dir_at(const struct zk_node *node, u64 zxid);
 /* Bytes of the node's path. */
 size_t zk_path_len(const struct zk_node *node);
+/* Its characters, zk_chars(). */
+size_t zk_path_chars(const struct zk_node *node);
 /* Is @path the node's? */
 bool zk_path_is(const struct zk_node *node, const char *path, size_t len);
 

@@ -143,6 +143,27 @@ size_t zk_path_len(const struct zk_node *node)
 	return len;
 }
 
+size_t zk_chars(const char *s, size_t len)
+{
+	size_t i, n = 0;
+
+	/* A byte that does not continue a character begins one, or a pair of them. */
+	for (i = 0; i < len; i++)
+		n += (((u8)s[i] & 0xc0) != 0x80) + ((u8)s[i] >= 0xf0);
+	return n;
+}
+
+size_t zk_path_chars(const struct zk_node *node)
+{
+	size_t n = 0;
+
+	if (!node->parent)
+		return 1;
+	for (; node->parent; node = node->parent)
+		n += 1 + zk_chars(node->name, zk_name_len(node));
+	return n;
+}
+
 size_t zk_path(const struct zk_node *node, char *buf, size_t cap)
 {
 	size_t len = zk_path_len(node);

@@ -147,7 +147,7 @@ struct zk_tree_stats {
 	u64 digest;		/* of the published tree (DigestCalculator, version 2) */
 	u64 nodes;		/* as of the published zxid, root included */
 	u64 ephemerals;
-	u64 data_bytes;		/* sum of path and data lengths (approximate_data_size) */
+	u64 data_bytes;		/* of data, and characters of paths (approximate_data_size) */
 	u64 bytes;		/* memory held, all told: nodes, versions, index, ACLs */
 	u64 retained;		/* of these, superseded and not freed yet */
 	u64 pins;
@@ -172,6 +172,8 @@ bool zk_tree_tryget(struct zk_tree *tree);
 
 /* any: the published zxid, with acquire semantics. */
 u64 zk_tree_zxid(const struct zk_tree *tree);
+/* any: how long Java takes a string in UTF-8 to be: characters in UTF-16 (String.length()). */
+size_t zk_chars(const char *s, size_t len);
 /* any: counters; zxid and digest belong together, the rest is of about now. */
 void zk_tree_stats(struct zk_tree *tree, struct zk_tree_stats *st);
 

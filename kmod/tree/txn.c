@@ -119,7 +119,7 @@ static int create(struct zk_tree *tree, const struct zk_op *op)
 		err = node_make(tree, op, name, name_len, &node);
 	if (err)
 		return err;
-	zk_attach(tree, parent, node, op->path_len, hash);
+	zk_attach(tree, parent, node, zk_chars(op->path, op->path_len), hash);
 	forward_cversion(tree, ver, op->pcversion);
 	ver->num_children++;
 	zk_node_mark(node, ZK_NODE_TOUCHED);
@@ -167,7 +167,7 @@ static int delete_leaf(struct zk_tree *tree, struct zk_node *node)
 	zk_owner_count(tree, node, false);
 	tree->next.limits -= zk_quota_is_limits(node);
 	tree->next.nodes--;
-	tree->next.data_bytes -= zk_path_len(node) + len;
+	tree->next.data_bytes -= zk_path_chars(node) + len;
 	return zk_quota_count(tree, node, -1, -len);
 }
 

@@ -4,6 +4,7 @@
 import re
 import socket
 import struct
+import time
 
 from zktest import wire
 from zktest.proc import wait_for
@@ -48,8 +49,17 @@ def ask(s, word):
     return s.made.plain(s.four_letter(word))
 
 
+def agree(got, want, what):
+    """Both are asked until they say the same: a connection that was closed, the
+    last word's for one, is known to them for a while yet."""
+    end = time.monotonic() + 30
+    while got() != want() and time.monotonic() < end:
+        time.sleep(0.2)
+    eq(got(), want(), what)
+
+
 def same(control, s, word, edit=lambda text: text):
-    eq(edit(ask(s, word)), edit(ask(control, word)), word)
+    agree(lambda: edit(ask(s, word)), lambda: edit(ask(control, word)), word)
 
 
 def t_ruok_isro(control, s):
@@ -259,6 +269,88 @@ def t_reset(control, s):
            ["1", "1", "84", "32", "0", "1"])     # 32: an event
 
 
+QUOTA = "/zookeeper/quota"
+LIMITS, STATS = "/zookeeper_limits", "/zookeeper_stats"
+QUOTAS = [      # path, its limits
+    ("/one", b"count=5,bytes=-1=;byteHardLimit=7;countHardLimit=2"),
+    ("/two/x", b"count=3,bytes=9"), ("/two/y", b"count=4,bytes=1000000000000"),
+    ("/thr\u00e9\u20ac", b"count=-1,bytes=-1"), ("/empty", b""), ("/null", None),
+]
+
+
+def quotas(s):
+    """The quotas' figures, each kind's by themselves: within a kind the order
+    is that of Java's hashes."""
+    m = s.mntr()
+    keys = [k for k in m if re.search(r"_quota_\w+_(limit|usage)_per_", k)]
+    kinds = [re.search(r"quota_\w+_per_namespace$", k).group() for k in keys]
+    after = list(m)[list(m).index(keys[-1]) + 1] if keys else None
+    return list(dict.fromkeys(kinds)), {k: m[k] for k in keys}, after
+
+
+def t_quota_gauges(control, s):
+    """What is allowed and used, summed by the first names of the paths."""
+    seen = {}
+
+    def step(x, op, body):
+        x.made.ok(x.made.a, op, body)
+        seen[x].append(quotas(x))
+    for x in (control, s):
+        seen[x] = [quotas(x)]
+        made = []
+        for path, limits in QUOTAS:
+            up = ""
+            for name in path[1:].split("/"):
+                up += "/" + name
+                for p in (up, QUOTA + up):
+                    if p not in made:
+                        x.made.ok(x.made.a, wire.CREATE, wire.b_create(p, b"12"))
+                        made.append(p)
+            for p, data in ((LIMITS, limits), (STATS, b"count=0,bytes=0")):
+                if path == "/empty" and p == STATS:
+                    continue
+                made.append(QUOTA + path + p)
+                step(x, wire.CREATE, wire.b_create(made[-1], data))
+        one = QUOTA + "/one" + LIMITS
+        step(x, wire.SET_DATA, wire.b_set_data("/two/y", b"12345678"))
+        step(x, wire.CREATE, wire.b_create(one + "/leaf", b""))     # no leaf now
+        step(x, wire.DELETE, wire.b_path_int(one + "/leaf", -1))
+        for p in reversed(made):
+            step(x, wire.DELETE, wire.b_path_int(p, -1))
+    eq(len(seen[s]), len(seen[control]))
+    for got, want in zip(seen[s], seen[control]):
+        eq(got, want)
+    assert max(len(x[1]) for x in seen[control]) == 16, seen[control]
+
+
+def t_sizes_of_paths(control, s):
+    """Paths count by Java's characters, not by bytes."""
+    def look(x):
+        m = x.mntr()
+        return [int(m["approximate_data_size"])] + [
+            int(m.get(k + "_gr\u00fc\u20acn_%s_per_namespace" % rw, 0))
+            for rw in ("read", "write") for k in ("cnt", "sum", "min", "max")]
+    seen = {}
+    top = "/gr\u00fc\u20acn"
+    low = top + "/\u00e9/a\u4e00"
+    for x in (control, s):
+        seen[x] = [look(x)]
+        for op, body in (
+                (wire.CREATE, wire.b_create(top, b"123")),
+                (wire.CREATE, wire.b_create(top + "/\u00e9", None)),
+                (wire.CREATE, wire.b_create(low, b"1")),
+                (wire.SET_DATA, wire.b_set_data(low, b"12345")),
+                (wire.GET_DATA, wire.b_path_watch(low, False)),
+                (wire.GET_CHILDREN2, wire.b_path_watch(top, False)),
+                (wire.DELETE, wire.b_path_int(low, -1)),
+                (wire.DELETE, wire.b_path_int(top + "/\u00e9", -1))):
+            x.made.ok(x.made.a, op, body)
+            seen[x].append(look(x))
+    for got, want in zip(seen[s], seen[control]):
+        eq([b - a for a, b in zip(seen[s][0], got)],
+           [b - a for a, b in zip(seen[control][0], want)])
+
+
 def t_half_closed(_control, s):
     """As "echo mntr | nc" does it: the asker has closed his side."""
     for word in ("mntr", "dump", "wchc", "srvr"):
@@ -277,10 +369,11 @@ def t_half_closed(_control, s):
 def t_hash_after_start(_control, s):
     """The digests of a replayed log are those that it was written with.  The
     last test of its server: its sessions' connections are gone."""
-    before = s.four_letter("hash")
+    before, size = s.four_letter("hash"), s.mntr()["approximate_data_size"]
     s.restart(crash=True)
     eq(s.four_letter("hash"), before)
     m = s.mntr()
+    eq(m["approximate_data_size"], size)
     if s.kind == "memory":      # the kernel has kept its tree
         assert int(m["sum_startup_txns_loaded"]) > 256
     eq(m["digest_mismatches_count"], "0")
@@ -291,4 +384,4 @@ def t_hash_after_start(_control, s):
 TESTS = [t_ruok_isro, t_conf, t_dirs, t_envi, t_srvr, t_stat, t_cons, t_dump,
          t_wchs_wchc_wchp, t_hash, t_trace_mask, t_mntr_keys, t_mntr_values,
          t_mntr_meanings, t_half_closed]
-LAST = [t_reset, t_hash_after_start]
+LAST = [t_quota_gauges, t_sizes_of_paths, t_reset, t_hash_after_start]

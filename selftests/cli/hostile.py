@@ -64,11 +64,11 @@ class Liar:
         self.listener.close()
 
 
-def ends_well(liar, *commands, codes=(CONNECTION, TIMEOUT)):
+def ends_well(liar, *commands, codes=(CONNECTION, TIMEOUT), timeout="1"):
     """Each ends by itself with an error and one line about it."""
     try:
         for args in commands:
-            z = Cli("--tcp", liar.address, "--timeout", "1")
+            z = Cli("--tcp", liar.address, "--timeout", timeout)
             status, out, err = z.run(*args)
             check(status in codes, "zkern %s: exit %d: %s%s" %
                   (args, status, out, err))
@@ -120,7 +120,8 @@ def bad_events(server, z):
 def flood_of_events(server, z):
     """Events that nobody takes are bounded."""
     event = reply(-1, struct.pack(">iii", 1, 3, 2) + b"/a") * 100000
-    ends_well(Liar(lambda xid, op: event), ["get", "/a"], codes=(11,))
+    ends_well(Liar(lambda xid, op: event), ["get", "/a"], codes=(11,),
+              timeout="60")
 
 
 def mutated(server, z):

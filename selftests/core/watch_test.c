@@ -326,7 +326,7 @@ static void come_and_go(struct watches *w, u32 n)
 	char path[32];
 
 	for (u32 i = 0; i < n; i++)
-		ids[i] = watcher_new(w, &owners[i]);
+		ids[i] = watcher_new(w, &owners[i % WATCHERS]);
 	for (u32 p = 0; p < 50; p++) {
 		u32 len = snprintf(path, sizeof(path), "/come/and/go-%u", p);
 

@@ -14,6 +14,8 @@ from zktest import wire
 from zktest.jute import In
 from zktest.tree import read_tree
 
+SESSION_MS = 300000     # beyond what a round takes; CONFIG lets it
+CONFIG = {"maxSessionTimeout": str(SESSION_MS)}
 FLIGHT = 32     # a writer's requests in flight
 
 KINDS = 6       # kinds of writes, by number modulo this
@@ -59,7 +61,7 @@ class Writer(threading.Thread):
         self.zxid = 0
         self.stop = threading.Event()
         self.error = None
-        c = wire.Client(server.host, server.port, 40000)
+        c = wire.Client(server.host, server.port, SESSION_MS)
         self.sid, self.passwd = c.sid, c.passwd
         first = [(wire.CREATE, wire.b_create(self.top, b"0"))]
         first += [(wire.CREATE, wire.b_create("%s/m%d" % (self.top, k), b"0"))
@@ -116,7 +118,7 @@ class Writer(threading.Thread):
 
     def resume(self):
         """Take the session up again on the restarted server."""
-        c = wire.Client(self.server.host, self.server.port, 40000,
+        c = wire.Client(self.server.host, self.server.port, SESSION_MS,
                         sid=self.sid, passwd=self.passwd)
         if c.sid != self.sid:
             raise AssertionError("the session is gone")

@@ -148,6 +148,28 @@ def drain():
         equal(there, answered, "nodes made and answers given")
 
 
+OURS = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
+
+
+def own_thread():
+    """Signals are the main thread's alone: elsewhere one would end us on the spot."""
+    mask = sum(1 << s - 1 for s in OURS)
+    with daemon() as d:
+        for t in os.listdir("/proc/%d/task" % d.proc.pid):
+            if int(t) == d.proc.pid:
+                continue
+            with open("/proc/%d/task/%s/status" % (d.proc.pid, t)) as f:
+                text = f.read()
+            blocked = int(re.search(r"SigBlk:\s*([0-9a-f]+)", text).group(1), 16)
+            equal(blocked & mask, mask, "signals blocked in a thread")
+    for _ in range(3):
+        with daemon() as d:
+            d.signal(signal.SIGHUP)
+            d.signal(signal.SIGTERM)
+            equal(d.wait_end(), 0, "status when both come at once")
+            d.proc = None
+
+
 def second_term():
     """A second SIGTERM ends it at once; so does the first while it recovers."""
     with daemon(config={"audit.enable": "true", "zkern.auditFile": "/dev/full",
@@ -225,4 +247,4 @@ def unit_file():
     assert "Type=notify" in text and "WatchdogSec=" in text, text
 
 
-TESTS = [notified, watchdog, drain, second_term, exit_statuses, unit_file]
+TESTS = [notified, watchdog, drain, own_thread, second_term, exit_statuses, unit_file]

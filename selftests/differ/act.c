@@ -92,6 +92,24 @@ void trace_write(const struct differ *d, const char *file)
 	fclose(f);
 }
 
+/* FNV-1a of all actions so far: equal for equal sequences. */
+u64 trace_hash(const struct differ *d)
+{
+	u64 h = 0xcbf29ce484222325ULL;
+	u32 i, k;
+
+	for (i = 0; i < d->nacts; i++) {
+		const struct action *a = &d->acts[i];
+		s64 head[] = { a->kind, a->slot, a->flags, a->op, a->xid, a->value, a->len };
+
+		for (k = 0; k < sizeof(head) / sizeof(*head); k++)
+			h = (h ^ (u64)head[k]) * 0x100000001b3ULL;
+		for (k = 0; k < a->len; k++)
+			h = (h ^ a->body[k]) * 0x100000001b3ULL;
+	}
+	return h;
+}
+
 static int nibble(char c)
 {
 	return c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
@@ -145,15 +163,17 @@ void trace_run(struct differ *d, const char *file)
 
 static void do_request(struct differ *d, struct action *a)
 {
-	if (!d->slots[a->slot].up)
+	struct slot *s = &d->slots[a->slot];
+
+	if (!s->up)
 		return;
 	if (a->op == OP_CLOSESESSION) {
 		barrier(d, false);
 		a->flags |= F_FLUSH | F_CLOSES;
 	}
-	if (a->flags & F_ALONE)
+	if ((a->flags & F_ALONE) || (s->acl_set && op_is_write(a->op)))
 		slot_flush(d, a->slot, false, false);
-	if (d->slots[a->slot].up)
+	if (s->up)
 		slot_request(d, a->slot, a, d->nacts - 1);
 	if (a->op == OP_CLOSESESSION)
 		barrier(d, true);
@@ -198,7 +218,7 @@ void act(struct differ *d, struct action *a)
 		break;
 	case A_DROP:
 		barrier(d, false);
-		slot_down(&d->slots[n]);
+		slot_drop(d, n);
 		break;
 	case A_RECON:
 		barrier(d, false);

@@ -14,7 +14,8 @@
  *   checkWatches of a path that does not begin with a slash: whether it throws depends on
  *     others' watches
  *   a null path for a persistent watch: a client's first one is taken, its next throws
- * Left out for chance: TTLs that could pass.
+ * Left out for chance: TTLs that could pass. Left to known.py: a client's own address in
+ * an ACL, which is another where a server is in a VM, and the sequence shall not be.
  */
 #include "differ.h"
 
@@ -174,8 +175,6 @@ static void put_acl_entry(struct jw *w)
 		{ "nosuch", "x" } };
 	static const char *const ips[] = {
 		"0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "1.2.3.4", "01.2.3.4/32", "0.0.0.0/0" };
-	static const char *const here[] = {
-		"127.0.0.1", "127.0.0.1/32", "127.0.0.0/8", "127.0.0.2", "127.0.0.0/31" };
 	static const s32 odd_perms[] = { 0, 63 & ~AUTH_BIT, -1 & ~AUTH_BIT, 0x7fffff00 };
 	s32 perms = one_in(3) ? PERM_ALL : one_in(30) ? odd_perms[rnd(4)] : (s32)rnd(32);
 	u32 k = rnd(no_null ? 98 : 100);
@@ -198,7 +197,7 @@ static void put_acl_entry(struct jw *w)
 	} else if (k < 88) {
 		jw_int(w, perms);
 		put_cstr(w, "ip");
-		put_cstr(w, scope->same_ip && one_in(2) ? here[rnd(5)] : ips[rnd(6)]);
+		put_cstr(w, ips[rnd(6)]);
 	} else if (k < 93) {
 		jw_int(w, perms);
 		put_cstr(w, "digest");
@@ -549,8 +548,5 @@ s32 body_random(const struct scope *sc, struct jw *w, u32 *flags)
 	}
 	if (one_in(70))
 		spoil(op, w);
-	/* 3.8 checks what comes right behind a setACL by the old or the new, as it happens */
-	if (op == OP_SETACL)
-		*flags |= F_FLUSH;
 	return op;
 }

@@ -9,7 +9,6 @@
 #include <poll.h>
 #include "differ.h"
 
-#define BURST 16
 
 struct req {
 	struct action a;
@@ -23,11 +22,11 @@ struct client {
 	u32 sent[SIDES];	/* requests sent */
 };
 
-static void make_program(struct client *c, u32 k, u32 requests, bool same_ip)
+static void make_program(struct client *c, u32 k, u32 requests, u32 depth)
 {
 	static char prefix[CONC_CLIENTS][8];
-	struct scope sc = { .prefix = prefix[k], .conc = true, .same_ip = same_ip };
-	u32 i, flags;
+	struct scope sc = { .prefix = prefix[k], .conc = true };
+	u32 i, flags, left = 0;
 	struct jw w;
 
 	sprintf(prefix[k], "/c%u", k);
@@ -45,7 +44,10 @@ static void make_program(struct client *c, u32 k, u32 requests, bool same_ip)
 		r->a.op = body_random(&sc, &w, &flags);
 		r->a.body = w.buf;
 		r->a.len = w.len;
-		r->last = flags || !rnd(8) || i % BURST == BURST - 1 || i == requests - 1;
+		left = left ? left - 1 : rnd(rnd(2) ? depth : 1 + depth / 4);
+		if (flags || r->a.op == OP_SETACL || i == requests - 1)
+			left = 0;
+		r->last = !left;
 	}
 }
 
@@ -139,7 +141,7 @@ void do_conc(struct differ *d, u64 seed, u32 requests)
 	for (k = 0; k < CONC_CLIENTS; k++) {
 		struct action a = { .op = OP_CREATE };
 
-		make_program(&cl[k], k, requests, d->same_ip);
+		make_program(&cl[k], k, requests, d->depth);
 		do_open(d, cl[k].slot, 300000);
 		sprintf(path, "/c%u", k);
 		w.len = 0;

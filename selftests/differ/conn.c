@@ -25,6 +25,15 @@ void conn_open(struct conn *c, u16 port)
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
+/* As close() is to the server, but for its own close being waited for. */
+bool conn_hang_up(struct conn *c)
+{
+	if (c->fd < 0)
+		return true;
+	shutdown(c->fd, SHUT_WR);
+	return conn_wait_eof(c);
+}
+
 void conn_close(struct conn *c)
 {
 	if (c->fd > 0)

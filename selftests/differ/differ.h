@@ -9,6 +9,18 @@
  * makes no sense where it stands (a request on a closed slot) is passed over, alike
  * on every run.
  *
+ * A client's requests go out in batches: the next is sent without the answer to the
+ * one before, to both servers, and then all that comes back is compared, order
+ * included. One client's at a time, as the order in which a server takes up what lies
+ * on two connections is its own (conc.c is for that). What the generator learns of
+ * answers (names of sequential nodes) it learns where a batch ends, which only the
+ * sequence itself decides: the same seed gives the same one whatever the servers. A
+ * batch ends where 3.8's own answer to a request in flight would be chance:
+ *
+ *   setACL        a write behind it is checked by the old ACL or the new one (reads stay)
+ *   closeSession  a write behind it has no answer or -112
+ *   auth, what closes the connection: answered past those in flight
+ *
  * Two servers answer alike when canon.c makes the same text of both answers. What
  * it normalises, and nothing else:
  *
@@ -47,7 +59,8 @@
 #define CONC_CLIENTS	4
 #define SLOTS		(CONC_SLOT + CONC_CLIENTS)
 
-#define PENDING_MAX	64	/* requests in flight on a connection */
+#define PENDING_MAX	256	/* requests in flight on a connection */
+#define DEPTH		64	/* as many in a batch of random ones, unless told else */
 #define BURST_BYTES	(256 * 1024)
 #define ANSWER_MS	120000	/* a server that takes longer has not answered */
 #define REL_LAST	(-77)	/* setWatches: the slot's last zxid */
@@ -132,6 +145,7 @@ struct slot {
 	struct conn c[SIDES];
 	struct pending q[PENDING_MAX];
 	u32 nq;
+	bool acl_set;	/* a setACL is among them */
 	struct pending *all;	/* instead of q, where more are compared at once */
 	u32 nall;
 };
@@ -147,6 +161,7 @@ struct differ {
 	u64 ops;		/* requests compared */
 	u64 events;
 	const struct action *part;	/* being compared, of a concurrent action */
+	u32 depth;		/* requests in a batch at most; 1: one by one */
 	bool answers;		/* print them all */
 	bool same_ip;		/* both see 127.0.0.1 */
 	struct action *acts;	/* all done so far */
@@ -202,6 +217,7 @@ void describe(const struct action *a, struct text *t);
 /* conn.c: all of them wait ANSWER_MS at most. */
 void conn_open(struct conn *c, u16 port);
 void conn_close(struct conn *c);
+bool conn_hang_up(struct conn *c);		/* until the server has seen it */
 void conn_send(struct conn *c, const void *p, size_t len);
 void conn_flush(struct conn *c);
 bool conn_read(struct conn *c, int timeout_ms);	/* false: nothing came; EOF counts */
@@ -220,6 +236,7 @@ void put_frame(struct jw *w, s32 xid, s32 op, const void *body, u32 len);
 void slot_request(struct differ *d, u32 n, const struct action *a, u32 number);
 void slot_flush(struct differ *d, u32 n, bool closes, bool unordered);
 void slot_down(struct slot *s);
+void slot_drop(struct differ *d, u32 n);
 void flush_current(struct differ *d);
 void barrier(struct differ *d, bool unordered);
 void compare_frames(struct differ *d, u32 n, bool unordered, bool loose);
@@ -245,6 +262,7 @@ void act(struct differ *d, struct action *a);	/* takes @a's body */
 void act_req(struct differ *d, u32 slot, s32 op, u32 flags, struct jw *body);
 void act_simple(struct differ *d, u32 kind, u32 slot, s64 value, const void *body, u32 len);
 void trace_write(const struct differ *d, const char *file);
+u64 trace_hash(const struct differ *d);
 void trace_run(struct differ *d, const char *file);
 /* A difference: says which action, both texts, and what was done to the path before. */
 void differs(struct differ *d, u32 action, const char *what, const char *a, const char *b)
@@ -254,7 +272,6 @@ void differs(struct differ *d, u32 action, const char *what, const char *a, cons
 struct scope {
 	const char *prefix;	/* "" or "/cN": all paths lie there */
 	bool conc;		/* nothing that others could see */
-	bool same_ip;
 };
 
 /* A random request of scope: gives op, flags and body. */

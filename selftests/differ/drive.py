@@ -27,7 +27,8 @@ class Options:
         if args:
             if args.answers:
                 self.more.append("--answers")
-            for name in ("ops", "restarts", "walks", "expiries", "conc"):
+            for name in ("ops", "restarts", "walks", "expiries", "conc",
+                         "depth"):
                 self.more += ["--" + name, str(getattr(args, name))]
 
 

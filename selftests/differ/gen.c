@@ -61,7 +61,7 @@ static void walk_and_thin(struct differ *d)
 		if (total > NODES_MAX) {
 			jw_str(&w, l.v[i], strlen(l.v[i]));
 			jw_int(&w, -1);
-			act_req(d, WALKER, OP_DELETE, i % 32 == 31 ? F_FLUSH : 0, &w);
+			act_req(d, WALKER, OP_DELETE, 0, &w);
 		}
 		free(l.v[i]);
 	}
@@ -204,7 +204,7 @@ static void incident(struct differ *d, u32 n)
 static void burst(struct differ *d, u32 n)
 {
 	static const s32 xids[] = { -3, -5, 0x7fffffff, -0x7fffffff - 1, -2, -4, -8 };
-	u32 i, len = rnd(3) ? 1 + rnd(16) : 1 + rnd(63), flags;
+	u32 i, len = 1 + rnd(DEPTH), flags;
 	struct jw w;
 	s32 op;
 
@@ -212,9 +212,11 @@ static void burst(struct differ *d, u32 n)
 	for (i = 0; i < len && d->slots[n].up; i++) {
 		w.len = 0;
 		op = body_random(&scope, &w, &flags);
-		if (op != OP_PING && !flags && !rnd(200)) {
-			struct action a = { .kind = A_REQ, .slot = n, .op = op, .len = w.len,
-					    .body = w.buf, .xid = xids[rnd(7)] };
+		if (i % d->depth == d->depth - 1)
+			flags |= F_FLUSH;
+		if (op != OP_PING && !(flags & ~F_FLUSH) && !rnd(200)) {
+			struct action a = { .kind = A_REQ, .slot = n, .op = op, .flags = flags,
+					    .len = w.len, .body = w.buf, .xid = xids[rnd(7)] };
 			jw_init(&w, 0);
 			act(d, &a);
 			continue;
@@ -256,16 +258,15 @@ void generate(struct differ *d, const struct plan *p)
 	u64 walked = 0, restarted = 0, expired = 0, conc = 0, said = 0;
 	u32 n, restarts = 0;
 
-	scope.same_ip = d->same_ip;
 	d->on_reply = on_reply;
 	while (d->ops < p->ops) {
 		n = FIRST_SLOT + rnd(LAST_SLOT - FIRST_SLOT + 1);
 		if (!d->slots[n].up)
 			connect_slot(d, n);
 		burst(d, n);
-		if (!rnd(6))
+		if (!rnd(4))
 			act_simple(d, A_BARRIER, WALKER, 0, NULL, 0);
-		if (!rnd(60))
+		if (!rnd(30))
 			incident(d, FIRST_SLOT + rnd(LAST_SLOT - FIRST_SLOT + 1));
 		if (due(d, p->walk_every, &walked))
 			walk_and_thin(d);

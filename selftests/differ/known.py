@@ -145,13 +145,31 @@ def reconfig_cut():
             ] + close(1)
 
 
+def addresses(same_ip):
+    """ACLs that name the client's own address, and its neighbours; where the
+    servers see it at two addresses, others instead, as what comes after is to
+    find the same tree."""
+    mine = ("127.0.0.1", "127.0.0.1/32", "127.0.0.0/8", "127.0.0.2",
+            "127.0.0.0/31", "127.0.0.2/31") if same_ip else ("0.0.0.0/1",) * 6
+    out = [session(1)]
+    for ip in mine:
+        out += [call(1, wire.CREATE, wire.b_create(
+                    "/here", acl=[ACL(31, "ip", ip)])),
+                call(1, wire.GET_ACL, wire.b_path("/here")),
+                call(1, wire.GET_DATA, wire.b_path_watch("/here")),
+                call(1, wire.SET_DATA, wire.b_set_data("/here", b"1")),
+                call(1, wire.DELETE, wire.b_path_int("/here", -1))]
+    return out + close(1)
+
+
 KNOWN = (events_between_answers, events_by_their_acl, events_by_who_logged_in,
          paths_as_java_has_them, set_watches_until_null, odd_acls,
          reconfig_cut)
 
 
-def write(path):
-    """All of them as one trace."""
+def write(path, same_ip):
+    """All of them as one trace; same_ip: both servers see 127.0.0.1."""
     with open(path, "w") as f:
         for k in KNOWN:
             f.writelines(k())
+        f.writelines(addresses(same_ip))

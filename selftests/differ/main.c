@@ -10,9 +10,10 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: differ --ports A,B [--seed S] [--ops N] [--restarts N] [--walks N]\n"
-		"              [--expiries N] [--conc N] [--same-ip] [--answers]\n"
+		"              [--expiries N] [--conc N] [--depth N] [--same-ip] [--answers]\n"
 		"              [--trace FILE] [--replay FILE]\n"
-		"each N: requests between two of them, 0: none\n");
+		"each N: requests between two of them, 0: none; of --depth: requests in a\n"
+		"batch at most, 1: one by one\n");
 	exit(1);
 }
 
@@ -31,7 +32,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "ports", 1, NULL, 'p' }, { "seed", 1, NULL, 's' }, { "ops", 1, NULL, 'o' },
 		{ "restarts", 1, NULL, 'r' }, { "walks", 1, NULL, 'w' },
-		{ "expiries", 1, NULL, 'e' }, { "conc", 1, NULL, 'c' }, { "same-ip", 0, NULL, 'i' },
+		{ "expiries", 1, NULL, 'e' }, { "conc", 1, NULL, 'c' }, { "depth", 1, NULL, 'd' },
+		{ "same-ip", 0, NULL, 'i' },
 		{ "answers", 0, NULL, 'a' }, { "trace", 1, NULL, 't' },
 		{ "replay", 1, NULL, 'R' }, { NULL, 0, NULL, 0 } };
 	struct plan plan = { .ops = 20000, .walk_every = 10000 };
@@ -42,6 +44,7 @@ int main(int argc, char **argv)
 	int o;
 
 	d.seed = 1;
+	d.depth = DEPTH;
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (o) {
 		case 'p':
@@ -66,6 +69,9 @@ int main(int argc, char **argv)
 		case 'c':
 			plan.conc_every = number(optarg);
 			break;
+		case 'd':
+			d.depth = number(optarg);
+			break;
 		case 'i':
 			d.same_ip = true;
 			break;
@@ -82,7 +88,7 @@ int main(int argc, char **argv)
 			usage();
 		}
 	}
-	if (!a || !b || optind != argc)
+	if (!a || !b || optind != argc || !d.depth || d.depth >= PENDING_MAX)
 		usage();
 	signal(SIGPIPE, SIG_IGN);
 	d.port[0] = a;
@@ -103,5 +109,6 @@ int main(int argc, char **argv)
 	printf("equal: %llu requests, %llu events, %u actions, seed %llu\n",
 	       (unsigned long long)d.ops, (unsigned long long)d.events, d.nacts,
 	       (unsigned long long)d.seed);
+	printf("sequence: %016llx\n", (unsigned long long)trace_hash(&d));
 	return 0;
 }

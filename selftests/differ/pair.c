@@ -42,6 +42,23 @@ void slot_down(struct slot *s)
 	conn_close(&s->c[1]);
 	s->up = false;
 	s->nq = 0;
+	s->acl_set = false;
+}
+
+/* The client goes away. The servers have seen it when this returns: what others ask then
+ * (checkWatches) is not to hang on how fast that is. */
+void slot_drop(struct differ *d, u32 n)
+{
+	struct slot *s = &d->slots[n];
+	int side;
+
+	if (!s->up)
+		return;
+	for (side = 0; side < SIDES; side++)
+		if (!conn_hang_up(&s->c[side]))
+			differs(d, d->nacts - 1, "the end of a dropped connection",
+				side ? "closed" : "open", side ? "open" : "not asked");
+	slot_down(s);
 }
 
 /* A setWatches that asks for what came after the slot's last zxid: each server's. */
@@ -64,6 +81,7 @@ void slot_request(struct differ *d, u32 n, const struct action *a, u32 number)
 	if (current != n)
 		flush_current(d);
 	current = n;
+	s->acl_set |= a->op == OP_SETACL;
 	q = &s->q[s->nq++];
 	q->op = a->op;
 	q->xid = a->xid ? a->xid : ++s->xid;
@@ -76,7 +94,8 @@ void slot_request(struct differ *d, u32 n, const struct action *a, u32 number)
 		patch_zxid(d, s, side, q->op, at);
 	}
 	d->ops++;
-	if ((a->flags & F_FLUSH) || s->nq == PENDING_MAX || s->c[0].out.len > BURST_BYTES)
+	/* one is left for a barrier's ping */
+	if ((a->flags & F_FLUSH) || s->nq == PENDING_MAX - 1 || s->c[0].out.len > BURST_BYTES)
 		slot_flush(d, n, a->flags & F_CLOSES, a->op == OP_CLOSESESSION);
 }
 
@@ -263,6 +282,7 @@ void slot_flush(struct differ *d, u32 n, bool closes, bool unordered)
 				side ? "it came" : "none", side ? "none" : "not asked yet");
 	agree_on_eof(d, s, last, closes);
 	compare_frames(d, n, unordered, false);
+	s->acl_set = false;
 	if (s->c[0].eof) {
 		slot_down(s);
 		if (end)

@@ -9,10 +9,12 @@ import base64
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 
 from zktest import proc
-from zktest.server import ApacheServer, fresh, make_server
+from zktest.server import ZKERN, ApacheServer, StartError, fresh, \
+    make_server
 
 SUPER = "super:secret"
 
@@ -36,6 +38,15 @@ NEVER = "2000000000"
 MISMATCH = re.compile(r"igests are not matching.*Value:(\d+)|"
                       r"igest (?:of the tree|mismatch) at (?:zxid )?"
                       r"(0x[0-9a-f]+)")
+
+
+WHOLE_TIMEOUT = 1800    # seconds, for a million transactions
+
+
+def zxid_of(s):
+    """The last one that a server has."""
+    m = re.search(r"Zxid: (0x[0-9a-f]+)", s.four_letter("srvr"))
+    return int(m.group(1), 0)
 
 
 class Control(ApacheServer):
@@ -66,22 +77,21 @@ class Pair:
         self.last = "none"
         self.start()
 
-    def make(self, i):
+    def make(self, i, data_dir):
         if i == 0 or self.kind == "apache":
-            return Control(data_dir=self.dirs[i], config=CONFIG)
-        s = make_server(self.kind, data_dir=self.dirs[i],
+            return Control(data_dir=data_dir, config=CONFIG)
+        s = make_server(self.kind, data_dir=data_dir,
                         config=dict(CONFIG, **{REAP: NEVER}))
         s.start_timeout = 180
         return s
 
     def start(self):
         for i in range(2):
-            self.servers[i] = self.make(i)
+            self.servers[i] = self.make(i, self.dirs[i])
             self.servers[i].spawn()
         for s in self.servers:
             s.wait_ready()
-            zxid = re.search(r"Zxid: (0x[0-9a-f]+)", s.four_letter("srvr"))
-            self.served[s.data_dir].append((int(zxid.group(1), 0), s.kind))
+            self.served[s.data_dir].append((zxid_of(s), s.kind))
         return self.ports
 
     @property
@@ -103,14 +113,88 @@ class Pair:
         finds them then, or when it reads them again. Those are counted only.
         """
         for s in self.servers:
-            for m in MISMATCH.finditer(s.log_text(10 ** 8)):
-                zxid = int(m.group(1) or m.group(2), 0)
-                if self.writer(s.data_dir, zxid) == "apache":
-                    self.own.add((s.data_dir, zxid))
-                else:
-                    return "%s after restart %d (%s), on %s: %s" % (
-                        s.kind, self.restarts, self.last,
-                        os.path.basename(s.data_dir), m.group(0))
+            why = self.wrong_digest(s, s.data_dir)
+            if why:
+                return why
+        return None
+
+    def wrong_digest(self, s, data_dir):
+        """The first of those that the server found, of what is not the
+        control's; data_dir: where the files were written."""
+        for m in MISMATCH.finditer(s.log_text(10 ** 8)):
+            zxid = int(m.group(1) or m.group(2), 0)
+            if self.writer(data_dir, zxid) == "apache":
+                self.own.add((data_dir, zxid))
+            else:
+                return "%s after restart %d (%s), on %s: %s" % (
+                    s.kind, self.restarts, self.last,
+                    os.path.basename(data_dir), m.group(0))
+        return None
+
+    def read_whole(self):
+        """All that was written, transaction by transaction: zkern log --verify
+        on each directory names the digests that are wrong, and then both
+        servers read it from its first snapshot on and must find as many. Gives
+        how many digests were compared each time, and what is wrong or None.
+        Ends the servers."""
+        last = {s.data_dir: zxid_of(s) for s in self.servers}
+        for s in self.servers:
+            s.stop()
+        self.drop()
+        total = 0
+        for d in self.dirs:
+            try:
+                digests, wrong = self.verify(d)
+                for i in range(2):
+                    self.read_copy(i, d, last[d], wrong)
+            except (AssertionError, OSError, StartError, TimeoutError) as e:
+                return total, str(e)
+            total += digests
+        return total, None
+
+    def verify(self, data_dir):
+        """How many digests, and how many of the control's own are wrong."""
+        _, out, err = proc.run([ZKERN, "log", "--verify", data_dir],
+                               timeout=WHOLE_TIMEOUT)
+        m = re.search(r"(\d+) digests compared", out)
+        assert m, "zkern log --verify says: " + (out + err)[-2000:]
+        wrong = 0
+        for line in err.splitlines():
+            bad = re.search(r"(\S+) has digest 0x\w+ for (0x\w+), but", line)
+            assert bad, line
+            zxid = int(bad.group(2), 0)
+            assert self.writer(data_dir, zxid) == "apache", \
+                "%s: %s" % (os.path.basename(data_dir), line)
+            self.own.add((data_dir, zxid))
+            wrong += bad.group(1) == "log"
+        return int(m.group(1)), wrong
+
+    def read_copy(self, i, data_dir, last, wrong):
+        work = proc.temp_dir("whole-")
+        files = os.path.join(data_dir, "version-2")
+        copy = os.path.join(work, "data", "version-2")
+        os.makedirs(copy)
+        snaps = sorted((n for n in os.listdir(files)
+                        if n.startswith("snapshot.")),
+                       key=lambda n: int(n.split(".")[1], 16))
+        for n in os.listdir(files):
+            if n not in snaps[1:]:
+                shutil.copy(os.path.join(files, n), copy)
+        fresh(self.kind)
+        s = self.make(i, os.path.dirname(copy))
+        s.start_timeout = WHOLE_TIMEOUT
+        try:
+            s.start()
+            what = "%s reading all of %s" % (s.kind, os.path.basename(data_dir))
+            got = zxid_of(s)
+            assert got >= last, "%s ends at 0x%x before 0x%x" % (
+                what, got, last)
+            bad = int(s.mntr()["digest_mismatches_count"])
+            assert bad == wrong, "%s finds %d wrong digests, not %d\n%s" % (
+                what, bad, wrong, s.log_text())
+        finally:
+            s.kill()
+            subprocess.run(["rm", "-rf", work, s.work], check=False)
 
     def restart(self, how):
         """kill, stop or swap; gives what is wrong, or None."""
@@ -133,7 +217,8 @@ class Pair:
     def drop(self):
         """Forget servers that have ended, keeping their directories."""
         for s in self.servers:
-            subprocess.run(["rm", "-rf", s.work], check=False)
+            if s:
+                subprocess.run(["rm", "-rf", s.work], check=False)
         self.servers = [None, None]
 
     def logs(self, tail=3000):

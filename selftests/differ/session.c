@@ -96,6 +96,7 @@ void do_open(struct differ *d, u32 n, s32 timeout)
 	s->live = true;
 	s->up = true;
 	s->nq = 0;
+	s->acl_set = false;
 	s->xid = 0;
 }
 
@@ -194,7 +195,7 @@ void do_expire(struct differ *d, u32 n, const struct action *a)
 	if (!s->live)
 		return;
 	barrier(d, false);
-	slot_down(s);
+	slot_drop(d, n);
 	s->live = false;
 	for (side = 0; side < SIDES; side++) {
 		while (!gone(d, side, a)) {

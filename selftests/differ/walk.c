@@ -5,7 +5,7 @@
  */
 #include "differ.h"
 
-#define AHEAD 12	/* nodes asked for at a time; four requests each */
+#define AHEAD 60	/* nodes asked for at a time; four requests each */
 
 struct todo {
 	char **v;
@@ -15,6 +15,11 @@ struct todo {
 static struct todo todo;
 static const char *at[AHEAD];	/* of the requests in flight */
 static u32 children[AHEAD], seen;
+
+static int cmp_path(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 static void push(const char *parent, struct jstr name)
 {
@@ -30,6 +35,7 @@ static void push(const char *parent, struct jstr name)
 
 static void on_reply(struct differ *d, u32 slot, s32 op, s32 err, struct jr *r)
 {
+	u32 first = todo.n;
 	s32 i, n;
 
 	(void)d;
@@ -41,6 +47,8 @@ static void on_reply(struct differ *d, u32 slot, s32 op, s32 err, struct jr *r)
 		children[seen] = n;
 		for (i = 0; i < n; i++)
 			push(at[seen], jr_str(r));
+		/* what is drawn for each node is not to hang on Java's order */
+		qsort(todo.v + first, todo.n - first, sizeof(*todo.v), cmp_path);
 	}
 	seen++;
 }

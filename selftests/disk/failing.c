@@ -113,8 +113,8 @@ static const char *look_after(struct story *s, u64 durable, u64 sent)
 	if (rc)
 		snprintf(text, sizeof(text), "does not start: %s", t.why);
 	else if (t.r.zxid < durable || t.r.zxid > sent)
-		snprintf(text, sizeof(text), "has 0x%llx; durable was 0x%llx, sent 0x%llx", t.r.zxid,
-			 durable, sent);
+		snprintf(text, sizeof(text), "has 0x%llx; durable was 0x%llx, sent 0x%llx",
+			 t.r.zxid, durable, sent);
 	else if (t.r.digest_mismatches)
 		snprintf(text, sizeof(text), "digests differ");
 	else if (count_files(s->work, ".snapshot."))

@@ -69,7 +69,7 @@ static void *next(const char *name)
 	return f;
 }
 
-#define NEXT(name) ((__typeof__(&name))next(#name))
+#define NEXT(name) ((__typeof__(name) *)next(#name))
 
 /* The daemon's orders, from the file. */
 static void look(void)

@@ -188,7 +188,7 @@ static void test_due(void)
 	ok(!disk_snapshot_due(t.d, 100000, 0) && disk_snapshot_due(t.d, 100000, 1000),
 	   "or by bytes");
 	disk_flush(t.d);
-	for (i = 0; disk_snapshot(t.d, t.st, NULL, 0) == -EBUSY && i < 1000; i++)
+	for (i = 0; disk_snapshot(t.d, t.st, NULL, 0) == -EBUSY && i < 12000; i++)
 		usleep(10000);
 	ok(!disk_snapshot_due(t.d, 100, 0), "and then not again");
 	try_close(&t);

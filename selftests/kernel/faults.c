@@ -87,7 +87,8 @@ static void try_all(const char *what, int (*call)(void *arg), void *arg, bool ch
 		if (!err && changes)
 			need(!zk_info(owner, &before), "info");
 	}
-	ok(!hit && !err && !other && !bad, "%s: %d allocations, %d failures", what, n - 2, failures);
+	ok(!hit && !err && !other && !bad, "%s: %d allocations, %d failures", what, n - 2,
+	   failures);
 	if (hit || err || other || bad)
 		printf("# hit %d, last %d, other %d, changed %d\n", hit, err, other, bad);
 }

@@ -471,6 +471,24 @@ static void test_refused(void)
 }
 
 #define MANY	100000
+#define OWNER	77
+
+struct many {
+	int n, bad;
+	u64 zxid;
+};
+
+/* In the order of their creation, all as of one zxid. */
+static int one_of_many(void *arg, const char *path, u32 len, const struct store_node *node)
+{
+	struct many *m = arg;
+	char want[32];
+
+	snprintf(want, sizeof(want), "/many/child-%06d", m->n++);
+	m->bad += len != strlen(want) || memcmp(path, want, len) || node->zxid != m->zxid ||
+		  node->stat.owner != OWNER;
+	return 0;
+}
 
 static void test_many(void)
 {
@@ -479,6 +497,7 @@ static void test_many(void)
 	struct zk_op *ops = calloc(1000, sizeof(*ops));
 	char (*paths)[32] = calloc(1000, 32);
 	struct store_node node;
+	struct many all = { .n = 0 };
 	u64 zxid = model.zxid;
 	int i, k, err, bad = 0;
 	struct jw out;
@@ -493,6 +512,7 @@ static void test_many(void)
 			ops[k] = x.ops[0];
 			ops[k].path = paths[k];
 			ops[k].path_len = strlen(paths[k]);
+			ops[k].owner = OWNER;
 			ops[k].pcversion = i + k + 1;
 			ops[k].crc = crc_of(paths[k], ops[k].path_len, NULL, 0);
 			t[k] = (struct zk_txn){
@@ -515,6 +535,9 @@ static void test_many(void)
 		bad += s.len != 12 || memcmp(s.p, want, 12);
 	}
 	ok(!bad && !r.err && !jr_left(&r), "in the order of their creation");
+	all.zxid = zxid;
+	is(st->ops->owned_nodes(st, OWNER, one_of_many, &all), 0, "of one session");
+	ok(all.n == MANY && !all.bad, "all of them too (%d, %d bad)", all.n, all.bad);
 	jw_free(&out);
 	jw_init(&out, 1000);
 	is(st->ops->children(st, "/many", 5, &node, &out), -EMSGSIZE, "more than may be");

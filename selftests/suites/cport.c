@@ -20,7 +20,7 @@ int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct sockaddr_in to;
 
 	if (!next)
-		next = (int (*)(int, const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "connect");
+		next = (__typeof__(next))dlsym(RTLD_NEXT, "connect");
 	if (!port || addr->sa_family != AF_INET || len < sizeof(to))
 		return next(fd, addr, len);
 	memcpy(&to, addr, sizeof(to));

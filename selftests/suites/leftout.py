@@ -27,7 +27,7 @@ HOWS = ("fails", "skips", "norun", "flaky")
 ALL = ("memory", "kernel", "apache")
 KINDS = {"all": ALL, "zkernd": ("memory", "kernel")}
 LINE = re.compile(r"(\S+)\s+(\S+)\s+(\S+):\s*(.*)")
-RETRIES = 3
+RETRIES = 5
 
 
 class Entry:

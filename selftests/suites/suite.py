@@ -34,6 +34,7 @@ class SharedTap(Tap):
     def __init__(self):
         super().__init__()
         self.lock = threading.RLock()
+        self.left = {}          # (suite, list's entry, reason) -> {kind: tests}
 
     def ok(self, cond, name, why=None):
         with self.lock:
@@ -47,8 +48,21 @@ class SharedTap(Tap):
         with self.lock:
             super().diag(text)
 
+    def leave_out(self, title, suite, kind, entry):
+        """One test that says nothing of the server, and why."""
+        with self.lock:
+            of = self.left.setdefault((suite, str(entry), entry.reason), {})
+            of[kind] = of.get(kind, 0) + 1
+            return super().skip(title, entry.reason)
+
     def finish(self):
+        """The plan, and once more what was left out."""
         self._line("1..%d" % self.count)
+        if self.left:
+            self.diag("left out:")
+        for (suite, entry, reason), of in self.left.items():
+            self.diag("  %s %s (%s): %s" % (suite, entry, ", ".join(
+                "%s: %d" % x for x in sorted(of.items())), reason))
         return super().finish()
 
 
@@ -113,7 +127,7 @@ class Job:
         if state == "passed" and how in (None, "flaky"):
             self.tap.ok(True, title)
         elif (how, state) in (("fails", "failed"), ("skips", "skipped")):
-            self.tap.skip(title, entry.reason)
+            self.tap.leave_out(title, self.suite.NAME, self.kind, entry)
         else:
             if how:
                 why = "%s: %s, but it %s\n%s" % (self.left.path, entry, state,
@@ -170,7 +184,8 @@ class Job:
                 continue
             entry = self.left.find(name)
             if entry and entry.how == "norun":
-                self.tap.skip(self.title(name), entry.reason)
+                self.tap.leave_out(self.title(name), self.suite.NAME,
+                                   self.kind, entry)
             else:
                 self.tap.ok(False, self.title(name), "it was not run")
         for e in self.left.unused():

@@ -123,6 +123,16 @@ static void pin_some(struct run *r)
 	p->taken = true;
 }
 
+/* Of a path that is made of @names: one of them has a character of two bytes. */
+static u32 chars(const char *path, u32 len)
+{
+	u32 n = len;
+
+	while (len--)
+		n -= path[len] == '\303';
+	return n;
+}
+
 static void check_state(struct run *r)
 {
 	struct zk_tree_stats st;
@@ -135,7 +145,7 @@ static void check_state(struct run *r)
 		node = &r->model->node[i];
 		if (!node->used)
 			continue;
-		bytes += node->path_len + max_t(s32, node->data_len, 0);
+		bytes += chars(node->path, node->path_len) + max_t(s32, node->data_len, 0);
 		if (node->stat.owner && node->stat.owner < ZK_OWNER_CONTAINER) {
 			ephemerals++;
 			owners |= 1ULL << node->stat.owner;

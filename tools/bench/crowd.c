@@ -22,11 +22,14 @@ static const char usage[] =
 	"  ephemerals  --count E of one session, which closes; --batch K are made in one\n"
 	"              multi. Hook: restart\n"
 	"  hold        --count S connected that stay until this process is ended; tells\n"
-	"              after --seconds how many are there\n"
+	"              after --seconds how many are there; at SIGUSR1 all ping, and it\n"
+	"              tells when they are answered\n"
 	"  witness     one client that writes; what its writes took is printed, and begun\n"
 	"              anew, at each SIGUSR1, and at SIGTERM, which ends it\n"
 	"  --hook CMD  is run with the names said above as its last argument\n"
-	"  --timeout MS  of sessions, whose clients then ping; else nobody does\n"
+	"  --timeout MS  of sessions, whose clients then ping, each third of it; else\n"
+	"              nobody does\n"
+	"  --ping MS   how often, after --timeout\n"
 	"  --patience S  that is waited for anything (240)\n";
 
 static const struct {
@@ -63,7 +66,8 @@ static bool parse(int argc, char **argv, struct crowd *c)
 		{ "count", 1, NULL, 'n' }, { "at-once", 1, NULL, 'a' },
 		{ "kind", 1, NULL, 'k' }, { "hook", 1, NULL, 'h' },
 		{ "batch", 1, NULL, 'b' }, { "timeout", 1, NULL, 't' },
-		{ "seconds", 1, NULL, 's' }, { "patience", 1, NULL, 'w' },
+		{ "ping", 1, NULL, 'i' }, { "seconds", 1, NULL, 's' },
+		{ "patience", 1, NULL, 'w' },
 		{ NULL, 0, NULL, 0 }
 	};
 	int o;
@@ -94,6 +98,9 @@ static bool parse(int argc, char **argv, struct crowd *c)
 		case 't':
 			c->timeout_ms = atoi(optarg);
 			c->ping_ms = c->timeout_ms / 3;
+			break;
+		case 'i':
+			c->ping_ms = atoi(optarg);
 			break;
 		case 's':
 			c->seconds = atoi(optarg);

@@ -72,6 +72,7 @@ struct crowd {
 	struct list_head turns;	/* of those that are up */
 	u32 out;		/* replies awaited, of all */
 	u64 events;
+	u32 ponged;		/* clients, since their ->pongs were set to 0 */
 	u64 failed;		/* connections refused or broken */
 	/* each reply; may be NULL. The error is ZOK or what the scene can bear. */
 	void (*on_reply)(struct crowd *c, struct peer *p, s32 err, const u8 *body, u32 len);

@@ -9,9 +9,32 @@
 
 static volatile sig_atomic_t tell, stop;
 
+static void on_signal(int sig)
+{
+	if (sig == SIGTERM)
+		stop = 1;
+	else
+		tell = 1;
+}
+
 static u64 ms_since(u64 began)
 {
 	return (now_ns() - began) / 1000000;
+}
+
+/* All at once, and until all are answered. */
+static void ping_all(struct crowd *c)
+{
+	u64 began = now_ns();
+
+	for (u32 i = 0; i < c->n_peers; i++) {
+		c->peers[i].pongs = 0;
+		c->peers[i].pinged_ns = 0;
+	}
+	c->ponged = 0;
+	while (c->ponged < c->up)
+		crowd_step(c, 10);
+	printf("all_pinged_ms=%llu\n", ms_since(began));
 }
 
 /* Who is connected, and how often the least heard one's pings were answered. */
@@ -39,21 +62,18 @@ void scene_hold(struct crowd *c)
 	while (ms_since(began) < c->seconds * 1000ULL)
 		crowd_step(c, 10);
 	tell_kept(c);
-	for (;;)
+	signal(SIGUSR1, on_signal);
+	for (;;) {
 		crowd_step(c, 10);
+		if (tell)
+			ping_all(c);
+		tell = 0;
+	}
 }
 
 /* ------------------------------------------------------------ witness */
 
 static u64 worst, writes;
-
-static void on_signal(int sig)
-{
-	if (sig == SIGTERM)
-		stop = 1;
-	else
-		tell = 1;
-}
 
 static void take_written(struct crowd *c, struct peer *p, s32 err, const u8 *body, u32 len)
 {

@@ -16,7 +16,7 @@
 #define ADDRESSES	32	/* 127.0.0.1 and on, so that there are ports enough */
 #define SPARE_FDS	64
 #define RX_MIN		512
-#define PINGS		256	/* in a round */
+#define PINGS		64	/* in a round: replies are read in between */
 
 void die(const char *fmt, ...)
 {
@@ -109,7 +109,9 @@ void peer_stop(struct crowd *c, struct peer *p)
 void peer_start(struct crowd *c, struct peer *p)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET };
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = p };
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLRDHUP | EPOLLOUT | EPOLLET, .data.ptr = p,
+	};
 	int one = 1;
 
 	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -248,7 +250,7 @@ static void take_frame(struct crowd *c, struct peer *p, const u8 *f, u32 len)
 		return;
 	}
 	if (xid == XID_PING) {
-		p->pongs++;
+		c->ponged += !p->pongs++;
 		return;
 	}
 	if (!p->out || xid != p->xid - (s32)p->out + 1)
@@ -286,8 +288,10 @@ static void take_frames(struct crowd *c, struct peer *p)
 	}
 }
 
-static void pull(struct crowd *c, struct peer *p)
+/* @ended: the server has closed, which only another read tells. */
+static void pull(struct crowd *c, struct peer *p, bool ended)
 {
+	size_t room;
 	ssize_t n;
 
 	if (!p->rx) {
@@ -297,7 +301,8 @@ static void pull(struct crowd *c, struct peer *p)
 			die("no memory");
 	}
 	while (p->fd >= 0) {
-		n = recv(p->fd, p->rx + p->rx_len, p->rx_cap - p->rx_len, 0);
+		room = p->rx_cap - p->rx_len;
+		n = recv(p->fd, p->rx + p->rx_len, room, 0);
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
@@ -306,6 +311,8 @@ static void pull(struct crowd *c, struct peer *p)
 		}
 		p->rx_len += n;
 		take_frames(c, p);
+		if (!ended && (size_t)n < room)
+			return;		/* what comes now comes with another event */
 	}
 }
 
@@ -347,7 +354,7 @@ void crowd_step(struct crowd *c, int timeout_ms)
 		else if (p->fd >= 0 && ev[i].events & EPOLLOUT)
 			flush(c, p);
 		if (p->fd >= 0 && ev[i].events & (EPOLLIN | EPOLLHUP))
-			pull(c, p);
+			pull(c, p, ev[i].events & (EPOLLHUP | EPOLLRDHUP));
 	}
 }
 

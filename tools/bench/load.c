@@ -114,7 +114,8 @@ static int parse(int argc, char **argv, struct load *l, struct options *o)
 		}
 	}
 	if (optind != argc - 1 || !l->conns || l->conns > 10000 || !l->depth ||
-	    l->depth > MAX_DEPTH || !l->nodes || !l->parents || l->parents > 1000 || l->size > 1000000)
+	    l->depth > MAX_DEPTH || !l->nodes || !l->parents || l->parents > 1000 ||
+	    l->size > 1000000)
 		return -EINVAL;
 	return parse_addr(argv[optind], &l->addr);
 }

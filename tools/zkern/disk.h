@@ -6,6 +6,7 @@
  *
  * disk_json.c      values in JSON, both ways
  * disk_txn.c       a transaction's bytes, both ways
+ * disk_options.c   what both can be asked for
  * disk_log.c       zkern log
  * disk_snapshot.c  zkern snapshot
  * disk_verify.c    zkern log --verify: a whole directory
@@ -73,6 +74,18 @@ int disk_open_dir_of(const char *path, struct disk **d, const char **name);
 int disk_create(const char *path, FILE **f);
 /* Closes it; with an error (@err or a new one) it is removed. */
 int disk_created(const char *path, FILE *f, int err);
+
+/* ------------------------------------------------------------ disk_options.c */
+
+/* What both commands can be asked for, --from-json and --verify. */
+struct disk_asked {
+	bool from_json;
+	bool verify;
+};
+
+extern struct disk_asked disk_asked;
+extern const struct option disk_longs[];	/* struct command.longs */
+bool disk_opt(int c, const char *arg);		/* struct command.opt */
 
 /* ------------------------------------------------------------ disk_verify.c */
 

@@ -17,9 +17,6 @@
 
 #define TAIL_BLOCK	(64 * 1024)
 
-enum { OPT_FROM_JSON = 1100, OPT_VERIFY };
-
-static bool from_json, verify;
 
 /* ------------------------------------------------------------ files */
 
@@ -397,18 +394,9 @@ static int make_file(const char *path)
 
 /* ------------------------------------------------------------ the command */
 
-static bool opt(int c, const char *arg)
-{
-	(void)arg;
-	if (c == OPT_FROM_JSON)
-		from_json = true;
-	else
-		verify = true;
-	return true;
-}
-
 static int run(struct cli *cli, int argc, char **argv)
 {
+	bool from_json = disk_asked.from_json, verify = disk_asked.verify;
 	struct stat st;
 	int i, rc = 0;
 
@@ -428,12 +416,6 @@ static int run(struct cli *cli, int argc, char **argv)
 	}
 	return rc;
 }
-
-static const struct option longs[] = {
-	{ "from-json", no_argument, NULL, OPT_FROM_JSON },
-	{ "verify", no_argument, NULL, OPT_VERIFY },
-	{ NULL, 0, NULL, 0 }
-};
 
 const struct command cmd_log = {
 	.name = "log",
@@ -456,8 +438,8 @@ const struct command cmd_log = {
 		"  zkern log --json log.1 | zkern log --from-json copy\n"
 		"  zkern log --verify /var/lib/zookeeper\n",
 	.shorts = "",
-	.longs = longs,
-	.opt = opt,
+	.longs = disk_longs,
+	.opt = disk_opt,
 	.min_args = 1,
 	.max_args = 4096,
 	.run = run,

@@ -12,10 +12,6 @@
 #include <string.h>
 #include "disk.h"
 
-enum { OPT_FROM_JSON = 1100, OPT_VERIFY };
-
-static bool from_json, verify;
-
 /* ------------------------------------------------------------ printing */
 
 /* The ACLs of the file's map, for nodes to be printed with. */
@@ -268,7 +264,7 @@ static void by_name(struct disk_file *f, const char *name)
 
 static int show_file(struct cli *cli, const char *path)
 {
-	struct show s = { .json = cli->json, .quiet = verify };
+	struct show s = { .json = cli->json, .quiet = disk_asked.verify };
 	const struct snap_sink sink = {
 		.arg = &s, .all = true, .begin = show_begin, .sessions = show_sessions,
 		.session = show_session, .acls = show_acls, .acl = show_acl,
@@ -522,36 +518,20 @@ static int make_file(const char *path)
 
 /* ------------------------------------------------------------ the command */
 
-static bool opt(int c, const char *arg)
-{
-	(void)arg;
-	if (c == OPT_FROM_JSON)
-		from_json = true;
-	else
-		verify = true;
-	return true;
-}
-
 static int run(struct cli *cli, int argc, char **argv)
 {
 	int i, rc = 0;
 
-	if (from_json && (verify || argc != 1)) {
+	if (disk_asked.from_json && (disk_asked.verify || argc != 1)) {
 		cli_error("snapshot: --from-json takes one FILE");
 		return -EINVAL;
 	}
-	if (from_json)
+	if (disk_asked.from_json)
 		return make_file(argv[0]);
 	for (i = 0; i < argc && !rc; i++)
 		rc = show_file(cli, argv[i]);
 	return rc;
 }
-
-static const struct option longs[] = {
-	{ "from-json", no_argument, NULL, OPT_FROM_JSON },
-	{ "verify", no_argument, NULL, OPT_VERIFY },
-	{ NULL, 0, NULL, 0 }
-};
 
 const struct command cmd_snapshot = {
 	.name = "snapshot",
@@ -574,8 +554,8 @@ const struct command cmd_snapshot = {
 		"  zkern snapshot --json snapshot.5.gz | jq -r .path\n"
 		"  zkern snapshot --json snapshot.5 | zkern snapshot --from-json snapshot.5.gz\n",
 	.shorts = "",
-	.longs = longs,
-	.opt = opt,
+	.longs = disk_longs,
+	.opt = disk_opt,
 	.min_args = 1,
 	.max_args = 4096,
 	.run = run,

@@ -125,6 +125,10 @@ void kvfree(const void *p)
 	free((void *)p);
 }
 
+#ifdef __SANITIZE_THREAD__
+char compat_gp;
+#endif
+
 /* ------------------------------------------------------------ hashes, random */
 
 u64 siphash(const void *data, size_t len, const siphash_key_t *key)

@@ -194,7 +194,7 @@ struct zkern_info {
 	__u64 tree;			/* changes when another tree is swapped in */
 	__u64 nodes;
 	__u64 ephemerals;
-	__u64 data_bytes;
+	__u64 data_bytes;		/* of data, and characters (UTF-16) of paths */
 	__u64 bytes;			/* memory held */
 	__u64 retained;			/* of it, old versions that snapshots hold */
 	__u64 snapshots;

@@ -61,7 +61,7 @@ class Server:
     """One server process and its directory.  Not thread-safe."""
 
     kind = "?"
-    start_timeout = 60
+    start_timeout = 180
     poll = 0.02                 # seconds between looks at whether it serves
     client_ip = "127.0.0.1"     # where it sees our connections come from
 

@@ -32,6 +32,9 @@ EVENT_NAMES = {-1: "none", 1: "created", 2: "deleted", 3: "changed",
                4: "child"}
 
 
+SKEW_MS = 60000         # of a clock in a VM that does not get its time
+
+
 class Result:
     """A decoded reply: err, zxid (absolute), xid and the record's fields."""
 
@@ -55,7 +58,7 @@ class Norm:
 
     def __init__(self, base):
         self.base = base
-        self.begin = time.time() * 1000 - 2000
+        self.begin = time.time() * 1000 - SKEW_MS
         self.sids = {}
 
     def zxid(self, z):
@@ -72,7 +75,7 @@ class Norm:
         return self.sids.get(v, "0x%x" % (v & (1 << 64) - 1) if v else "0")
 
     def time(self, v):
-        return "now" if self.begin <= v <= time.time() * 1000 + 2000 \
+        return "now" if self.begin <= v <= time.time() * 1000 + SKEW_MS \
             else str(v)
 
     def stat(self, s):

@@ -131,7 +131,7 @@ class VmServer(Server):
                 "/bin/" + os.path.basename(ZKERND), self.store, g(cfg),
                 g(self.log_path), g(self.pidfile), g(self.statusfile),
                 g(self.statusfile), g(self.statusfile)))
-        proc.wait_for(lambda: self._read(self.pidfile), 30, "zkernd's pid")
+        proc.wait_for(lambda: self._read(self.pidfile), 120, "zkernd's pid")
 
     @staticmethod
     def _read(path):

@@ -14,7 +14,7 @@ PROGRAM = os.path.join(TOP, "build", "selftests", "protocol", "cclient")
 def t_c_client(server):
     if not os.path.exists(PROGRAM):
         raise AssertionError("%s is not built" % PROGRAM)
-    status, out, err = proc.run([PROGRAM, server.address], timeout=120)
+    status, out, err = proc.run([PROGRAM, server.address], timeout=300)
     assert status == 0 and "not ok" not in out and "1.." in out, \
         "status %d\n%s%s" % (status, out, err)
 
@@ -43,6 +43,6 @@ def t_c_client_rewatch(server):
         assert c.call(op, body).err == 0
     c.close_session()
     p.send_signal(signal.SIGCONT)
-    out += p.communicate("go\n", timeout=90)[0]
+    out += p.communicate("go\n", timeout=300)[0]
     assert p.returncode == 0 and "not ok" not in out and "1.." in out, \
         "status %d\n%s" % (p.returncode, out)

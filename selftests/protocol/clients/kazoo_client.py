@@ -17,7 +17,7 @@ from zktest.transcript import eq
 
 logging.getLogger("kazoo").setLevel(logging.CRITICAL)
 
-WAIT = 60
+WAIT = 120
 
 
 class Clients:
@@ -242,7 +242,7 @@ def t_kazoo_survives_restart(server):
     """kill -9 and restart: the session, its ephemerals and its watches stay,
     and what was acknowledged is there."""
     with Clients(server) as clients:
-        zk = clients.new(timeout=30)
+        zk = clients.new(timeout=40)
         p = "/kazoo-restart"
         zk.ensure_path(p)
         zk.create(p + "/e", b"mine", ephemeral=True)

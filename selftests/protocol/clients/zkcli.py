@@ -55,7 +55,7 @@ def t_zkcli(server):
                JVMFLAGS="-Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
     with open(script) as f:
         status, out, err = proc.run(
-            [ZKCLI, "-server", server.address], timeout=120, stdin=f,
+            [ZKCLI, "-server", server.address], timeout=300, stdin=f,
             env=env, cwd=work)
     shutil.rmtree(work, ignore_errors=True)
     text = out + err

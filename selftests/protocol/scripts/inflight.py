@@ -149,7 +149,7 @@ def t_expires_with_writes_behind(t):
     """A client that is silent for too long and then writes: none of it is
     done, its ephemerals are gone."""
     a = t.made_root("a")
-    c = client(t, timeout=1000)
+    c = client(t, timeout=3000)
     eq(c.call(CREATE, b_create(t.root + "/e", flags=EPHEMERAL)).err, 0)
     wait_for(lambda: a.c.call(wire.EXISTS, b_path_watch(t.root + "/e")).err,
              60, "the session's end")

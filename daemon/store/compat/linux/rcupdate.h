@@ -54,6 +54,51 @@ void compat_check(bool ok, const char *what, const char *file, int line);
 	__atomic_store_n(&(p), (__typeof__(p))(v), __ATOMIC_RELEASE)
 #define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, (__typeof__(p))(v))
 
+#ifdef __SANITIZE_THREAD__
+/*
+ * liburcu is not built for the thread sanitizer, which so sees no grace periods: it is
+ * told here that what was done before one's begin, by readers too, comes before what
+ * is done after its end. (A nested function that uses nothing of its surroundings is
+ * one like all others.)
+ */
+extern char compat_gp;
+void __tsan_acquire(void *p);
+void __tsan_release(void *p);
+
+static inline void compat_read_unlock(void)
+{
+	__tsan_release(&compat_gp);
+	rcu_read_unlock();
+}
+
+static inline void compat_synchronize_rcu(void)
+{
+	__tsan_release(&compat_gp);
+	synchronize_rcu();
+	__tsan_acquire(&compat_gp);
+}
+
+static inline void compat_call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
+{
+	__tsan_release(&compat_gp);
+	call_rcu(head, func);
+}
+
+#undef rcu_read_unlock
+#define rcu_read_unlock()	compat_read_unlock()
+#undef synchronize_rcu
+#define synchronize_rcu()	compat_synchronize_rcu()
+#undef call_rcu
+#define call_rcu(head, func) ({						\
+	void __over(struct rcu_head *h)					\
+	{								\
+		__tsan_acquire(&compat_gp);				\
+		func(h);						\
+	}								\
+	compat_call_rcu(head, __over);					\
+})
+#endif
+
 #define synchronize_rcu_expedited()	synchronize_rcu()
 
 #endif
