@@ -84,12 +84,23 @@ def rolling(net, compare, mix):
 
 
 class Observed(members.Ensemble):
-    """The last server is an observer."""
+    """The last server is an observer that the others' files do not know, as
+    the README has it."""
 
     def keys(self):
         keys = super().keys()
-        keys["server.%d" % self.n] += ":observer"
+        del keys["server.%d" % self.n]
         return keys
+
+    def own(self):
+        keys = super().keys()
+        keys["server.%d" % self.n] += ":observer"
+        keys["peerType"] = "observer"
+        return keys
+
+    def __init__(self, letters, net):
+        super().__init__(letters, net)
+        self.all[-1] = members.member(letters[-1], self.n, self.own, net)
 
 
 def observe(net, compare, mix):
