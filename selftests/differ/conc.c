@@ -67,6 +67,27 @@ static void send_burst(struct differ *d, struct client *c, int side)
 	conn_flush(conn);
 }
 
+/* Answers to requests sent, of each client, at one server. */
+static void tell_left(const struct differ *d, const struct client *cl, int side, struct text *t)
+{
+	u32 k;
+
+	for (k = 0; k < CONC_CLIENTS; k++)
+		t_fmt(t, " slot %u: %u of %u, %u to be sent", cl[k].slot,
+		      conn_replies(&d->slots[cl[k].slot].c[side]), cl[k].sent[side],
+		      cl[k].n - cl[k].sent[side]);
+}
+
+static void no_end(struct differ *d, const struct client *cl)
+{
+	struct text t[SIDES] = { { 0 } };
+	int side;
+
+	for (side = 0; side < SIDES; side++)
+		tell_left(d, cl, side, &t[side]);
+	differs(d, d->nacts - 1, "whether all answers come to concurrent clients", t[0].s, t[1].s);
+}
+
 /* Until every client has had every answer, at both servers. */
 static void run(struct differ *d, struct client *cl)
 {
@@ -103,7 +124,7 @@ static void run(struct differ *d, struct client *cl)
 					conn_read(&d->slots[cl[k].slot].c[side], 0);
 	} while (now_ms() < end);
 	if (left)
-		differs(d, d->nacts - 1, "concurrent clients", "no end", "no end");
+		no_end(d, cl);
 }
 
 /* The frames of one client, a window of requests at a time. */
