@@ -823,11 +823,15 @@ struct node *cluster_leader(struct cluster *c)
 
 bool cluster_whole(struct cluster *c)
 {
+	struct node *leader = cluster_leader(c);
+
+	if (!leader)
+		return false;
 	for (u32 i = 0; i < c->n; i++) {
 		struct node *n = &c->nodes[i];
 
 		if (!n->up || zab_phase(n->z) != ZAB_BROADCAST || n->tree.n != c->agreed.n ||
-		    zab_outstanding(n->z))
+		    zab_outstanding(n->z) || zab_leader(n->z) != leader->id)
 			return false;
 	}
 	return true;
