@@ -88,7 +88,8 @@ static void on_state(struct node *n, const struct zab_action *a)
 	if (a->state != ZAB_LEADING)
 		return;
 	c->elections++;
-	if (n->tree.n != c->agreed.n)
+	/* one that was stopped meanwhile may find that it was, before others led */
+	if (epoch > c->newest && n->tree.n != c->agreed.n)
 		cluster_fail(c, "server %u leads with %u of %u committed transactions", n->id,
 			     n->tree.n, c->agreed.n);
 	if (epoch >= EPOCHS_MAX || c->owner[epoch])
@@ -96,6 +97,8 @@ static void on_state(struct node *n, const struct zab_action *a)
 			     epoch >= EPOCHS_MAX ? 0 : c->owner[epoch] - 1);
 	else
 		c->owner[epoch] = n->id + 1;
+	if (epoch > c->newest)
+		c->newest = epoch;
 }
 
 /* ---------------------------------------------------------------- the own disk */
