@@ -46,7 +46,7 @@ struct election {
 	struct ensemble *pending;	/* for the next rounds */
 	struct ensemble *next;		/* pending, of this round */
 	struct ensemble *newer;
-	char *config;			/* of ensemble, as text */
+	struct ensemble *told;		/* whose text others are told: the one in force */
 	enum phase phase;
 	s64 round;			/* logicalclock */
 	struct vote first;		/* the one it begins with */
@@ -143,8 +143,8 @@ static void tell(struct election *el, u64 to, const struct vote *v, s64 round, s
 		.round = round,
 		.epoch = v->epoch,
 		.version = 2,
-		.config = el->config,
-		.config_len = strlen(el->config),
+		.config = el->told->text,
+		.config_len = strlen(el->told->text),
 	};
 
 	el->send(el->arg, to, &out);
@@ -247,8 +247,8 @@ static void look_at_config(struct election *el, const struct zab_vote *v)
 	struct ensemble *e;
 	char why[128];
 
-	if (!v->config || (v->config_len == strlen(el->config) &&
-			   !memcmp(v->config, el->config, v->config_len)))
+	if (!v->config || (v->config_len == strlen(el->told->text) &&
+			   !memcmp(v->config, el->told->text, v->config_len)))
 		return;
 	e = ensemble_parse(v->config, v->config_len, why, sizeof(why));
 	if (!e)
@@ -312,7 +312,7 @@ void election_free(struct election *el)
 	ensemble_put(el->pending);
 	ensemble_put(el->next);
 	ensemble_put(el->newer);
-	free(el->config);
+	ensemble_put(el->told);
 	free(el);
 }
 
@@ -332,14 +332,10 @@ static void swap(struct ensemble **field, struct ensemble *e)
 
 int election_begin(struct election *el, struct ensemble *e, u64 zxid, u64 epoch, u64 now_ms)
 {
-	char *config = ensemble_print(e);
 	bool votes = ensemble_votes(e, el->myid);
 	bool newer = el->pending && el->pending->version > e->version;
 
-	if (!config)
-		return -ENOMEM;
-	free(el->config);
-	el->config = config;
+	swap(&el->told, e);
 	swap(&el->ensemble, e);
 	swap(&el->next, newer ? el->pending : NULL);
 	swap(&el->newer, NULL);
@@ -407,6 +403,21 @@ void election_settle(struct election *el, u64 epoch)
 {
 	if (el->phase == OVER)
 		el->mine.epoch = epoch;
+}
+
+void election_members(struct election *el, struct ensemble *e)
+{
+	swap(&el->told, e);
+}
+
+void election_suggest(struct election *el, u64 leader, u64 zxid)
+{
+	struct vote v = el->mine;
+
+	v.there = true;
+	v.leader = leader;
+	v.zxid = zxid;
+	finish(el, &v);
 }
 
 u64 election_round(const struct election *el)

@@ -61,6 +61,13 @@ struct ensemble *election_newer(const struct election *el);
 void election_answer(struct election *el, u64 from, const struct zab_vote *v, s32 state);
 /* QuorumPeer.updateElectionVote(): the ensemble has settled on epoch @epoch. */
 void election_settle(struct election *el, u64 epoch);
+/* The membership in force is another one now: others are told. Takes a reference. */
+void election_members(struct election *el, struct ensemble *e);
+/*
+ * There was no election: a reconfiguration of zxid @zxid says that @leader leads
+ * (QuorumPeer.updateVote()). What election_answer() says from now on.
+ */
+void election_suggest(struct election *el, u64 leader, u64 zxid);
 /* The round that it is in. */
 u64 election_round(const struct election *el);
 

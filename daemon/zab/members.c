@@ -100,6 +100,7 @@ bool members_adopt(struct zab *z, struct ensemble *e)
 	ensemble_put(z->was);
 	z->was = z->e;
 	z->e = e;
+	election_members(z->el, e);
 	tell(z, e, true);
 	/* updateLearnerType(): who is not in it is a follower that does not vote */
 	me = ensemble_find(e, z->p.myid);

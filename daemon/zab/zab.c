@@ -189,6 +189,7 @@ static bool follow_suggestion(struct zab *z)
 	if (!ensemble_votes(z->e, v.leader) ||
 	    (v.leader == z->p.myid && !ensemble_votes(z->e, z->p.myid)))
 		return false;
+	election_suggest(z->el, v.leader, z->e->version);
 	elected(z, &v);
 	return true;
 }

@@ -88,7 +88,8 @@ static void on_state(struct node *n, const struct zab_action *a)
 	if (a->state != ZAB_LEADING)
 		return;
 	c->elections++;
-	if (n->tree.n != c->agreed.n)
+	/* one that was stopped meanwhile may find that it was, before others led */
+	if (epoch > c->newest && n->tree.n != c->agreed.n)
 		cluster_fail(c, "server %u leads with %u of %u committed transactions", n->id,
 			     n->tree.n, c->agreed.n);
 	if (epoch >= EPOCHS_MAX || c->owner[epoch])
@@ -96,6 +97,8 @@ static void on_state(struct node *n, const struct zab_action *a)
 			     epoch >= EPOCHS_MAX ? 0 : c->owner[epoch] - 1);
 	else
 		c->owner[epoch] = n->id + 1;
+	if (epoch > c->newest)
+		c->newest = epoch;
 }
 
 /* ---------------------------------------------------------------- the own disk */
@@ -823,11 +826,15 @@ struct node *cluster_leader(struct cluster *c)
 
 bool cluster_whole(struct cluster *c)
 {
+	struct node *leader = cluster_leader(c);
+
+	if (!leader)
+		return false;
 	for (u32 i = 0; i < c->n; i++) {
 		struct node *n = &c->nodes[i];
 
 		if (!n->up || zab_phase(n->z) != ZAB_BROADCAST || n->tree.n != c->agreed.n ||
-		    zab_outstanding(n->z))
+		    zab_outstanding(n->z) || zab_leader(n->z) != leader->id)
 			return false;
 	}
 	return true;

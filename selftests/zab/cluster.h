@@ -5,7 +5,7 @@
  *
  *   A  an epoch is established by one server, once
  *   B  what is committed anywhere is one list, of which each server that serves has a
- *      beginning, and a leader that begins to serve has all
+ *      beginning, and a leader of a new epoch has all
  *   C  zxids only grow
  *   D  a sync() sees what its leader had committed when it was asked for
  *   E  when nothing goes wrong any more, everybody serves again, and writes commit
@@ -57,6 +57,7 @@ struct cluster {
 	struct node nodes[NET_MAX];
 	struct mtree agreed;	/* what was committed anywhere */
 	u32 owner[EPOCHS_MAX];	/* who established an epoch, and one */
+	u64 newest;		/* the last epoch that was */
 	u64 ids;
 	bool clients;
 	bool reconfig;
