@@ -92,6 +92,8 @@ bool raw_closed(int fd);
 void raw_hello(int fd, u64 sid, const char *addr);
 void raw_vote(int fd, u64 round);
 
+int talk(const char *id, const char *file);
+
 void test_votes(void);
 void test_hellos(void);
 void test_links(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Runs the tests of daemon/peer and prints TAP; with names, only those.
+ * Runs the tests of daemon/peer and prints TAP; with names, only those. With --talk it
+ * is a server of its own (talk.c).
  */
 #include <signal.h>
 #include <sys/resource.h>
@@ -32,6 +33,8 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_NOFILE, &files);
 	log_set_level(getenv("PEER_TEST_LOG") ? LOG_TRACE : LOG_ERROR);
 	store_thread_init();
+	if (argc == 4 && !strcmp(argv[1], "--talk"))
+		return talk(argv[2], argv[3]);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		bool chosen = argc == 1;
 
