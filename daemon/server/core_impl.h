@@ -258,7 +258,8 @@ void proposal_free(struct core *c, struct proposal *p);
 /* ---- quorum.c ---- */
 /* Begins, with what recovery found. */
 void quorum_start(struct core *c);
-/* One event into ZAB, and what it wants done. */
+/* One event into ZAB, and what it wants done; what it commits is applied later, with what
+ * others commit in the same round (quorum_run()). */
 void quorum_step(struct core *c, const struct zab_event *ev);
 /* Carries out what ZAB wants done. */
 void quorum_drain(struct core *c);

@@ -506,7 +506,6 @@ void quorum_step(struct core *c, const struct zab_event *ev)
 		step_once(c, &next);
 		after_step(c);
 	}
-	pipeline_apply(c, &c->budget);
 }
 
 void quorum_start(struct core *c)

@@ -190,12 +190,19 @@ void remote_synced(struct core *c)
 	proposal_free(c, p);
 }
 
+static enum proposal_kind kind_of(s32 type)
+{
+	return type == OP_CREATESESSION ? PROPOSAL_OPEN :
+	       type == OP_CLOSESESSION ? PROPOSAL_CLOSE : PROPOSAL_WRITE;
+}
+
+/* An end that the leader itself thought of has cxid 0, as a client's write may have. */
 struct proposal *remote_take(struct core *c, const struct txn *t)
 {
 	struct sess *s = session_find(c->sessions, t->session);
 	struct proposal *p = s ? s->asked : NULL;
 
-	if (!p || p->cxid != t->cxid || (p->kind == PROPOSAL_OPEN) != (t->type == OP_CREATESESSION))
+	if (!p || p->cxid != t->cxid || p->kind != kind_of(t->type))
 		return NULL;
 	s->asked = p->next;
 	p->next = NULL;
