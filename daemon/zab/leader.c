@@ -316,7 +316,7 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 		return 0;
 	}
 	if (config > z->e->version) {
-		leader_drop(z, l, "server %lld has a later membership, 0x%llx, than this one, 0x%llx",
+		leader_drop(z, l, "server %lld has a later membership, 0x%llx, here it is 0x%llx",
 			    (long long)sid, config, z->e->version);
 		return 0;
 	}
@@ -506,7 +506,8 @@ int leader_propose(struct zab *z, const struct zab_event *ev)
 		return -EINVAL;
 	if (win_reserve(&z->w, 1) || !zab_room(z, 2 + z->ld.n, 0))
 		return -ENOMEM;
-	if (members_in(t) && (rc = propose_members(z, t)))
+	rc = members_in(t) ? propose_members(z, t) : 0;
+	if (rc)
 		return rc;
 	win_push(&z->w, t);
 	z->last = t->zxid;
@@ -791,7 +792,7 @@ int leader_link_up(struct zab *z, u64 link)
 	if (leader_find(z, link))
 		return -EINVAL;
 	if (ld->n >= LEARNERS_MAX) {
-		log_ratelimited(LOG_WARN, "ensemble: a learner is turned away, there are %u", ld->n);
+		log_ratelimited(LOG_WARN, "ensemble: a learner too many, there are %u", ld->n);
 		zab_emit(z, ZAB_DO_CLOSE)->link = link;
 		return 0;
 	}
@@ -831,7 +832,7 @@ void leader_link_down(struct zab *z, u64 link)
 static void on_ack(struct zab *z, struct learner *l, const struct zab_packet *p)
 {
 	if (p->type != ZP_ACK) {
-		leader_drop(z, l, "%s where the ACK of NEWLEADER was due", zab_packet_name(p->type));
+		leader_drop(z, l, "%s where NEWLEADER's ACK was due", zab_packet_name(p->type));
 	} else if (p->zxid != ZXID(z->epoch, 0)) {
 		leader_drop(z, l, "ACK of 0x%llx where NEWLEADER's was due", p->zxid);
 	} else {

@@ -263,13 +263,12 @@ u64 zab_deadline(const struct zab *z)
 		return z->starved ? z->now + STARVED_MS : d;
 	if (z->ld.saving)
 		return z->now;
-	if (z->state != ZAB_LOOKING) {
+	if (z->state != ZAB_LOOKING)
 		d = z->half_ms;
-	} else if (z->electing) {
+	else if (z->electing)
 		d = election_deadline(z->el);
-	} else if (z->born && !z->disk_bad && z->busy == BUSY_NO) {
+	else if (z->born && !z->disk_bad && z->busy == BUSY_NO)
 		d = z->look_ms;
-	}
 	el = z->now + STARVED_MS;
 	return z->starved && el < d ? el : d;
 }

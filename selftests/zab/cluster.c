@@ -62,7 +62,7 @@ static void check_at(struct node *n, u32 i)
 	}
 	g = &c->agreed.r[i];
 	if (g->zxid != r->zxid || g->id != r->id)
-		cluster_fail(c, "server %u has 0x%llx (%llu) as number %u, committed is 0x%llx (%llu)",
+		cluster_fail(c, "server %u has 0x%llx (%llu) as number %u, agreed is 0x%llx (%llu)",
 			     n->id, r->zxid, r->id, i, g->zxid, g->id);
 }
 
@@ -304,11 +304,10 @@ static void ask_leader(struct node *n, s32 type)
 	jute_put32(body + 8, 0);
 	jute_put32(body + 12, type);
 	jute_put32(body + 16, 0);
-	if (type != OP_SYNC) {
+	if (type != OP_SYNC)
 		zab_send(n->z, 0, &p);
-	} else if (n->sync_tail - n->sync_head < 1024 && !zab_sync(n->z, &p)) {
+	else if (n->sync_tail - n->sync_head < 1024 && !zab_sync(n->z, &p))
 		n->syncs[n->sync_tail++ & 1023] = n->c->nodes[zab_leader(n->z)].tree.n;
-	}
 }
 
 static void on_packet(struct node *n, const struct zab_action *a, u64 *id)
@@ -339,7 +338,8 @@ static void client(void *arg, u64 unused, u64 unused2)
 {
 	struct cluster *c = arg;
 	struct node *n = &c->nodes[world_rnd(c->w, c->n)];
-	struct zab_packet p = { .type = ZP_REVALIDATE, .data = (const u8 *)"123456789012", .len = 12 };
+	static const u8 body[12];
+	struct zab_packet p = { .type = ZP_REVALIDATE, .data = body, .len = 12 };
 
 	(void)unused;
 	(void)unused2;

@@ -179,10 +179,11 @@ static void count(const struct cluster *c)
 
 void faults_total(void)
 {
-	printf("# %llu seeds, %llu faults: %llu leaders, %llu commits, %llu diffs, %llu from logs, %llu truncated (%llu reloads), %llu trees, %llu syncs, %llu times no memory, %llu deaths between actions\n",
-	       total.runs, total.faults, total.elections, total.commits, total.diffs,
-	       total.histories, total.truncs, total.reloads, total.snaps, total.synced,
-	       total.starved, total.died);
+	printf("# %llu seeds, %llu faults: %llu leaders, %llu commits, %llu syncs, ", total.runs,
+	       total.faults, total.elections, total.commits, total.synced);
+	printf("%llu diffs, %llu from logs, %llu truncated (%llu reloads), %llu trees, ",
+	       total.diffs, total.histories, total.truncs, total.reloads, total.snaps);
+	printf("%llu times no memory, %llu deaths between actions\n", total.starved, total.died);
 }
 
 static void say_who(struct cluster *c)
