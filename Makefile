@@ -165,7 +165,7 @@ zkern.ko: $(MODULE_SRC)
 
 # --- checks, tests, running -------------------------------------------------
 
-.PHONY: sparse checkpatch bench suites power differ sanitize run test install uninstall clean help
+.PHONY: sparse checkpatch bench suites power differ sim mixed sanitize run test install uninstall clean help
 
 sparse:
 	+$(KBUILD) C=2 CF=-Wsparse-error modules
@@ -252,6 +252,17 @@ differ: all tests
 	selftests/differ/run --kinds $(KINDS) --ops $(OPS) --restarts 100000 --walks 20000 \
 		--expiries 50000 --conc 20000 --whole --seed $(or $(SEED),random)
 
+# Simulated ensembles, and bugs that the simulator must find.
+SEEDS ?= 10000
+sim: all tests
+	selftests/sim/run --seeds $(SEEDS) --bugs
+
+# Ensembles of both kinds under load and harm, SECONDS for each mix.
+SECONDS ?= 600
+MIXES ?= mmm aam mma ama maa amm aaa mmmmm aamam mamma
+mixed: all tests
+	selftests/mixed/run --seconds $(SECONDS) $(MIXES)
+
 # The power fails CUTS times under load.
 CUTS ?= 100
 power: all tests
@@ -289,6 +300,8 @@ help:
 	@echo 'make suites        all of the upstream suites: kazoo, Curator, the C client (20 min)'
 	@echo 'make differ        OPS= random requests to Apache ZooKeeper and to zkernd, all answers'
 	@echo '                   compared; SEED= does a run again, KINDS=memory,kernel'
+	@echo 'make sim           SEEDS=10000 simulated ensembles; bugs put in, which must be found'
+	@echo 'make mixed         ensembles with Apache ZooKeeper, SECONDS=600 for each of MIXES='
 	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
 	@echo 'make sanitize      the suites of the whole daemon with a sanitized zkernd (10 min)'
 	@echo 'make fuzz          each fuzzer for FUZZ_TIME=60 seconds (installs clang if need be)'

@@ -2,7 +2,8 @@
 /*
  * zkernd: the order in which the parts come up, and its reverse.
  *
- *   config -> audit -> disk (lock) -> store -> recovery -> core -> clients -> "serving"
+ *   config -> audit -> disk (lock) -> store -> recovery -> peers -> core -> clients
+ *   -> "serving"
  *
  * The main thread then waits for signals, purges old files, and tells the service
  * manager that all is well, between. SIGTERM and SIGINT end the daemon: it stops
@@ -29,19 +30,26 @@
 #include "daemon/disk/disk.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/peer/peer.h"
 #include "daemon/server/audit.h"
 #include "daemon/server/core.h"
+#include "daemon/server/epoch.h"
 #include "daemon/store/store.h"
 
 #define MAX_TXN_BYTES	INT32_MAX	/* what a record can say */
 #define ABORT_FLUSH_MS	1000
+#define PEER_IN_MAX	(64ull * 1024 * 1024)	/* bytes of a link that wait for the core */
+#define PEER_OUT_MAX	(256ull * 1024 * 1024)	/* and to be sent */
 
 struct daemon {
 	struct options opt;
 	struct config cfg;
 	struct disk *disk;
 	struct store *store;
+	char *members;			/* what /zookeeper/config says */
+	struct epochs epochs;
 	struct core *core;
+	struct peers *peers;		/* NULL: a single server */
 	struct client_side *clients;
 	struct admin *admin;		/* or NULL */
 	struct disk_recovery recovery;
@@ -213,7 +221,13 @@ static int open_disk(struct daemon *d)
 
 	if (rc)
 		log_error("%s", d->why);
-	return rc;
+	if (rc || !d->cfg.ensemble)
+		return rc;
+	d->members = ensemble_print(d->cfg.ensemble);
+	if (!d->members)
+		return -ENOMEM;
+	disk_config_node(d->disk, d->members, d->cfg.ensemble->version);
+	return 0;
 }
 
 static int open_store(struct daemon *d)
@@ -251,16 +265,61 @@ static int recover(struct daemon *d)
 	return rc;
 }
 
-static int start_core(struct daemon *d)
+static int make_core(struct daemon *d)
 {
-	int rc;
+	int rc = 0;
 
+	if (d->cfg.ensemble)
+		rc = epochs_load(d->disk, d->recovery.zxid, &d->epochs, d->why,
+				 sizeof(d->why));
+	if (rc) {
+		log_error("%s", d->why);
+		return rc;
+	}
 	d->core = core_new(&d->cfg, d->store, d->disk, &d->recovery);
 	if (!d->core) {
 		log_error("out of memory");
 		return -ENOMEM;
 	}
-	rc = core_start(d->core);
+	return 0;
+}
+
+static int start_peers(struct daemon *d)
+{
+	const struct config *cfg = &d->cfg;
+	struct peers_params p = {
+		.myid = cfg->myid,
+		.ensemble = cfg->ensemble,
+		.listen_all = cfg->quorum_listen_all,
+		.multi_address = cfg->multi_addr,
+		.connect_ms = cfg->cnx_timeout_ms,
+		.hello_ms = cfg->cnx_timeout_ms,
+		.sync_ms = cfg->tick_ms * cfg->sync_limit,
+		.init_ms = cfg->tick_ms * cfg->init_limit,
+		.max_packet = core_max_packet(cfg),
+		.in_max = PEER_IN_MAX,
+		.out_max = PEER_OUT_MAX,
+		.disk = d->disk,
+		.deliver = core_deliver,
+		.arg = d->core,
+	};
+	int rc;
+
+	if (!cfg->ensemble)
+		return 0;
+	rc = peers_start(&p, &d->peers, d->why, sizeof(d->why));
+	if (rc) {
+		log_error("%s", d->why);
+		return rc;
+	}
+	core_join(d->core, d->peers, d->epochs.accepted, d->epochs.current);
+	return 0;
+}
+
+static int start_core(struct daemon *d)
+{
+	int rc = core_start(d->core);
+
 	if (rc)
 		log_error("cannot start: %s", strerror(-rc));
 	return rc;
@@ -287,6 +346,8 @@ static const struct {
 	{ open_disk, EXIT_DATA },
 	{ open_store, EXIT_STORE },
 	{ recover, EXIT_DATA },
+	{ make_core, EXIT_DATA },
+	{ start_peers, EXIT_PORT },
 	{ start_core, EXIT_OTHER },
 	{ start_clients, EXIT_PORT },
 };
@@ -311,7 +372,8 @@ static void say_serving(struct daemon *d, u64 began)
 
 	if (d->store->ops->info(d->store, &info))
 		info.kind = d->store->ops->kind;
-	log_info("serving %s:%u: store %s, zxid 0x%llx, %llu nodes, %u sessions; %s 0x%llx, %llu transactions replayed, up in %llu ms",
+	log_info("%s %s:%u: store %s, zxid 0x%llx, %llu nodes, %u sessions; %s 0x%llx, %llu transactions replayed, up in %llu ms",
+		 d->cfg.ensemble ? "looking for the ensemble, clients at" : "serving",
 		 d->cfg.client_addr ? d->cfg.client_addr : "*", client_port(d->clients),
 		 info.kind, r->zxid, info.stats.nodes, r->n_sessions,
 		 r->kept ? "kept the kernel's tree, sessions of snapshot" : "snapshot",
@@ -350,11 +412,16 @@ static void shut_down(struct daemon *d)
 		client_stop(d->clients);
 		client_free(d->clients);
 	}
+	if (d->peers)
+		peers_stop(d->peers);
 	if (d->core) {
 		core_snapshot(d->core);
 		core_free(d->core);
 	}
+	if (d->peers)
+		peers_free(d->peers);
 	free(d->recovery.sessions);
+	free(d->members);
 	disk_close(d->disk);
 	if (d->store)
 		leave_store(d->store);

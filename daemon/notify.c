@@ -160,8 +160,8 @@ static void tell_status(struct core *c)
 		return;
 	next_us = now_us() + STATUS_EVERY_MS * 1000;
 	core_stats(c, &s);
-	sd_notifyf(0, "STATUS=serving: zxid 0x%llx, %llu sessions, %llu requests outstanding",
-		   s.zxid, s.sessions, s.outstanding);
+	sd_notifyf(0, "STATUS=%s: zxid 0x%llx, %llu sessions, %llu requests outstanding",
+		   s.closed ? "without a quorum" : "serving", s.zxid, s.sessions, s.outstanding);
 }
 
 void notify_alive(struct core *c)

@@ -98,10 +98,13 @@ static int one_option(struct options *o, int c)
 	case 'k':
 		return config_keys_print(stdout) ? EXIT_OTHER : EXIT_FINE;
 	case 'd':
-		fprintf(stderr,
-			"zkernd: --dynamic %s: ensembles are not supported by this version: "
-			"put the file's lines into zoo.cfg\n", optarg);
-		return EXIT_CONFIG;
+		if (o->dynamic)
+			return usage_error("a second dynamic file: ", optarg);
+		if (asprintf(&o->dynamic, "dynamicConfigFile=%s", optarg) < 0)
+			o->dynamic = NULL;
+		if (!o->dynamic)
+			return EXIT_OTHER;
+		return define(o, o->dynamic) ? -1 : usage_error("too many definitions: ", optarg);
 	case 'h':
 		fputs(usage_text, stdout);
 		return EXIT_FINE;
@@ -152,4 +155,5 @@ int options_read(struct options *o, int argc, char **argv)
 void options_free(struct options *o)
 {
 	free(o->flags);
+	free(o->dynamic);
 }

@@ -23,6 +23,7 @@ enum exit_code {
 struct options {
 	struct config_source src;	/* file and definitions */
 	const char *defines[DEFINES_MAX];
+	char *dynamic;			/* the definition that --dynamic is */
 	char *flags;			/* a copy of the environment's, cut into words */
 	const char *store;		/* NULL: as configured */
 	int instance;			/* -1: as configured */

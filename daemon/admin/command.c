@@ -15,6 +15,7 @@
 #include "daemon/base/digestlog.h"
 #include "daemon/base/metrics.h"
 #include "daemon/base/props.h"
+#include "daemon/zab/ensemble.h"
 
 /* ------------------------------------------------------------ shorthands */
 
@@ -84,7 +85,7 @@ static void do_conf(struct ask *a, struct jout *j)
 	number(j, "max_client_cnxns", cfg->max_client_cnxns);
 	number(j, "min_session_timeout", cfg->min_session_ms);
 	number(j, "max_session_timeout", cfg->max_session_ms);
-	number(j, "server_id", 0);
+	number(j, "server_id", cfg->ensemble ? cfg->myid : 0);
 	number(j, "client_port_listen_backlog", -1);
 }
 
@@ -174,8 +175,19 @@ static void do_lsnp(struct ask *a, struct jout *j)
 
 static void do_lead(struct ask *a, struct jout *j)
 {
-	(void)j;
-	snprintf(a->error, sizeof(a->error), "server is not initialized");
+	const struct ensemble *e = a->cs->cfg->ensemble;
+	struct core_stats s = { .zxid = 0 };
+	const struct peer *lead;
+
+	if (!e) {
+		snprintf(a->error, sizeof(a->error), "server is not initialized");
+		return;
+	}
+	core_stats(a->cs->core, &s);
+	lead = ensemble_find(e, s.leader);
+	boolean(j, "is_leader", s.leader == a->cs->cfg->myid);
+	number(j, "leader_id", (s64)s.leader);
+	string(j, "leader_ip", lead ? lead->addrs[0].host : "");
 }
 
 static void put_value(void *arg, const struct value *v)
@@ -263,7 +275,7 @@ static void put_stats(struct client_side *cs, struct jout *j, const struct io_st
 	boolean(j, "provider_null", false);
 	number(j, "data_dir_size", data_dir_size(cs->cfg));
 	number(j, "log_dir_size", log_dir_size(cs->cfg));
-	string(j, "server_state", "standalone");
+	string(j, "server_state", values_state(cs));
 	number(j, "last_processed_zxid", store_zxid(cs->st));
 	number(j, "outstanding_requests", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
 	jout_key(j, "avg_latency");
@@ -382,7 +394,25 @@ static void do_wchs(struct ask *a, struct jout *j)
 
 static void do_zab(struct ask *a, struct jout *j)
 {
-	(void)a;
+	static const char *const phases[] = { "election", "discovery", "synchronization",
+					      "broadcast" };
+	const struct config *cfg = a->cs->cfg;
+	struct core_stats s = { .zxid = 0 };
+	u64 zxid = store_zxid(a->cs->st);
+	char text[32];
+
+	core_stats(a->cs->core, &s);
+	if (cfg->ensemble && !s.closed) {
+		snprintf(text, sizeof(text), "0x%llx", zxid);
+		number(j, "myid", cfg->myid);
+		boolean(j, "is_leader", s.leader == cfg->myid);
+		boolean(j, "voting", ensemble_votes(cfg->ensemble, cfg->myid));
+		string(j, "last_zxid", text);
+		number(j, "zab_epoch", zxid >> 32);
+		number(j, "zab_counter", zxid & 0xffffffff);
+		string(j, "zabstate", phases[s.phase & 3]);
+		return;
+	}
 	boolean(j, "voting", false);
 	string(j, "zabstate", "");
 }
@@ -393,33 +423,34 @@ static void do_zab(struct ask *a, struct jout *j)
 static const struct command {
 	const char *names[3];
 	void (*run)(struct ask *a, struct jout *j);
+	bool always;		/* whether clients are served or not */
 } commands[] = {
-	{ { "configuration", "conf", "config" }, do_conf },
-	{ { "connection_stat_reset", "crst" }, do_crst },
-	{ { "connections", "cons" }, do_cons },
-	{ { "dirs" }, do_dirs },
-	{ { "dump" }, do_dump },
-	{ { "environment", "env", "envi" }, do_envi },
-	{ { "get_trace_mask", "gtmk" }, do_gtmk },
-	{ { "hash" }, do_hash },
-	{ { "initial_configuration", "icfg" }, do_icfg },
-	{ { "is_read_only", "isro" }, do_isro },
-	{ { "last_snapshot", "lsnp" }, do_lsnp },
-	{ { "leader", "lead" }, do_lead },
-	{ { "monitor", "mntr" }, do_mntr },
-	{ { "observer_connection_stat_reset", "orst" }, do_nothing },
-	{ { "observers", "obsr" }, do_obsr },
-	{ { "ruok" }, do_nothing },
-	{ { "server_stats", "srvr" }, do_srvr },
-	{ { "set_trace_mask", "stmk" }, do_stmk },
-	{ { "stat_reset", "srst" }, do_srst },
-	{ { "stats", "stat" }, do_stat },
-	{ { "system_properties", "sysp" }, do_sysp },
-	{ { "voting_view" }, do_voting },
-	{ { "watch_summary", "wchs" }, do_wchs },
-	{ { "watches", "wchc" }, do_wchc },
-	{ { "watches_by_path", "wchp" }, do_wchp },
-	{ { "zabstate" }, do_zab },
+	{ { "configuration", "conf", "config" }, do_conf, false },
+	{ { "connection_stat_reset", "crst" }, do_crst, false },
+	{ { "connections", "cons" }, do_cons, false },
+	{ { "dirs" }, do_dirs, false },
+	{ { "dump" }, do_dump, false },
+	{ { "environment", "env", "envi" }, do_envi, true },
+	{ { "get_trace_mask", "gtmk" }, do_gtmk, true },
+	{ { "hash" }, do_hash, false },
+	{ { "initial_configuration", "icfg" }, do_icfg, false },
+	{ { "is_read_only", "isro" }, do_isro, false },
+	{ { "last_snapshot", "lsnp" }, do_lsnp, false },
+	{ { "leader", "lead" }, do_lead, false },
+	{ { "monitor", "mntr" }, do_mntr, true },
+	{ { "observer_connection_stat_reset", "orst" }, do_nothing, false },
+	{ { "observers", "obsr" }, do_obsr, false },
+	{ { "ruok" }, do_nothing, false },
+	{ { "server_stats", "srvr" }, do_srvr, false },
+	{ { "set_trace_mask", "stmk" }, do_stmk, true },
+	{ { "stat_reset", "srst" }, do_srst, false },
+	{ { "stats", "stat" }, do_stat, false },
+	{ { "system_properties", "sysp" }, do_sysp, true },
+	{ { "voting_view" }, do_voting, false },
+	{ { "watch_summary", "wchs" }, do_wchs, false },
+	{ { "watches", "wchc" }, do_wchc, false },
+	{ { "watches_by_path", "wchp" }, do_wchp, false },
+	{ { "zabstate" }, do_zab, true },
 };
 
 #define N_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -442,7 +473,12 @@ void command_run(struct client_side *cs, const char *name, const char *mask, str
 	struct jout j;
 
 	jout_begin(&j, out);
-	if (cmd) {
+	if (cmd && !cmd->always && !values_serving(cs)) {
+		snprintf(a.error, sizeof(a.error),
+			 "This ZooKeeper instance is not currently serving requests");
+		string(&j, "command", name);
+		string(&j, "error", a.error);
+	} else if (cmd) {
 		cmd->run(&a, &j);
 		if (a.error[0])
 			string(&j, "error", a.error);

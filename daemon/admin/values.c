@@ -10,6 +10,7 @@
 #include "daemon/admin/values.h"
 #include "daemon/base/log.h"
 #include "daemon/base/metrics.h"
+#include "daemon/zab/zab.h"
 
 const char *values_real(double x, char *buf)
 {
@@ -78,6 +79,61 @@ static u64 max_fds(void)
 	return lim.rlim_cur;
 }
 
+static const struct core_stats no_stats;
+
+const char *values_state(struct client_side *cs)
+{
+	struct core_stats s = no_stats;
+
+	if (!cs->cfg->ensemble)
+		return "standalone";
+	core_stats(cs->core, &s);
+	if (s.phase != ZAB_BROADCAST)
+		return "broken";
+	return s.state == ZAB_LEADING ? "leader" :
+	       s.state == ZAB_OBSERVING ? "observer" : "follower";
+}
+
+bool values_serving(struct client_side *cs)
+{
+	struct core_stats s = no_stats;
+
+	core_stats(cs->core, &s);
+	return !s.closed;
+}
+
+/* "leading - broadcast" (QuorumPeer.getDetailedPeerState()). */
+static const char *peer_state(const struct core_stats *s, char *buf, size_t len)
+{
+	static const char *const states[] = { "looking", "following", "leading", "observing" };
+	static const char *const phases[] = { "", " - discovery", " - synchronization",
+					      " - broadcast" };
+
+	snprintf(buf, len, "%s%s", states[s->state & 3], phases[s->phase & 3]);
+	return buf;
+}
+
+/* QuorumZooKeeperServer's, and those of the roles. */
+static void ensemble_gauges(struct client_side *cs, const struct sink *k,
+			    const struct core_stats *s)
+{
+	char state[64];
+
+	if (!cs->cfg->ensemble)
+		return;
+	text(k, "peer_state", peer_state(s, state, sizeof(state)));
+	whole(k, "quorum_size", ensemble_voters(cs->cfg->ensemble));
+	if (s->state != ZAB_LEADING)
+		return;
+	whole(k, "learners", s->learners);
+	whole(k, "synced_followers", s->followers);
+	whole(k, "synced_non_voting_followers", 0);
+	whole(k, "synced_observers", s->observers);
+	whole(k, "last_proposal_size", s->last_size);
+	whole(k, "min_proposal_size", s->min_size);
+	whole(k, "max_proposal_size", s->max_size);
+}
+
 /* The order of a Java map that mntr's readers are used to. */
 void values_gauges(struct client_side *cs, value_fn fn, void *arg)
 {
@@ -112,6 +168,7 @@ void values_gauges(struct client_side *cs, value_fn fn, void *arg)
 	whole(&k, "outstanding_tls_handshake", 0);
 	whole(&k, "min_client_response_size", s.min_size);
 	whole(&k, "non_mtls_local_conn_count", 0);
+	ensemble_gauges(cs, &k, &core);
 }
 
 /* What 3.8 has no figure for: the disk's room and its failures, memory of watches. */
@@ -212,7 +269,7 @@ void values_each(struct client_side *cs, value_fn fn, void *arg)
 	struct metric_view v;
 
 	text(&k, "version", VALUES_VERSION);
-	text(&k, "server_state", "standalone");
+	text(&k, "server_state", values_state(cs));
 	values_gauges(cs, fn, arg);
 	quotas(&k, cs->st);
 	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)

@@ -9,7 +9,10 @@
 
 #include "daemon/base/conf_impl.h"
 
-#define PEERS		"one server has no peers"
+#define NODELAY		"nothing between servers waits to fill a packet"
+#define NO_WAIT		"nothing waits for another server's connection"
+#define NO_PING		"all addresses of a server are tried"
+#define PIPELINE	"Apache ZooKeeper's own choice of threads"
 #define JVM		"there is no Java virtual machine"
 #define THREADS		"zkern.ioThreads says how many threads serve connections"
 #define CLIENT		"a client's property"
@@ -18,68 +21,63 @@
 #define STATS		"this version keeps no such statistics"
 #define PACING		"transactions are grouped by what is waiting, without a delay"
 #define LATER		"has no effect in this version"
-#define NO_ENSEMBLE	"ensembles are not supported by this version"
 #define NO_TLS		"TLS is not supported by this version"
 #define NO_SASL		"SASL is not supported by this version"
 
 const struct conf_foreign conf_foreigns[] = {
 	/* what peers agree on */
-	{ "initLimit", IDLE, NULL, PEERS },
-	{ "syncLimit", IDLE, NULL, PEERS },
-	{ "connectToLearnerMasterLimit", IDLE, NULL, PEERS },
+	{ "connectToLearnerMasterLimit", IGNORED, "0",
+	  "initLimit is for connecting to a leader, too" },
 	{ "electionAlg", IGNORED, "3", "there is but one election algorithm, 3" },
-	{ "electionPortBindRetry", IDLE, NULL, PEERS },
-	{ "quorumListenOnAllIPs", IDLE, NULL, PEERS },
-	{ "peerType", REFUSED, "participant", "observers are not supported by this version" },
-	{ "syncEnabled", IDLE, NULL, PEERS },
-	{ "cnxTimeout", IDLE, NULL, PEERS },
-	{ "quorumCnxnTimeoutMs", IDLE, NULL, PEERS },
-	{ "quorum.cnxn.threads.size", IDLE, NULL, PEERS },
-	{ "leaderServes", IDLE, NULL, PEERS },
-	{ "localSessionsEnabled", IDLE, NULL, PEERS },
-	{ "localSessionsUpgradingEnabled", IDLE, NULL, PEERS },
-	{ "observerMasterPort", IDLE, NULL, PEERS },
-	{ "observerMaster.sizeLimit", IDLE, NULL, PEERS },
-	{ "observer.syncEnabled", IDLE, NULL, PEERS },
-	{ "observer.reconnectDelayMs", IDLE, NULL, PEERS },
-	{ "observer.election.DelayMs", IDLE, NULL, PEERS },
-	{ "fastleader.minNotificationInterval", IDLE, NULL, PEERS },
-	{ "fastleader.maxNotificationInterval", IDLE, NULL, PEERS },
-	{ "follower.nodelay", IDLE, NULL, PEERS },
-	{ "leader.nodelay", IDLE, NULL, PEERS },
-	{ "follower.skipLearnerRequestToNextProcessor", IDLE, NULL, PEERS },
-	{ "forward_learner_requests_to_commit_processor_disabled", IDLE, NULL, PEERS },
-	{ "leader.maxConcurrentSnapSyncs", IDLE, NULL, PEERS },
-	{ "leader.maxConcurrentDiffSyncs", IDLE, NULL, PEERS },
-	{ "leader.maxTimeToWaitForEpoch", IDLE, NULL, PEERS },
-	{ "leader.closeSocketAsync", IDLE, NULL, PEERS },
-	{ "learner.closeSocketAsync", IDLE, NULL, PEERS },
-	{ "learner.asyncSending", IDLE, NULL, PEERS },
-	{ "leader.ackLoggingFrequency", IDLE, NULL, PEERS },
-	{ "leaderConnectDelayDuringRetryMs", IDLE, NULL, PEERS },
-	{ "tcpKeepAlive", IDLE, NULL, PEERS },
-	{ "forceSnapshotSync", IDLE, NULL, PEERS },
-	{ "snapshotSizeFactor", IDLE, NULL, PEERS },
-	{ "commitLogCount", IDLE, NULL, PEERS },
-	{ "portUnification", IDLE, NULL, PEERS },
-	{ "multiAddress.enabled", IDLE, NULL, PEERS },
-	{ "multiAddress.reachabilityCheckTimeoutMs", IDLE, NULL, PEERS },
-	{ "multiAddress.reachabilityCheckEnabled", IDLE, NULL, PEERS },
-	{ "messageTracker.BufferSize", IDLE, NULL, PEERS },
-	{ "messageTracker.Enabled", IDLE, NULL, PEERS },
-	{ "readonlymode.enabled", IDLE, NULL, "one server is its own quorum, never without it" },
-	{ "db.autocreate", IDLE, NULL, PEERS },
-	{ "version", IDLE, NULL, PEERS },
+	{ "electionPortBindRetry", IGNORED, "3",
+	  "a port that is taken is an error at once" },
+	{ "syncEnabled", IGNORED, "true", "an observer keeps logs and snapshots, always" },
+	{ "observer.syncEnabled", IGNORED, "true",
+	  "an observer keeps logs and snapshots, always" },
+	{ "quorumCnxnTimeoutMs", IGNORED, "-1", LATER },
+	{ "quorum.cnxn.threads.size", IDLE, NULL,
+	  "one thread has all connections between servers" },
+	{ "localSessionsEnabled", IGNORED, "false", "all sessions are global in this version" },
+	{ "localSessionsUpgradingEnabled", IDLE, NULL, "there are no local sessions" },
+	{ "observerMasterPort", IGNORED, "0", "observers follow the leader itself" },
+	{ "observerMaster.sizeLimit", IDLE, NULL, "observers follow the leader itself" },
+	{ "observer.reconnectDelayMs", IGNORED, "0", LATER },
+	{ "observer.election.DelayMs", IGNORED, "200", LATER },
+	{ "fastleader.minNotificationInterval", IGNORED, "200", "it is 200 ms" },
+	{ "fastleader.maxNotificationInterval", IGNORED, "60000", "it is a minute" },
+	{ "follower.nodelay", IGNORED, "true", NODELAY },
+	{ "leader.nodelay", IGNORED, "true", NODELAY },
+	{ "follower.skipLearnerRequestToNextProcessor", IDLE, NULL, PIPELINE },
+	{ "forward_learner_requests_to_commit_processor_disabled", IDLE, NULL, PIPELINE },
+	{ "leader.maxConcurrentSnapSyncs", IGNORED, "10", LATER },
+	{ "leader.maxConcurrentDiffSyncs", IGNORED, "100", LATER },
+	{ "leader.maxTimeToWaitForEpoch", IGNORED, "-1", "initLimit is for that, too" },
+	{ "leader.closeSocketAsync", IDLE, NULL, NO_WAIT },
+	{ "learner.closeSocketAsync", IDLE, NULL, NO_WAIT },
+	{ "learner.asyncSending", IDLE, NULL, NO_WAIT },
+	{ "leader.ackLoggingFrequency", IDLE, NULL, "acknowledgements are not logged" },
+	{ "leaderConnectDelayDuringRetryMs", IGNORED, "100", LATER },
+	{ "tcpKeepAlive", IDLE, NULL, "connections between servers always have it" },
+	{ "forceSnapshotSync", IGNORED, "false", LATER },
+	{ "snapshotSizeFactor", IGNORED, "0.33", LATER },
+	{ "portUnification", REFUSED, "false", NO_TLS },
+	{ "multiAddress.reachabilityCheckTimeoutMs", IDLE, NULL, NO_PING },
+	{ "multiAddress.reachabilityCheckEnabled", IDLE, NULL, NO_PING },
+	{ "messageTracker.BufferSize", IDLE, NULL, STATS },
+	{ "messageTracker.Enabled", IGNORED, "false", STATS },
+	{ "readonlymode.enabled", IGNORED, "false",
+	  "a server without a quorum serves nobody in this version" },
+	{ "db.autocreate", IGNORED, "true", "an empty directory is a new server's" },
+	{ "version", IDLE, NULL, "it is taken with server.N alone" },
 
-	{ "dynamicConfigFile", REFUSED, NULL, NO_ENSEMBLE ": put its lines into this file" },
-	{ "group*", REFUSED, NULL, NO_ENSEMBLE },
-	{ "weight*", REFUSED, NULL, NO_ENSEMBLE },
-	{ "oraclePath", REFUSED, NULL, NO_ENSEMBLE },
+	{ "oraclePath", REFUSED, NULL, "no oracle is asked in this version" },
 	{ "sslQuorum", REFUSED, "false", NO_TLS },
-	{ "sslQuorumReloadCertFiles", IDLE, NULL, PEERS },
-	{ "ssl.quorum.*", IDLE, NULL, PEERS },
+	{ "sslQuorumReloadCertFiles", IDLE, NULL, NO_TLS },
+	{ "ssl.quorum.*", IDLE, NULL, "sslQuorum is not supported" },
 	{ "quorum.auth.enableSasl", REFUSED, "false", NO_SASL },
-	{ "quorum.auth.*", IDLE, NULL, PEERS },
+	{ "quorum.auth.serverRequireSasl", REFUSED, "false", NO_SASL },
+	{ "quorum.auth.learnerRequireSasl", REFUSED, "false", NO_SASL },
+	{ "quorum.auth.*", IDLE, NULL, NO_SASL },
 	{ "ensembleAuthName", REFUSED, NULL, "the scheme \"ensemble\" is not supported" },
 	{ "testingonly.initialZxid", REFUSED, NULL, "for ZooKeeper's own tests alone" },
 
@@ -105,7 +103,8 @@ const struct conf_foreign conf_foreigns[] = {
 	  "digest cannot be switched off" },
 	{ "DigestAuthenticationProvider.digestAlg", REFUSED, "SHA1",
 	  "passwords are digested by SHA1 alone" },
-	{ "enableEagerACLCheck", IDLE, NULL, PEERS },
+	{ "enableEagerACLCheck", IDLE, NULL,
+	  "the leader checks: the answer is the same, a little later" },
 
 	/* connections and load */
 	{ "serverCnxnFactory", IDLE, NULL, JVM },

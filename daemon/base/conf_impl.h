@@ -5,6 +5,7 @@
  *
  *   config.c        the keys that are heeded, their defaults, what follows from them
  *   conf_foreign.c  the keys of ZooKeeper 3.8 that are not, and why
+ *   conf_members.c  server.N and what belongs to it
  *   conf_value.c    one key's value into its field
  *   conf_read.c     a file and definitions, entry by entry
  *   conf_report.c   what was found, collected
@@ -59,11 +60,14 @@ struct conf_load {
 	struct config_report *rep;
 	const struct conf_entries *all;
 	const struct conf_entry *entry;	/* the one being read; NULL: all are */
-	int servers;			/* server.N seen */
+	int servers;			/* server.N, group.N, weight.N seen */
 	bool standalone;		/* standaloneEnabled */
+	bool together;			/* they make an ensemble */
+	bool peer_type;			/* peerType seen; it says: */
+	bool observer;
 	bool port_given;
 	bool secure_port;
-	u16 server_port;		/* from server.N=...;port */
+	bool line_port;			/* the own server.N says the port */
 };
 
 /* A key whose value takes more than a kind. */
@@ -106,11 +110,20 @@ int conf_settle(struct conf_load *l);
 /* config.c: what is derived is forgotten, to be derived anew. */
 void conf_unsettle(struct config *cfg);
 
-/* config.c: server.N=... */
-int conf_server(struct conf_load *l, const char *key, const char *value);
+/* conf_members.c: server.N, group.N, weight.N. */
+bool conf_is_member(const char *key);
+/* conf_members.c: what these, the dynamic file and myid make, after all were read. */
+int conf_members(struct conf_load *l);
+/* conf_members.c: the number in dataDir/myid; -errno or -EINVAL, and a sentence. */
+int conf_read_myid(const struct config *cfg, s64 *id, char *why, size_t len);
 
 /* conf_read.c: the entry that holds for @key (without prefix), or NULL. */
 const struct conf_entry *conf_find(const struct conf_load *l, const char *key);
+/* conf_read.c: @key without the prefix of system properties. */
+const char *conf_plain(const char *key);
+/* conf_read.c: the whole of @file, a megabyte at most, and room for a byte more behind
+ * it; malloc'ed. -errno. */
+int conf_read_file(const char *file, char **text, size_t *len);
 /* conf_suggest.c: the known key that @key was meant to be, or NULL. */
 const char *conf_suggest(const char *key);
 /* conf_machine.c: what only this machine can tell: directories, devices, myid. */

@@ -86,37 +86,29 @@ static int check_file(struct conf_load *l, const char *key, const char *file)
 	return 0;
 }
 
-/* myid: not needed by one server, but Apache ZooKeeper reads it if it is there. */
+/* myid: not needed by one server, but Apache ZooKeeper reads it if it is there. That of
+ * an ensemble's was looked at before. */
 static int check_myid(struct conf_load *l)
 {
-	char path[PATH_MAX], text[64] = "", *end;
-	FILE *f;
-	long id;
+	char why[400], line[32];
+	s64 id = -1;
+	int rc;
 
 	l->entry = NULL;
-	snprintf(path, sizeof(path), "%s/myid", l->cfg->data_dir);
-	f = fopen(path, "re");
-	if (!f) {
-		if (errno != ENOENT)
-			return conf_say(l, CONFIG_WARN, "myid", "%.200s: %s", path,
-					strerror(errno));
-		if (l->servers)
-			return conf_say(l, CONFIG_WARN, "myid",
-					"%.200s is missing, though there are server.N lines: this server cannot tell which one it is",
-					path);
+	if (l->together)
 		return 0;
-	}
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	fclose(f);
-	text[strcspn(text, "\r\n")] = '\0';
-	id = strtol(text, &end, 10);
-	if (!*text || *end)
-		return conf_say(l, CONFIG_WARN, "myid", "%.200s holds no number: %.40s", path,
-				text);
-	snprintf(path, sizeof(path), "server.%ld", id);
-	if (l->servers && !conf_find(l, path))
-		return conf_say(l, CONFIG_WARN, "myid", "there is no line %s", path);
+	rc = conf_read_myid(l->cfg, &id, why, sizeof(why));
+	if (rc == -ENOENT && !l->servers)
+		return 0;
+	if (rc == -ENOENT)
+		return conf_say(l, CONFIG_WARN, "myid",
+				"%s, though there are server.N lines: this server cannot tell which one it is",
+				why);
+	if (rc)
+		return conf_say(l, CONFIG_WARN, "myid", "%s", why);
+	snprintf(line, sizeof(line), "server.%lld", (long long)id);
+	if (l->servers && !l->cfg->dynamic_file && !conf_find(l, line))
+		return conf_say(l, CONFIG_WARN, "myid", "there is no line %s", line);
 	return 0;
 }
 

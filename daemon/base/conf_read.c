@@ -105,7 +105,7 @@ static int add_defines(struct conf_entries *e, const struct config_source *src)
 	return rc;
 }
 
-static int read_file(const char *file, char **text, size_t *len)
+int conf_read_file(const char *file, char **text, size_t *len)
 {
 	FILE *f = fopen(file, "re");
 	char *b;
@@ -136,7 +136,7 @@ static int add_file(struct conf_entries *e, const char *file, char **kept)
 {
 	char *text = NULL;
 	size_t len = 0;
-	int rc = read_file(file, &text, &len);
+	int rc = conf_read_file(file, &text, &len);
 
 	if (rc == -ENOMEM)
 		return rc;
@@ -153,7 +153,7 @@ static int add_file(struct conf_entries *e, const char *file, char **kept)
 
 /* ---------------------------------------------------------------- keys */
 
-static const char *plain(const char *key)
+const char *conf_plain(const char *key)
 {
 	size_t n = strlen(PREFIX);
 
@@ -210,11 +210,6 @@ static const char *real_name(struct conf_load *l, const char *key)
 	return key;
 }
 
-static bool is_server(const char *key)
-{
-	return !strncmp(key, "server.", 7) && key[7] >= '0' && key[7] <= '9';
-}
-
 static int unknown(struct conf_load *l, const char *key)
 {
 	/* not looked for, a search each, when nobody is told */
@@ -238,8 +233,10 @@ static int one_key(struct conf_load *l, const char *given, const char *value)
 	for (i = 0; i < conf_n_specials; i++)
 		if (!strcmp(key, conf_specials[i].name))
 			return conf_specials[i].set(l, key, value);
-	if (is_server(key))
-		return conf_server(l, key, value);
+	if (conf_is_member(key)) {
+		l->servers++;
+		return 0;
+	}
 	f = find_foreign(key);
 	return f ? foreign(l, f, given, value) : unknown(l, given);
 }
@@ -264,7 +261,7 @@ static const struct conf_entry *later(const struct conf_entries *e, const char *
 	size_t k;
 
 	for (k = e->n; k-- > i;)
-		if (!strcmp(key, plain(e->list[k].key)))
+		if (!strcmp(key, conf_plain(e->list[k].key)))
 			return &e->list[k];
 	return NULL;
 }
@@ -276,7 +273,7 @@ const struct conf_entry *conf_find(const struct conf_load *l, const char *key)
 
 static int say_again(struct conf_load *l, const struct conf_entry *by)
 {
-	const char *key = plain(l->entry->key);
+	const char *key = conf_plain(l->entry->key);
 
 	if (l->entry->line)
 		return conf_say(l, CONFIG_WARN, key, "given again in line %d, which holds",
@@ -296,7 +293,7 @@ static int all_keys(struct conf_load *l)
 	int rc = 0;
 
 	for (i = 0; !rc && i < e->n; i++) {
-		const char *key = plain(e->list[i].key);
+		const char *key = conf_plain(e->list[i].key);
 
 		l->entry = &e->list[i];
 		by = later(e, key, i + 1);

@@ -32,14 +32,15 @@ static bool is_decimal(const char *key)
 	static const char *const keys[] = {
 		"clientPort", "secureClientPort", "tickTime", "minSessionTimeout",
 		"maxSessionTimeout", "maxClientCnxns", "autopurge.snapRetainCount",
-		"autopurge.purgeInterval", "preAllocSize",
+		"autopurge.purgeInterval", "preAllocSize", "initLimit", "syncLimit",
+		"cnxTimeout", "commitLogCount",
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (!strcmp(key, keys[i]))
 			return true;
-	return !strncmp(key, "server.", 7);
+	return false;
 }
 
 static bool read_number(struct conf_load *l, const char *key, const char *value, s64 *v)

@@ -16,8 +16,10 @@
 #include "daemon/base/conf_impl.h"
 #include "daemon/base/log.h"
 #include "daemon/disk/disk.h"
+#include "daemon/zab/ensemble.h"
 
 #define PURGE_RETAIN_MIN	3
+#define COMMIT_LOG_MIN	500
 #define UNSET		(-1)
 
 #define AT(field)	offsetof(struct config, field)
@@ -74,6 +76,13 @@ const struct conf_key conf_keys[] = {
 	{ "znode.container.maxPerMinute", NUM, AT(container_per_minute), 1, INT_MAX },
 	{ "znode.container.maxNeverUsedIntervalMs", NUM, AT(container_unused_ms), 0, INT_MAX },
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
+	{ "initLimit", NUM, AT(init_limit), 0, INT_MAX },
+	{ "syncLimit", NUM, AT(sync_limit), 0, INT_MAX },
+	{ "cnxTimeout", NUM, AT(cnx_timeout_ms), 1, INT_MAX },
+	{ "quorumListenOnAllIPs", BOOL, AT(quorum_listen_all), 0, 0 },
+	{ "leaderServes", YES, AT(leader_serves), 0, 0 },
+	{ "commitLogCount", NUM_LOW, AT(commit_log_count), COMMIT_LOG_MIN, INT_MAX },
+	{ "multiAddress.enabled", BOOL, AT(multi_addr), 0, 0 },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
 	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
@@ -150,6 +159,23 @@ static int set_instance(struct conf_load *l, const char *key, const char *value)
 	if (conf_number(l, key, value, 0, 255, &v))
 		l->cfg->instance = v;
 	return 0;
+}
+
+static int set_peer_type(struct conf_load *l, const char *key, const char *value)
+{
+	static const char *const words[] = { "participant", "observer", NULL };
+	int i = one_of(l, key, value, words);
+
+	l->peer_type = i >= 0;
+	l->observer = i == 1;
+	return 0;
+}
+
+static int set_dynamic(struct conf_load *l, const char *key, const char *value)
+{
+	if (!*value)
+		return conf_wrong(l, key, "is empty");
+	return conf_set_str(&l->cfg->dynamic_file, value);
 }
 
 static int set_standalone(struct conf_load *l, const char *key, const char *value)
@@ -277,6 +303,8 @@ const struct conf_special conf_specials[] = {
 	{ "snapshot.compression.method", set_packed },
 	{ "secureClientPort", set_secure_port },
 	{ "standaloneEnabled", set_standalone },
+	{ "peerType", set_peer_type },
+	{ "dynamicConfigFile", set_dynamic },
 	{ "DigestAuthenticationProvider.superDigest", set_super },
 	{ "4lw.commands.whitelist", set_words },
 	{ "audit.impl.class", set_audit_class },
@@ -286,24 +314,6 @@ const struct conf_special conf_specials[] = {
 	{ "zkern.auditFull", set_audit_full },
 };
 const size_t conf_n_specials = sizeof(conf_specials) / sizeof(conf_specials[0]);
-
-/* server.N=host:quorum:election[:role][;[address:]clientPort] */
-int conf_server(struct conf_load *l, const char *key, const char *value)
-{
-	const char *port = strchr(value, ';'), *colon;
-	s64 v;
-
-	if (l->servers++)
-		return conf_wrong(l, key, "ensembles are not supported by this version");
-	if (strcasestr(value, ":observer"))
-		return conf_wrong(l, key, "observers are not supported by this version");
-	if (port) {
-		colon = strrchr(port, ':');
-		if (conf_number(l, key, colon ? colon + 1 : port + 1, 1, 65535, &v))
-			l->server_port = v;
-	}
-	return 0;
-}
 
 /* ---------------------------------------------------------------- the whole */
 
@@ -364,7 +374,7 @@ static int settle_rest(struct conf_load *l)
 
 	if (!conf_find(l, "dataDir"))
 		rc = conf_say(l, CONFIG_NOTE, "dataDir", "is not set: %.200s", cfg->data_dir);
-	if (!rc && !l->port_given && !l->server_port)
+	if (!rc && !l->port_given && !l->line_port)
 		rc = conf_say(l, CONFIG_NOTE, "clientPort", "is not set: %u", cfg->client_port);
 	if (!rc)
 		rc = settle_needs(l, "clientPortAddress", "clientPort");
@@ -382,13 +392,9 @@ static int settle_rest(struct conf_load *l)
 int conf_settle(struct conf_load *l)
 {
 	struct config *cfg = l->cfg;
-	int rc = 0;
+	int rc;
 
-	if (l->servers && !l->standalone)
-		rc = conf_wrong(l, "standaloneEnabled",
-				"ensembles are not supported by this version");
-	if (l->server_port && !l->port_given)
-		cfg->client_port = l->server_port;
+	rc = conf_members(l);
 	if (cfg->min_session_ms == (u32)UNSET)
 		cfg->min_session_ms = cfg->tick_ms * 2;
 	if (cfg->max_session_ms == (u32)UNSET)
@@ -463,6 +469,9 @@ int config_default(struct config *cfg)
 	cfg->admin_idle_ms = 30000;
 	cfg->metrics_port = 7000;
 	cfg->process_info = true;
+	cfg->cnx_timeout_ms = 5000;
+	cfg->leader_serves = true;
+	cfg->commit_log_count = COMMIT_LOG_MIN;
 	rc = default_dir(&cfg->data_dir);
 	if (!rc)
 		rc = conf_set_str(&cfg->data_log_dir, cfg->data_dir);
@@ -491,5 +500,7 @@ void config_free(struct config *cfg)
 	free(cfg->admin_url);
 	free(cfg->metrics_addr);
 	free(cfg->initial);
+	free(cfg->dynamic_file);
+	ensemble_put(cfg->ensemble);
 	memset(cfg, 0, sizeof(*cfg));
 }

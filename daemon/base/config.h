@@ -10,6 +10,8 @@
 #include <linux/types.h>
 #include <stdio.h>
 
+struct ensemble;
+
 struct config {
 	char *data_dir;			/* dataDir; default: see config_default() */
 	char *data_log_dir;		/* dataLogDir or data_dir */
@@ -74,6 +76,19 @@ struct config {
 	char *metrics_addr;		/* metricsProvider.httpHost, NULL: any */
 	bool process_info;		/* metricsProvider.exportJvmInfo, true */
 	char *initial;			/* the file as it was read; NULL: none */
+	/* what makes an ensemble; the limits are in ticks */
+	struct ensemble *ensemble;	/* server.N, group.N, weight.N, here or in
+					 * dynamicConfigFile; a reference. NULL: one server
+					 * by itself */
+	u64 myid;			/* the file dataDir/myid, 0 without it; one of ensemble's */
+	u32 init_limit;			/* initLimit, > 0 with an ensemble */
+	u32 sync_limit;			/* syncLimit, > 0 with an ensemble */
+	u32 cnx_timeout_ms;		/* cnxTimeout, 5000 */
+	bool quorum_listen_all;		/* quorumListenOnAllIPs */
+	bool leader_serves;		/* leaderServes, true */
+	bool multi_addr;		/* multiAddress.enabled */
+	u32 commit_log_count;		/* commitLogCount, 500 */
+	char *dynamic_file;		/* dynamicConfigFile; NULL: none */
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */
 	int instance;			/* zkern.instance: N of /dev/zkernN */

@@ -382,6 +382,11 @@ static int answer_read(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 		return err;
 	if (err)
 		return conn_refuse(c, "cannot answer a read: %s", strerror(-err));
+	/* meanwhile another tree may have taken the place of the one that it has seen */
+	if (__atomic_load_n(&c->session->closing, __ATOMIC_ACQUIRE)) {
+		out->len = start;
+		return conn_refuse(c, "its session ended");
+	}
 	if (w.zxid > c->seen_zxid)
 		c->seen_zxid = w.zxid;
 	size = out->len - start - 4;

@@ -21,6 +21,8 @@
 #include "daemon/base/metrics.h"
 #include "daemon/client/fourlw.h"
 #include "daemon/client/report.h"
+#include "daemon/server/walk.h"
+#include "daemon/zab/ensemble.h"
 
 #define DIR_DEPTH	8
 #define STMK		0x73746d6b
@@ -123,8 +125,7 @@ static void say_ruok(struct client_side *cs, struct jw *out)
 
 static void say_isro(struct client_side *cs, struct jw *out)
 {
-	(void)cs;
-	jw_printf(out, "rw");
+	jw_printf(out, values_serving(cs) ? "rw" : "null");
 }
 
 static void say_crst(struct client_side *cs, struct jw *out)
@@ -144,6 +145,18 @@ static void say_gtmk(struct client_side *cs, struct jw *out)
 	jw_printf(out, "%lld", (s64)__atomic_load_n(&cs->trace_mask, __ATOMIC_RELAXED));
 }
 
+/* Of a leader (BufferStats). */
+static void put_proposals(struct client_side *cs, struct jw *out)
+{
+	struct core_stats s = { .zxid = 0 };
+
+	if (strcmp(values_state(cs), "leader"))
+		return;
+	core_stats(cs->core, &s);
+	jw_printf(out, "Proposal sizes last/min/max: %lld/%lld/%lld\n", s.last_size,
+		  s.min_size, s.max_size);
+}
+
 static void put_server(struct client_side *cs, struct jw *out)
 {
 	struct io_stats s = stats_sum(cs);
@@ -156,8 +169,9 @@ static void put_server(struct client_side *cs, struct jw *out)
 	jw_printf(out, "Received: %llu\nSent: %llu\n", s.received, s.sent);
 	jw_printf(out, "Connections: %u\n", conns_count(cs));
 	jw_printf(out, "Outstanding: %u\n", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
-	jw_printf(out, "Zxid: 0x%llx\nMode: standalone\n", info.zxid);
+	jw_printf(out, "Zxid: 0x%llx\nMode: %s\n", info.zxid, values_state(cs));
 	jw_printf(out, "Node count: %llu\n", values_nodes(&info));
+	put_proposals(cs, out);
 }
 
 static void say_srvr(struct client_side *cs, struct jw *out)
@@ -188,6 +202,33 @@ static void say_dirs(struct client_side *cs, struct jw *out)
 	jw_printf(out, "logdir_size: %llu\n", log_dir_size(cs->cfg));
 }
 
+static void put_ports(struct jw *out, const struct peer *me, bool election)
+{
+	jw_printf(out, election ? "electionPort=" : "quorumPort=");
+	for (u32 i = 0; i < me->n_addrs; i++)
+		jw_printf(out, "%s%u", i ? "|" : "", election ? me->addrs[i].election_port :
+								 me->addrs[i].quorum_port);
+	jw_printf(out, "\n");
+}
+
+/* QuorumZooKeeperServer.dumpConf() */
+static void put_ensemble(const struct config *cfg, struct jw *out)
+{
+	const struct peer *me = ensemble_find(cfg->ensemble, cfg->myid);
+	char *members = ensemble_print(cfg->ensemble);
+
+	jw_printf(out, "initLimit=%u\nsyncLimit=%u\nelectionAlg=3\n", cfg->init_limit,
+		  cfg->sync_limit);
+	put_ports(out, me, true);
+	put_ports(out, me, false);
+	jw_printf(out, "peerType=%d\nmembership: \n", me->observer);
+	if (members)
+		jw_bytes(out, members, strlen(members));
+	else
+		out->err = -ENOMEM;
+	free(members);
+}
+
 static void say_conf(struct client_side *cs, struct jw *out)
 {
 	const struct config *cfg = cs->cfg;
@@ -200,7 +241,10 @@ static void say_conf(struct client_side *cs, struct jw *out)
 	jw_printf(out, "tickTime=%u\nmaxClientCnxns=%u\n", cfg->tick_ms, cfg->max_client_cnxns);
 	jw_printf(out, "minSessionTimeout=%u\nmaxSessionTimeout=%u\n", cfg->min_session_ms,
 		  cfg->max_session_ms);
-	jw_printf(out, "clientPortListenBacklog=-1\nserverId=0\n");
+	jw_printf(out, "clientPortListenBacklog=-1\nserverId=%llu\n",
+		  cfg->ensemble ? cfg->myid : 0ULL);
+	if (cfg->ensemble)
+		put_ensemble(cfg, out);
 }
 
 void environment_each(void (*fn)(void *arg, const char *key, const char *value), void *arg)
@@ -293,28 +337,29 @@ static const struct word {
 	const char *name;
 	u32 word;
 	bool quick;		/* answered by the I/O thread */
+	bool always;		/* whether clients are served or not */
 	void (*say)(struct client_side *cs, struct jw *out);
 } words[] = {
-	{ "conf", 0x636f6e66, false, say_conf },
-	{ "cons", 0x636f6e73, false, say_cons },
-	{ "crst", 0x63727374, true, say_crst },
-	{ "dirs", 0x64697273, false, say_dirs },
-	{ "dump", 0x64756d70, false, say_dump },
-	{ "envi", 0x656e7669, false, say_envi },
-	{ "gtmk", 0x67746d6b, true, say_gtmk },
-	{ "hash", 0x68617368, false, say_hash },
-	{ "isro", 0x6973726f, true, say_isro },
-	{ "mntr", 0x6d6e7472, false, say_mntr },
-	{ "ruok", 0x72756f6b, true, say_ruok },
-	{ "srst", 0x73727374, true, say_srst },
-	{ "srvr", 0x73727672, true, say_srvr },
-	{ "stat", 0x73746174, false, say_stat },
-	{ "stmk", STMK, true, NULL },
+	{ "conf", 0x636f6e66, false, false, say_conf },
+	{ "cons", 0x636f6e73, false, false, say_cons },
+	{ "crst", 0x63727374, true, false, say_crst },
+	{ "dirs", 0x64697273, false, false, say_dirs },
+	{ "dump", 0x64756d70, false, false, say_dump },
+	{ "envi", 0x656e7669, false, true, say_envi },
+	{ "gtmk", 0x67746d6b, true, true, say_gtmk },
+	{ "hash", 0x68617368, false, false, say_hash },
+	{ "isro", 0x6973726f, true, true, say_isro },
+	{ "mntr", 0x6d6e7472, false, false, say_mntr },
+	{ "ruok", 0x72756f6b, true, true, say_ruok },
+	{ "srst", 0x73727374, true, false, say_srst },
+	{ "srvr", 0x73727672, true, false, say_srvr },
+	{ "stat", 0x73746174, false, false, say_stat },
+	{ "stmk", STMK, true, true, NULL },
 	/* what telnet sends at its end: known, and nothing is answered */
-	{ "telnet close", 0xfff4fffd, true, NULL },
-	{ "wchc", 0x77636863, false, say_wchc },
-	{ "wchp", 0x77636870, false, say_wchp },
-	{ "wchs", 0x77636873, false, say_wchs },
+	{ "telnet close", 0xfff4fffd, true, true, NULL },
+	{ "wchc", 0x77636863, false, false, say_wchc },
+	{ "wchp", 0x77636870, false, false, say_wchp },
+	{ "wchs", 0x77636873, false, false, say_wchs },
 };
 
 /* srvr always; else what the list, separated by commas, names, or all for "*". */
@@ -389,6 +434,8 @@ bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len)
 			  w->name);
 	else if (word == STMK)
 		set_trace_mask(c, rest, len);
+	else if (!w->always && !values_serving(c->cs))
+		jw_printf(out, "This ZooKeeper instance is not currently serving requests\n");
 	else if (w->quick && w->say)
 		w->say(c->cs, out);
 	else if (w->say && report(c, w))

@@ -59,6 +59,13 @@ struct disk_session {
 int disk_open(const struct disk_params *p, struct disk **d, char *why, size_t why_len);
 void disk_close(struct disk *d);
 
+/*
+ * Before disk_recover(): @text, which the caller keeps, is what /zookeeper/config has in
+ * each tree that is built from now on, as written at zxid @version without a transaction
+ * (ZKDatabase.initConfigInZKDatabase).
+ */
+void disk_config_node(struct disk *d, const char *text, u64 version);
+
 struct disk_recovery {
 	u64 zxid;		/* last transaction recovered */
 	u64 snapshot_zxid;
@@ -148,5 +155,66 @@ void disk_stats(struct disk *d, struct disk_stats *s);
 /* acceptedEpoch, currentEpoch: -ENOENT if there is none. */
 int disk_epoch_read(struct disk *d, const char *name, u64 *epoch);
 int disk_epoch_write(struct disk *d, const char *name, u64 epoch);
+
+/* ---- for ensembles ---- */
+
+/*
+ * Core thread, nobody appends: forgets everything after @zxid, in logs and snapshots
+ * (FileTxnLog.truncate). 0; -ENOENT: @zxid is not in them, nothing was cut; or an errno
+ * of the disk's. The caller reloads the store by disk_reload() if it had more. Cut by a
+ * crash half-way it has forgotten a part of that, the last ones first.
+ */
+int disk_truncate(struct disk *d, u64 zxid, char *why, size_t why_len);
+/*
+ * Core thread, nobody appends: builds the tree anew from the files and swaps it in. The
+ * log goes on behind what was found.
+ */
+int disk_reload(struct disk *d, struct store *st, struct disk_recovery *r, char *why,
+		size_t why_len);
+
+/*
+ * A tree that a leader sends (Leader.SNAP): spooled into a snapshot file. Any one thread.
+ * The stream is the body of a snapshot without header and seals.
+ */
+struct disk_receive;
+int disk_receive_begin(struct disk *d, u64 zxid, struct disk_receive **rx);
+/* Takes bytes of it. *@used: how many were; true in *@whole: the body ended there, what
+ * follows is somebody else's. -EBADMSG: no tree; -errno of the disk. */
+int disk_receive_bytes(struct disk_receive *rx, const u8 *p, size_t len, size_t *used,
+		       bool *whole);
+/*
+ * Makes the file durable as snapshot.ZXID, the newest there is. What logs and snapshots
+ * say after @zxid is cut off before (the leader, whom a quorum follows, never had it),
+ * and the logs are removed behind it, as they may not be a part of its history. Nobody
+ * may append. Ends @rx.
+ *
+ * Apache ZooKeeper's tree may have some of what it will send after it: until UPTODATE
+ * transactions are to be applied with ZK_TXN_REPLAY, and their digests say nothing.
+ */
+int disk_receive_end(struct disk_receive *rx);
+void disk_receive_abort(struct disk_receive *rx);
+
+/*
+ * The transactions in the logs after @after, in order, as they stand there. Any thread,
+ * beside the log thread, up to what was durable when it was opened. -ENOENT: @after is
+ * not in the logs (and not the begin of an epoch that they have the first one of).
+ */
+struct disk_history;
+int disk_history_open(struct disk *d, u64 after, struct disk_history **h);
+/* > 0: bytes of the next one, at *@p until the next call; 0: no more; -EBADMSG, -EIO. */
+ssize_t disk_history_next(struct disk_history *h, const u8 **p, u64 *zxid);
+void disk_history_close(struct disk_history *h);
+/* The first zxid that disk_history_open() could give; ~0ULL: none. */
+u64 disk_history_first(struct disk *d);
+
+/*
+ * The body of a snapshot (sessions, ACLs, nodes, "/") to @out. Any thread; @snap is
+ * closed as soon as it is read, which is before the first call of @out: a slow receiver
+ * holds no memory of the tree's, but a nameless file in dataDir. 0; what @out returned;
+ * or an errno of the disk's.
+ */
+int disk_tree_write(struct disk *d, struct store *st, struct store_snap *snap,
+		    const struct disk_session *s, u32 n,
+		    int (*out)(void *arg, const void *p, size_t len), void *arg);
 
 #endif

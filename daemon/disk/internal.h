@@ -14,6 +14,9 @@
  * aclmap.c     the ACLs in it
  * sessions.c   sessions while the log is replayed
  * room.c       how much room there is
+ * cut.c        the end of it all cut off, as a leader wants it
+ * receive.c    a leader's tree taken in
+ * history.c    a tree, and the log, for learners
  * recover.c    all of them put together at start
  */
 #ifndef ZKD_DISK_INTERNAL_H
@@ -58,6 +61,8 @@ struct disk {
 	bool apart;			/* dataLogDir is another file system or directory */
 	struct logw *log;
 	struct snapw *snap;
+	const char *config;		/* disk_config_node(), or NULL */
+	u64 config_version;
 	struct room room[2];		/* of dataLogDir and dataDir */
 	u64 room_ms;			/* when it was looked at */
 	/* relaxed, read by all */
@@ -341,10 +346,21 @@ int snapw_write_now(struct snapw *sw, struct store *st, const struct disk_sessio
 int snapw_start(struct snapw *sw, struct store *st, const struct disk_session *s,
 		u32 n_sessions);
 void snapw_wait(struct snapw *sw);
+/*
+ * The same into a file without a name, plain, as it stands in the file: from *@from to
+ * *@to of it is the body. Any thread, beside one that is being written.
+ */
+int snapw_spool(struct disk *d, struct store *st, struct store_snap *snap,
+		const struct disk_session *s, u32 n_sessions, int *fd, u64 *from, u64 *to);
 /* The zxid of the newest snapshot: written, or said by who recovered from it. */
 u64 snapw_zxid(const struct snapw *sw);
 void snapw_found(struct snapw *sw, u64 zxid);
 void snapw_stats(struct snapw *sw, struct disk_stats *s);
+
+/* ---------------------------------------------------------------- cut.c */
+
+/* Removes what logs and snapshots have after @zxid, whether they have @zxid or not. */
+int cut_after(struct disk *d, u64 zxid);
 
 /* ---------------------------------------------------------------- sessions.c */
 

@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <time.h>
 
 #include "daemon/base/digestlog.h"
 #include "daemon/base/log.h"
@@ -378,11 +379,41 @@ static int check_reach(struct recovery *rec)
 	return 0;
 }
 
+void disk_config_node(struct disk *d, const char *text, u64 version)
+{
+	d->config = text;
+	d->config_version = version;
+}
+
+/* Not being a transaction it counts in no digest, as nothing below /zookeeper does. */
+static int put_config(struct recovery *rec)
+{
+	static const char path[] = "/zookeeper/config";
+	const struct disk *d = rec->d;
+	struct zk_op op = { .type = ZK_OP_SETDATA, .version = -1 };
+	struct zk_txn zk = { .zxid = d->config_version, .flags = ZK_TXN_REPLAY, .n_ops = 1,
+			     .ops = &op };
+	struct timespec now;
+
+	if (!d->config)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	zk.time = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	op.path = path;
+	op.path_len = sizeof(path) - 1;
+	op.data = d->config;
+	op.data_len = strlen(d->config);
+	op.crc = txn_crc(path, op.path_len, d->config, op.data_len);
+	return rec->st->ops->load_txn(rec->st, &zk, NULL);
+}
+
 static int commit_tree(struct recovery *rec)
 {
 	struct store_info info;
-	int rc = rec->st->ops->load_commit(rec->st, rec->r->zxid);
+	int rc = put_config(rec);
 
+	if (!rc)
+		rc = rec->st->ops->load_commit(rec->st, rec->r->zxid);
 	if (rc)
 		return why(rec, rc, "building the tree");
 	/* no transaction compared it */
@@ -465,8 +496,8 @@ static int finish(struct recovery *rec)
 	return rc;
 }
 
-int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r, char *text,
-		 size_t text_len)
+static int recover(struct disk *d, struct store *st, bool keep, struct disk_recovery *r,
+		   char *text, size_t text_len)
 {
 	struct recovery rec = { .d = d, .st = st, .r = r, .why = text, .why_len = text_len };
 	struct store_info info;
@@ -485,7 +516,7 @@ int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r, char
 		goto out;
 	}
 	rc = NOT_KEPT;
-	if (info.taken_up) {
+	if (keep && info.taken_up) {
 		rec.kept_zxid = info.zxid;
 		rec.kept_digest = info.digest;
 		rc = keep_tree(&rec);
@@ -504,4 +535,18 @@ out:
 	stab_free(&rec.sessions);
 	free(rec.snaps);
 	return rc;
+}
+
+int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r, char *text,
+		 size_t text_len)
+{
+	return recover(d, st, true, r, text, text_len);
+}
+
+int disk_reload(struct disk *d, struct store *st, struct disk_recovery *r, char *text,
+		size_t text_len)
+{
+	disk_flush(d);
+	logw_roll(d->log);
+	return recover(d, st, false, r, text, text_len);
 }

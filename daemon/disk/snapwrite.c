@@ -228,6 +228,42 @@ out:
 	return rc;
 }
 
+/* Behind the body: the seal of the nodes, the digest and its seal. */
+#define TAIL_LEN	(13 + 20 + 13)
+
+int snapw_spool(struct disk *d, struct store *st, struct store_snap *snap,
+		const struct disk_session *s, u32 n_sessions, int *fd, u64 *from, u64 *to)
+{
+	struct snapw sw = {
+		.d = d, .st = st, .snap = snap,
+		.sessions = (struct disk_session *)s, .n_sessions = n_sessions,
+	};
+	static u32 serial;
+	char tmp[64];
+	int rc;
+
+	snprintf(tmp, sizeof(tmp), ".snapshot.spool.%u.tmp",
+		 __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
+	rc = sout_init(&sw.out, FILE_PLAIN);
+	if (rc)
+		return rc;
+	acl_map_seed(&sw.acls, st);
+	rc = open_tmp(&sw, tmp);
+	if (rc)
+		goto out;
+	rc = put_all(&sw, tmp);
+	unlinkat(d->snap_dfd, tmp, 0);
+	*from = FILE_HEADER_LEN;
+	*to = sw.out.written - TAIL_LEN;
+	*fd = sw.out.fd;
+	if (rc)
+		close(sw.out.fd);
+out:
+	acl_map_free(&sw.acls);
+	sout_free(&sw.out);
+	return rc;
+}
+
 /* ---------------------------------------------------------------- the whole */
 
 static u64 now_ms(void)

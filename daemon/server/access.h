@@ -36,5 +36,10 @@ struct auth_set *access_add_auth(const struct auth_set *old, const char *scheme,
 				 s32 *err);
 /* The set of a fresh connection: ip:@ip. */
 struct auth_set *access_initial(const char *ip);
+/* What another server says that its client is: a vector<Id>, which may be null (NULL).
+ * NULL: memory, or malformed. */
+struct auth_set *access_read_auth(const u8 *ids, u32 len);
+/* The same to be sent. */
+void access_put_auth(struct jw *out, const struct auth_set *auth);
 
 #endif

@@ -17,6 +17,7 @@
 #include "daemon/server/core_impl.h"
 
 #define CLIENTS_MIN	256
+#define NAP_MS		10	/* short of memory */
 
 /* ------------------------------------------------------------ clients */
 
@@ -72,6 +73,7 @@ static struct client *client_new(struct core *c, struct conn *conn, struct auth_
 	cl->watcher = WATCHER_NONE;
 	slot = client_slot(c, conn);
 	*slot = cl;
+	list_add_tail(&cl->link, &c->all_clients);
 	c->n_clients++;
 	c->side = conn_side(conn);
 	return cl;
@@ -132,6 +134,7 @@ void connect_gone(struct core *c, struct request *r)
 	if (cl) {
 		slot = client_slot(c, r->conn);
 		*slot = cl->next;
+		list_del(&cl->link);
 		c->n_clients--;
 		client_detach(c, cl);
 		client_drop(cl);
@@ -216,12 +219,9 @@ static void open_session(struct core *c, struct client *cl, const struct hello *
 		m = connect_answer(cl->conn, s, h->old);
 	}
 	if (m)
-		rc = pipeline_open(c, s, m);
-	if (!rc) {
-		cl->last = c->tail;
-		cl->last_zxid = c->tail->txn->zxid;
+		rc = pipeline_open(c, s, cl, m);
+	if (!rc)
 		return;
-	}
 	log_ratelimited(LOG_ERROR, "closing %s: no new session: %s", conn_name(cl->conn),
 			strerror(-rc));
 	if (m) {
@@ -246,6 +246,7 @@ static bool passwd_right(const struct hello *h)
 static void resume_session(struct core *c, struct client *cl, const struct hello *h)
 {
 	struct sess *s = session_find(c->sessions, h->id);
+	int rc;
 
 	metric_count(METRIC_connection_revalidate_count, 1);
 	if (s && s->client)
@@ -254,16 +255,68 @@ static void resume_session(struct core *c, struct client *cl, const struct hello
 		log_ratelimited(LOG_WARN, "%s: wrong password for session 0x%llx",
 				conn_name(cl->conn), h->id);
 		s = NULL;
+	} else if (c->serving && !c->leading) {
+		/* the leader knows, and is told who serves it from now on */
+		rc = remote_revive(c, cl, h->id, h->timeout, h->old);
+		if (rc) {
+			log_ratelimited(LOG_ERROR, "closing %s: cannot ask for its session: %s",
+					conn_name(cl->conn), strerror(-rc));
+			client_close(c, cl);
+		}
+		return;
 	} else if (!s || s->pub.closing) {
 		log_ratelimited(LOG_INFO, "%s: session 0x%llx is not valid, probably expired",
 				conn_name(cl->conn), h->id);
 		s = NULL;
 	}
 	if (s) {
+		s->owner = SESSION_LOCAL;
 		session_touch(c->sessions, s, h->timeout, c->now_ms);
 		client_attach(cl, s);
 	}
 	post(c, cl, connect_answer(cl->conn, s, h->old));
+}
+
+void connect_revived(struct core *c, const struct reviving *v, bool valid)
+{
+	struct client *cl = client_find(c, v->conn);
+	struct sess *s = valid ? session_find(c->sessions, v->id) : NULL;
+
+	if (!cl || cl->sess)
+		return;
+	/* we may not have heard of its begin yet, but the leader has */
+	if (valid && !s)
+		s = session_restore(c->sessions, v->id, v->timeout, c->now_ms);
+	if (valid && !s) {
+		client_close(c, cl);
+		return;
+	}
+	if (s && s->client)
+		client_close(c, s->client);
+	if (s && !s->pub.closing) {
+		session_touch(c->sessions, s, v->timeout, c->now_ms);
+		client_attach(cl, s);
+	} else {
+		s = NULL;
+	}
+	post(c, cl, connect_answer(cl->conn, s, v->old));
+}
+
+static void renew_one(void *arg, struct sess *s)
+{
+	struct core *c = arg;
+
+	while (s->users && session_renew(c->sessions, s))
+		core_nap(c, NAP_MS);
+}
+
+void connect_close_all(struct core *c)
+{
+	struct client *cl;
+
+	list_for_each_entry(cl, &c->all_clients, link)
+		client_close(c, cl);
+	sessions_replace(c->sessions, renew_one, c);
 }
 
 void connect_request(struct core *c, struct request *r)
@@ -274,6 +327,8 @@ void connect_request(struct core *c, struct request *r)
 	if (!cl) {
 		log_ratelimited(LOG_ERROR, "closing %s: no memory", conn_name(r->conn));
 		post_close(c, r->conn);
+	} else if (!c->open) {
+		client_close(c, cl);
 	} else if (!hello_read(r, &h)) {
 		client_close(c, cl);
 	} else if (h.last_zxid > (s64)c->applied) {
@@ -300,6 +355,7 @@ void connect_ended(struct core *c, struct sess *s)
 {
 	if (s->client)
 		client_close(c, s->client);
+	remote_forget(c, s);
 	session_end(c->sessions, s);
 }
 
@@ -311,7 +367,7 @@ void connect_expired(void *core, struct sess *s)
 	metric_count(METRIC_stale_sessions_expired, 1);
 	log_info("expiring session 0x%llx, timeout of %d ms exceeded", s->pub.id,
 		 s->pub.timeout);
-	rc = pipeline_close(c, s, 0, NULL);
+	rc = pipeline_close(c, s, 0, NULL, NULL);
 	if (!rc) {
 		c->tail->expired = true;
 		c->expiring++;

@@ -27,7 +27,10 @@
 #define SWEEP_ROWS	4096	/* per round */
 #define EXPIRE_LOOKS	1024	/* sessions looked at per round */
 #define EXPIRE_FLIGHT	256	/* expired ones whose end is not applied yet */
+#define SLEEP_MAX_MS	60000
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
+#define HISTORY_BYTES	(64u * 1024 * 1024)	/* kept for learners that were away */
+#define PACKET_SLACK	(64u * 1024)
 
 static u64 clock_ms(clockid_t id)
 {
@@ -37,14 +40,46 @@ static u64 clock_ms(clockid_t id)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-u64 core_wall_ms(void)
+static u64 wall_ms(void *arg)
 {
+	(void)arg;
 	return clock_ms(CLOCK_REALTIME);
 }
 
-u64 core_coarse_ms(void)
+static u64 mono_ms(void *arg)
 {
+	(void)arg;
 	return clock_ms(CLOCK_MONOTONIC_COARSE);
+}
+
+static void nap(void *arg, u32 ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	(void)arg;
+	nanosleep(&ts, NULL);
+}
+
+static const struct core_env this_world = {
+	.mono_ms = mono_ms,
+	.wall_ms = wall_ms,
+	.nap = nap,
+	.threads = true,
+};
+
+u64 core_wall_ms(const struct core *c)
+{
+	return c->env.wall_ms(c->env.arg);
+}
+
+u64 core_coarse_ms(const struct core *c)
+{
+	return c->env.mono_ms(c->env.arg);
+}
+
+void core_nap(struct core *c, u32 ms)
+{
+	c->env.nap(c->env.arg, ms);
 }
 
 static void set(u64 *counter, u64 v)
@@ -76,17 +111,35 @@ void core_stats(struct core *c, struct core_stats *s)
 
 /* ------------------------------------------------------------ life */
 
-static struct zab *new_zab(void)
+/* A transaction may be longer than the request that it came from: names of many created
+ * nodes are completed. */
+u32 core_max_packet(const struct config *cfg)
 {
-	struct zab_params p = { .myid = SERVER_ID, .voters = { SERVER_ID }, .n_voters = 1 };
+	return 2 * cfg->max_buffer + PACKET_SLACK;
+}
+
+static struct zab *new_zab(const struct config *cfg)
+{
+	struct zab_params p = {
+		.myid = cfg->ensemble ? cfg->myid : SERVER_ID,
+		.ensemble = cfg->ensemble,
+		.tick_ms = cfg->tick_ms,
+		.init_limit = cfg->init_limit,
+		.sync_limit = cfg->sync_limit,
+		.history_max = cfg->commit_log_count,
+		.history_bytes = HISTORY_BYTES,
+		.max_packet = core_max_packet(cfg),
+		.leader_serves = cfg->leader_serves,
+	};
 
 	return zab_new(&p);
 }
 
 /* Sessions that were there when the server last stopped have their whole timeout
  * from now on. */
-static int restore_sessions(struct core *c, const struct disk_recovery *rec)
+int core_restore(struct core *c, const struct disk_recovery *rec)
 {
+	sessions_clear(c->sessions);
 	for (u32 i = 0; i < rec->n_sessions; i++) {
 		const struct disk_session *d = &rec->sessions[i];
 		struct sess *s = session_restore(c->sessions, d->id, d->timeout, c->now_ms);
@@ -101,30 +154,49 @@ static int restore_sessions(struct core *c, const struct disk_recovery *rec)
 struct core *core_new(const struct config *cfg, struct store *st, struct disk *disk,
 		      const struct disk_recovery *rec)
 {
+	return core_new_in(&this_world, cfg, st, disk, rec);
+}
+
+struct core *core_new_in(const struct core_env *env, const struct config *cfg,
+			 struct store *st, struct disk *disk,
+			 const struct disk_recovery *rec)
+{
 	struct core *c = calloc(1, sizeof(*c));
 	struct store_info info;
 
 	if (!c)
 		return NULL;
+	c->env = *env;
 	c->cfg = cfg;
 	c->st = st;
 	c->disk = disk;
 	c->queue.fd = -1;
+	c->peer_queue.fd = -1;
 	c->durable_item.kind = REQ_TASK;
 	c->applied = rec->zxid;
-	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+	c->durable = rec->zxid;
+	c->now_ms = core_coarse_ms(c);
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
+	INIT_LIST_HEAD(&c->all_clients);
+	c->stats.leader = ~0ULL;
+	c->stats.last_size = ~0ULL;
+	c->stats.min_size = ~0ULL;
+	c->stats.max_size = ~0ULL;
+	c->open = !cfg->ensemble;
 	jw_init(&c->out, 0);
+	jw_init(&c->wire, 0);
+	jw_init(&c->wire_auth, 0);
 	access_configure(cfg->skip_acl);
 	if (st->ops->info(st, &info) || queue_init(&c->queue))
 		goto fail;
 	if (changes_init(&c->ch, st, rec->zxid, info.digest, cfg->digest_enabled) ||
 	    prep_init(&c->prep, cfg, &c->ch))
 		goto fail;
-	c->zab = new_zab();
+	c->zab = new_zab(cfg);
 	c->watches = watches_new();
-	c->sessions = sessions_new(cfg->tick_ms, SERVER_ID, core_wall_ms(), c->now_ms);
-	if (!c->zab || !c->watches || !c->sessions || restore_sessions(c, rec))
+	c->sessions = sessions_new(cfg->tick_ms, cfg->ensemble ? cfg->myid : SERVER_ID,
+				   core_wall_ms(c), c->now_ms);
+	if (!c->zab || !c->watches || !c->sessions || core_restore(c, rec))
 		goto fail;
 	core_count(c);
 	return c;
@@ -145,6 +217,8 @@ void core_free(struct core *c)
 		if (r != &c->durable_item)
 			request_free(r);
 	}
+	quorum_free(c);
+	remote_free(c);
 	pipeline_free(c);
 	clients_free(c);
 	sessions_free(c->sessions);
@@ -161,6 +235,23 @@ void core_free(struct core *c)
 void core_submit(struct core *c, struct request *r)
 {
 	queue_push(&c->queue, r);
+}
+
+void core_join(struct core *c, struct peers *p, u64 accepted, u64 current)
+{
+	c->peers = p;
+	c->stats.closed = 1;
+	c->accepted = accepted;
+	c->current = current;
+}
+
+/* The core sleeps on one queue, and looks at both before it does. */
+void core_deliver(void *core, struct peer_event *ev)
+{
+	struct core *c = core;
+
+	queue_add(&c->peer_queue, ev);
+	queue_kick(&c->queue);
 }
 
 /* ------------------------------------------------------------ the log thread's news */
@@ -191,9 +282,9 @@ static void on_failed(void *arg, int err, const char *text)
 static void take_news(struct core *c)
 {
 	__atomic_store_n(&c->durable_posted, 0, __ATOMIC_SEQ_CST);
-	pipeline_durable(c);
+	quorum_durable(c);
 	if (__atomic_load_n(&c->disk_errno, __ATOMIC_ACQUIRE))
-		pipeline_disk_failed(c);
+		quorum_disk_failed(c);
 }
 
 /* ------------------------------------------------------------ the loop */
@@ -259,14 +350,13 @@ static void handle_all(struct core *c)
 	metric_count(METRIC_prep_processor_request_queued, n);
 	metric_add(METRIC_prep_processor_queue_size, n);
 	/* as if each had taken as long; the rest of the division is the last one's */
-	ms = core_coarse_ms() - c->now_ms;
+	ms = core_coarse_ms(c) - c->now_ms;
 	if (n > 1)
 		metric_add_n(METRIC_prep_process_time, ms / n, n - 1);
 	metric_add(METRIC_prep_process_time, ms / n + ms % n);
 }
 
-/* The session table for a snapshot, malloc'ed; NULL: no memory, which was said. */
-static struct disk_session *list_sessions(struct core *c, u32 *n)
+struct disk_session *core_sessions(struct core *c, u32 *n)
 {
 	struct disk_session *list = malloc((sessions_count(c->sessions) + 1) * sizeof(*list));
 
@@ -285,7 +375,7 @@ static void snapshot(struct core *c)
 
 	if (!c->serving || !disk_snapshot_due(c->disk, c->cfg->snap_count, c->cfg->snap_bytes))
 		return;
-	list = list_sessions(c, &n);
+	list = core_sessions(c, &n);
 	if (!list)
 		return;
 	rc = disk_snapshot(c->disk, c->st, list, n);
@@ -301,14 +391,14 @@ static void retry_disk(struct core *c)
 {
 	int rc;
 
-	if (c->serving || c->now_ms < c->retry_ms || !c->disk_errno)
+	if (!c->disk_failed || c->now_ms < c->retry_ms)
 		return;
 	c->retry_ms = c->now_ms + RETRY_DISK_MS;
 	__atomic_store_n(&c->disk_errno, 0, __ATOMIC_RELEASE);
 	rc = disk_retry(c->disk);
 	if (!rc) {
 		log_info("the disk takes writes again");
-		pipeline_start(c);
+		quorum_disk_back(c);
 		return;
 	}
 	__atomic_store_n(&c->disk_errno, rc, __ATOMIC_RELEASE);
@@ -323,7 +413,7 @@ static bool may_expire(const struct core *c)
  * the tree at a time, so that another's write has only those before it. */
 static void expire(struct core *c)
 {
-	if (c->serving && may_expire(c))
+	if (c->leading && may_expire(c))
 		sessions_expire(c->sessions, c->now_ms, EXPIRE_LOOKS,
 				EXPIRE_FLIGHT - c->expiring, connect_expired, c);
 }
@@ -331,8 +421,8 @@ static void expire(struct core *c)
 static void timers(struct core *c)
 {
 	retry_disk(c);
+	quorum_timers(c);
 	expire(c);
-	pipeline_fresh(c);
 	reap(c);
 	snapshot(c);
 	if (c->sweep && !pipeline_firing(c))
@@ -341,15 +431,19 @@ static void timers(struct core *c)
 
 static int sleep_ms(const struct core *c)
 {
-	u64 next = c->serving ? c->fresh_ms : c->retry_ms;
+	u64 next = quorum_next_ms(c);
 
-	if (c->sweep || c->committed)
+	if (c->sweep || c->committed || c->peer_todo)
 		return 0;
 	/* else what was proposed wakes us when it is durable */
-	if (c->serving && may_expire(c) && sessions_next_ms(c->sessions) < next)
+	if (c->leading && may_expire(c) && sessions_next_ms(c->sessions) < next)
 		next = sessions_next_ms(c->sessions);
+	if (c->disk_failed && c->retry_ms < next)
+		next = c->retry_ms;
 	if (c->reap_ms < next)
 		next = c->reap_ms;
+	if (next > c->now_ms + SLEEP_MAX_MS)
+		return SLEEP_MAX_MS;
 	/* the clock is coarse: not a moment too early */
 	return next > c->now_ms ? (int)(next - c->now_ms) + 4 : 0;
 }
@@ -360,29 +454,65 @@ static void wait_for_work(struct core *c)
 
 	if (!queue_may_sleep(&c->queue))
 		return;
+	/* Pairs with core_deliver(): it sees us asleep, or we see what it added. */
+	if (__atomic_load_n(&c->peer_queue.newest, __ATOMIC_SEQ_CST)) {
+		queue_awake(&c->queue);
+		return;
+	}
 	poll(&fd, 1, sleep_ms(c));
 	queue_awake(&c->queue);
 }
 
-static bool done(const struct core *c)
+static bool round_once(struct core *c)
 {
-	return __atomic_load_n(&c->stopping, __ATOMIC_RELAXED) && !c->committed &&
-	       (!c->serving || !zab_outstanding(c->zab));
-}
+	bool more;
 
-static void round_once(struct core *c)
-{
-	c->now_ms = clock_ms(CLOCK_MONOTONIC_COARSE);
+	c->now_ms = core_coarse_ms(c);
 	c->budget = FIRE_BUDGET;
 	handle_all(c);
-	pipeline_run(c);
+	quorum_events(c);
+	quorum_run(c);
 	timers(c);
-	pipeline_run(c);
+	more = !__atomic_load_n(&c->stopping, __ATOMIC_RELAXED) || quorum_ending(c);
+	quorum_run(c);
 	disk_kick(c->disk);
 	core_count(c);
 	if (c->posted && c->side)
 		client_flush(c->side);
 	c->posted = false;
+	return more;
+}
+
+static void begin(struct core *c)
+{
+	c->now_ms = core_coarse_ms(c);
+	c->budget = FIRE_BUDGET;
+	quorum_start(c);
+}
+
+int core_begin(struct core *c)
+{
+	int rc = disk_start(c->disk, c->applied, on_durable, on_failed, c);
+
+	if (!rc)
+		begin(c);
+	return rc;
+}
+
+bool core_round(struct core *c)
+{
+	return round_once(c);
+}
+
+int core_wait_ms(struct core *c)
+{
+	return queue_empty(&c->queue) && queue_empty(&c->peer_queue) ? sleep_ms(c) : 0;
+}
+
+void core_end(struct core *c)
+{
+	c->served = true;
+	__atomic_store_n(&c->stopping, 1, __ATOMIC_SEQ_CST);
 }
 
 static void *core_main(void *arg)
@@ -390,15 +520,9 @@ static void *core_main(void *arg)
 	struct core *c = arg;
 
 	store_thread_init();
-	c->budget = FIRE_BUDGET;
-	pipeline_start(c);
-	orphans_close(c);
-	for (;;) {
-		round_once(c);
-		if (done(c))
-			break;
+	begin(c);
+	while (round_once(c))
 		wait_for_work(c);
-	}
 	store_thread_exit();
 	return NULL;
 }
@@ -425,8 +549,7 @@ void core_stop(struct core *c)
 {
 	if (!c->started)
 		return;
-	c->served = true;
-	__atomic_store_n(&c->stopping, 1, __ATOMIC_SEQ_CST);
+	core_end(c);
 	post_news(c);
 	pthread_join(c->thread, NULL);
 	c->started = false;
@@ -439,7 +562,7 @@ void core_snapshot(struct core *c)
 
 	if (!c->served)
 		return;
-	list = list_sessions(c, &n);
+	list = core_sessions(c, &n);
 	if (list)
 		disk_snapshot_last(c->disk, c->st, list, n);
 	free(list);

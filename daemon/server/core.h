@@ -13,6 +13,8 @@
 #include "daemon/store/store.h"
 
 struct core;
+struct peers;
+struct peer_event;
 
 /* What an I/O thread may touch of a session without asking the core: it stores
  * the coarse monotonic time of the last packet, the core's expiry looks at it.
@@ -26,11 +28,40 @@ struct session {
 				 * their error from the core */
 };
 
+/* What the core takes from outside beside its parameters; the simulator has its own. */
+struct core_env {
+	u64 (*mono_ms)(void *arg);	/* may step by the kernel's tick */
+	u64 (*wall_ms)(void *arg);	/* since 1970 */
+	void (*nap)(void *arg, u32 ms);	/* nothing can go on before */
+	void *arg;
+	bool threads;			/* the core may have some beside its own */
+};
+
 /* Builds the core over an opened store and a recovered disk; starts its thread
  * with core_start(). Owns neither store nor disk. */
 struct core *core_new(const struct config *cfg, struct store *st, struct disk *disk,
 		      const struct disk_recovery *rec);
+/* The same in another world; @env is copied. */
+struct core *core_new_in(const struct core_env *env, const struct config *cfg,
+			 struct store *st, struct disk *disk,
+			 const struct disk_recovery *rec);
+/* Bytes of a packet between servers at most. */
+u32 core_max_packet(const struct config *cfg);
+/* Before core_start(): it is one of cfg->ensemble. @accepted, @current: its epochs. The
+ * caller keeps @p until core_free(). */
+void core_join(struct core *c, struct peers *p, u64 accepted, u64 current);
+/* Any thread: peers' deliver(). */
+void core_deliver(void *core, struct peer_event *ev);
 int core_start(struct core *c);
+/*
+ * core_start() in its parts, for who drives the core himself, in one thread: begins; one
+ * round, which says whether more should follow (false: it has ended, after core_end()),
+ * and when the next one is due at the latest if nothing comes in, in ms from now.
+ */
+int core_begin(struct core *c);
+bool core_round(struct core *c);
+int core_wait_ms(struct core *c);
+void core_end(struct core *c);
 /* Stops taking requests, finishes what is proposed, joins the thread. */
 void core_stop(struct core *c);
 /* After core_stop(): a snapshot of what there is, if it ever served. */
@@ -52,6 +83,18 @@ struct core_stats {
 	u64 watch_bytes;	/* memory of the tables of watches */
 	u64 proposals;
 	u64 commits;
+	u64 closed;		/* clients are not served */
+	u64 state;		/* enum zab_state */
+	u64 phase;		/* enum zab_phase */
+	u64 leader;		/* its id; ~0: none */
+	u64 epoch;
+	/* of a leader */
+	u64 learners;		/* connected */
+	u64 followers;		/* that have all */
+	u64 observers;
+	u64 last_size;		/* of proposals, bytes; ~0: there was none */
+	u64 min_size;
+	u64 max_size;
 };
 void core_stats(struct core *c, struct core_stats *s);
 

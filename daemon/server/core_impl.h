@@ -4,7 +4,9 @@
  * thread, but for what is marked otherwise.
  *
  *   core.c      life, the loop, timers, counters
- *   pipeline.c  propose, log, commit, apply, answer
+ *   pipeline.c  propose, commit, apply, answer
+ *   quorum.c    drives ZAB: its actions, its events, what this server is
+ *   remote.c    what passes between a learner's clients and their leader
  *   connect.c   connections and sessions come and go
  *   op.c        requests of connected clients that are no writes
  *   watchop.c   requests about watches
@@ -19,6 +21,7 @@
 
 #include "daemon/base/queue.h"
 #include "daemon/client/client.h"
+#include "daemon/peer/peer.h"
 #include "daemon/server/prepare.h"
 #include "daemon/server/session.h"
 #include "daemon/server/watch.h"
@@ -30,27 +33,39 @@
 /* A connection. Known from its connect request until REQ_GONE. */
 struct client {
 	struct client *next;	/* hash chain */
+	struct list_head link;	/* all of them, in the order in which they came */
 	struct conn *conn;	/* reference */
 	struct sess *user_of;	/* its I/O thread may touch this one's pub */
 	struct sess *sess;	/* the session it serves; NULL: none yet, or no more:
 				 * its requests are dropped, it is being closed */
 	struct auth_set *auth;	/* reference; as of its last request */
 	u32 watcher;		/* WATCHER_NONE: has no watches */
-	/* Its last request that waits, waits for this proposal to be applied. */
+	/* Its last request that waits, waits for this proposal to be applied; ~0: which
+	 * the leader has not numbered yet. */
 	u64 last_zxid;
 	struct proposal *last;
 };
+
+#define ZXID_UNKNOWN	(~0ULL)
 
 enum proposal_kind {
 	PROPOSAL_WRITE,
 	PROPOSAL_OPEN,		/* createSession */
 	PROPOSAL_CLOSE,		/* closeSession */
+	PROPOSAL_SYNC,		/* a learner's sync: no transaction */
 };
 
-/* A transaction on its way and what happens when it is applied. */
+/*
+ * A transaction on its way and what happens when it is applied. On a learner also a
+ * request that the leader is to make a transaction of: then it is on its session's list
+ * (struct sess, ->asked), or, a sync, on the core's.
+ */
 struct proposal {
 	struct proposal *next;
-	struct txn *txn;		/* reference */
+	struct txn *txn;		/* reference; NULL: none yet */
+	s32 cxid;			/* of a request at the leader */
+	struct request *request;	/* such a one of a client: its answer is not made yet */
+	bool moved;			/* the answer: its session is elsewhere, be closed */
 	enum proposal_kind kind;
 	bool read_after;		/* some of @after look at the tree */
 	bool expired;			/* CLOSE: nobody asked for it */
@@ -91,8 +106,29 @@ struct firing {
 	struct jstr path;	/* the one at hand */
 };
 
+/* One who wants to go on with a session, while the leader is asked. */
+struct reviving {
+	struct reviving *next;
+	struct conn *conn;	/* reference */
+	u64 id;
+	s32 timeout;
+	bool old;		/* struct hello */
+};
+
+/* What the leader's packets say who is asking: the last list of ids, read. */
+struct ids_cache {
+	u8 *bytes;
+	u32 len;
+	struct auth_set *auth;
+};
+
+#define BROKEN_MAX	512	/* links; there are no more than servers, and strangers */
+#define AFTER_MAX	4
+#define PACKETS_MAX	4	/* not ZAB's own, out of one step */
+
 struct core {
 	const struct config *cfg;
+	struct core_env env;
 	struct store *st;
 	struct disk *disk;
 	struct client_side *side;	/* of all connections; NULL: none came yet */
@@ -102,11 +138,38 @@ struct core {
 
 	/* from other threads */
 	struct queue queue;
+	struct queue peer_queue;	/* struct peer_event; kicked through @queue */
 	struct request durable_item;	/* in the queue while durable_posted */
 	int durable_posted;		/* atomic */
 	u64 durable;			/* atomic: zxid, by the log thread */
 	int disk_errno;			/* atomic: the disk refused */
 	int stopping;			/* atomic */
+
+	struct peers *peers;		/* NULL: a single server */
+	struct peer_event *peer_todo;	/* taken out of the queue, not handled yet */
+	u64 accepted, current;		/* epochs, as found at start */
+	u64 broken[BROKEN_MAX];		/* links to be told of as down */
+	u32 n_broken;
+	struct zab_action packets[PACKETS_MAX];	/* to be handled when the actions are done */
+	u32 n_packets;
+	struct zab_event after[AFTER_MAX];	/* follow from the step at hand */
+	u32 n_after;
+	u64 receiving;			/* the link that a tree comes on; 0: none does */
+	bool save_failed;		/* an epoch could not be written, in this step */
+	bool disk_failed;
+	u64 out_link;			/* a learner's, to its leader */
+	u64 pinged_ms;			/* a learner: by its leader, last */
+	u64 logs_ms;			/* when to look again how far back the logs reach */
+	u64 heard_ms;			/* when a quorum was heard from, as far as known */
+	u64 resigned_ms;		/* when we began to end; 0: not */
+	bool leads;			/* the quorum port is open */
+	bool begun;			/* serves since this step */
+	struct proposal *syncs;		/* a learner's, in order */
+	struct proposal *syncs_last;
+	struct reviving *revivals;
+	struct ids_cache ids;
+	struct jw wire;			/* scratch: a packet's data */
+	struct jw wire_auth;
 
 	struct zab *zab;
 	struct changes ch;
@@ -118,7 +181,9 @@ struct core {
 	u32 expiring;			/* outstanding proposals with ->expired */
 	u32 budget;			/* of events, left in this round */
 	struct firing firing;
-	bool serving;			/* leading, the disk works */
+	bool open;			/* connections are let in */
+	bool serving;			/* writes are taken: an ensemble, or the disk, works */
+	bool leading;			/* and it is this server that prepares them */
 	bool posted;			/* messages since the last client_flush() */
 	bool sweep;			/* dead watchers to sweep out */
 	u64 now_ms;			/* monotonic, of this round */
@@ -129,11 +194,13 @@ struct core {
 
 	struct proposal *head;		/* outstanding, in order of zxid */
 	struct proposal *tail;
+	struct proposal *proposed;	/* the first of them that is not committed */
 	struct proposal *spare;		/* free list */
 	struct zk_txn *batch;		/* for store->apply */
 	u64 *digests;
 	u32 batch_room;
 
+	struct list_head all_clients;
 	struct client **clients;	/* hash table by conn */
 	u32 clients_size, n_clients;
 
@@ -142,20 +209,30 @@ struct core {
 };
 
 /* ---- core.c ---- */
-u64 core_wall_ms(void);
-u64 core_coarse_ms(void);	/* monotonic; steps by the kernel's tick */
+u64 core_wall_ms(const struct core *c);
+u64 core_coarse_ms(const struct core *c);	/* monotonic; steps by the kernel's tick */
+void core_nap(struct core *c, u32 ms);
+/* Committed ones, for a snapshot, malloc'ed; NULL: no memory, which was said. */
+struct disk_session *core_sessions(struct core *c, u32 *n);
+/* Those that the disk knows, with their whole timeout from now on. */
+int core_restore(struct core *c, const struct disk_recovery *rec);
 void core_count(struct core *c);	/* brings c->stats up to date */
 
 /* ---- pipeline.c ---- */
-/* Begins to lead from c->applied on. */
-void pipeline_start(struct core *c);
 /* A client's write. Takes @r over. */
 void pipeline_write(struct core *c, struct client *cl, struct request *r);
 /* 0, or negative errno: not proposed. @reply is posted when it is applied (taken over
- * on success only). */
-int pipeline_open(struct core *c, struct sess *s, struct message *reply);
-int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct message *reply);
+ * on success only); it is @cl's, who may be NULL. */
+int pipeline_open(struct core *c, struct sess *s, struct client *cl, struct message *reply);
+int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct client *cl,
+		   struct message *reply);
 int pipeline_delete_container(struct core *c, const char *path, u32 len);
+/* The leader: a write of a client of another server, that was prepared for it. @s: of a
+ * session's begin or end. Takes @t over. */
+int pipeline_propose(struct core *c, enum proposal_kind kind, struct sess *s, struct txn *t);
+/* What the next transaction will be; its zxid is 0 if this epoch has no more. */
+struct prep_ask pipeline_ask(const struct core *c, u64 session, s32 cxid,
+			     const struct auth_set *auth);
 /* Whether anything that @cl asked for is not answered yet. */
 bool pipeline_busy(const struct core *c, const struct client *cl);
 /* Whether events of a transaction that is not published yet are being posted: what
@@ -164,20 +241,76 @@ bool pipeline_firing(const struct core *c);
 /* Runs @r after all that @cl asked for before (and, with @all, after all that anybody
  * did); takes it over. Only if something is outstanding. */
 void pipeline_after(struct core *c, struct client *cl, struct request *r, bool all);
-/* What the log thread reported since. */
-void pipeline_durable(struct core *c);
-void pipeline_disk_failed(struct core *c);
-/* Carries out what ZAB wants done. */
-void pipeline_run(struct core *c);
-/* While serving, twice a tick: tells the store that a quorum, which a single server
- * is by itself, is there. Local readers judge by it how old the tree may be. */
-void pipeline_fresh(struct core *c);
+/* @cl's requests from now on come after @p. */
+void pipeline_last(struct client *cl, struct proposal *p);
+/* Agreed: takes the reference over. */
+void pipeline_commit(struct core *c, struct txn *t);
+/* Applies what is committed, as far as @budget reaches. */
+void pipeline_apply(struct core *c, u32 *budget);
+/* What is committed is applied; what is not has no known outcome and is dropped. */
+void pipeline_drop(struct core *c);
+/* The records begin anew from the tree as it is. */
+void pipeline_reset(struct core *c);
 void pipeline_free(struct core *c);
+struct proposal *proposal_new(struct core *c);
+void proposal_free(struct core *c, struct proposal *p);
+
+/* ---- quorum.c ---- */
+/* Begins, with what recovery found. */
+void quorum_start(struct core *c);
+/* One event into ZAB, and what it wants done; what it commits is applied later, with what
+ * others commit in the same round (quorum_run()). */
+void quorum_step(struct core *c, const struct zab_event *ev);
+/* Carries out what ZAB wants done. */
+void quorum_drain(struct core *c);
+/* The same, and applies. */
+void quorum_run(struct core *c);
+/* What the log thread reported since. */
+void quorum_durable(struct core *c);
+void quorum_disk_failed(struct core *c);
+void quorum_disk_back(struct core *c);
+/* This server gives up a link. */
+void quorum_break(struct core *c, u64 link);
+/* Of other servers, a bounded number of them. True: there are more. */
+bool quorum_events(struct core *c);
+/* A timer: each round. */
+void quorum_timers(struct core *c);
+/* When quorum_timers() has something to do next. */
+u64 quorum_next_ms(const struct core *c);
+/* At the end: whether there is still something to wait for. */
+bool quorum_ending(struct core *c);
+void quorum_free(struct core *c);
+
+/* ---- remote.c ---- */
+/* On a learner. Sends a request to the leader as a proposal that waits. @r: a client's
+ * write, taken over on success only. */
+int remote_write(struct core *c, struct client *cl, struct request *r);
+int remote_open(struct core *c, struct sess *s, struct client *cl, struct message *reply);
+int remote_close(struct core *c, struct sess *s, s32 cxid, struct client *cl,
+		 struct message *reply);
+int remote_sync(struct core *c, struct client *cl, struct request *r);
+/* The oldest sync's turn has come. */
+void remote_synced(struct core *c);
+/* Asks whether the session lives; takes nothing over. */
+int remote_revive(struct core *c, struct client *cl, u64 id, s32 timeout, bool old);
+/* The waiting request that @t came from, out of its list; NULL: another server's. */
+struct proposal *remote_take(struct core *c, const struct txn *t);
+/* What @s's clients wait for will not be answered. */
+void remote_forget(struct core *c, struct sess *s);
+/* The same for all of them. */
+void remote_drop(struct core *c);
+/* A packet of another server that is not ZAB's own. */
+void remote_packet(struct core *c, const struct zab_action *a);
+void remote_free(struct core *c);
 
 /* ---- connect.c ---- */
 struct client *client_find(struct core *c, const struct conn *conn);
 void connect_request(struct core *c, struct request *r);
 void connect_gone(struct core *c, struct request *r);
+/* The leader said whether the session lives. */
+void connect_revived(struct core *c, const struct reviving *v, bool valid);
+/* Nobody is served for a while: all connections are closed. */
+void connect_close_all(struct core *c);
 /* Ends a client's part in its session and asks its I/O thread to close. */
 void client_close(struct core *c, struct client *cl);
 void connect_expired(void *core, struct sess *s);

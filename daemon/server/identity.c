@@ -277,6 +277,68 @@ static struct auth_set *make_set(const struct auth_id *ids, u32 n, bool super)
 	return set;
 }
 
+/* In the order in which they stand, with the strings behind them. */
+static void read_ids(struct jr *r, s32 n, struct auth_set *set)
+{
+	char *at = (char *)&set->ids[n];
+
+	for (; n > 0; n--) {
+		struct jstr part[2];
+		char *copy[2];
+
+		for (int i = 0; i < 2; i++) {
+			part[i] = jr_str(r);
+			copy[i] = at;
+			if (part[i].len > 0)
+				memcpy(at, part[i].p, part[i].len);
+			at += part[i].len > 0 ? part[i].len : 0;
+			*at++ = 0;
+		}
+		/* what our strings cannot hold is nobody's */
+		if (r->err || part[0].len < 0 || part[1].len < 0 ||
+		    memchr(part[0].p, 0, part[0].len) || memchr(part[1].p, 0, part[1].len))
+			continue;
+		set->ids[set->n].scheme = copy[0];
+		set->ids[set->n++].id = copy[1];
+		set->super |= !strcmp(copy[0], "super");
+	}
+}
+
+struct auth_set *access_read_auth(const u8 *ids, u32 len)
+{
+	struct auth_set *set;
+	struct jr r;
+	s32 n = 0;
+
+	jr_init(&r, ids, ids ? len : 0);
+	if (ids)
+		n = jr_int(&r);
+	if (n < 0)
+		n = 0;
+	/* an id is two lengths at least */
+	if (r.err || (u32)n > len / 8)
+		return NULL;
+	set = calloc(1, sizeof(*set) + n * (sizeof(*set->ids) + 2) + len);
+	if (!set)
+		return NULL;
+	set->refs = 1;
+	read_ids(&r, n, set);
+	if (r.err) {
+		free(set);
+		return NULL;
+	}
+	return set;
+}
+
+void access_put_auth(struct jw *out, const struct auth_set *auth)
+{
+	jw_int(out, auth ? (s32)auth->n : 0);
+	for (u32 i = 0; auth && i < auth->n; i++) {
+		jw_str(out, auth->ids[i].scheme, strlen(auth->ids[i].scheme));
+		jw_str(out, auth->ids[i].id, strlen(auth->ids[i].id));
+	}
+}
+
 struct auth_set *access_initial(const char *ip)
 {
 	struct auth_id id = { "ip", ip };

@@ -267,12 +267,10 @@ static void close_session(struct core *c, struct client *cl, struct request *r)
 {
 	struct sess *s = cl->sess;
 	struct message *m = reply_new(r->conn, r->xid, 0, ZOK, NULL, 0);
-	int rc = m ? pipeline_close(c, s, r->xid, m) : -ENOMEM;
+	int rc = m ? pipeline_close(c, s, r->xid, cl, m) : -ENOMEM;
 
 	if (!rc) {
 		session_closing(s);
-		cl->last = c->tail;
-		cl->last_zxid = c->tail->txn->zxid;
 	} else {
 		if (m) {
 			conn_put(m->conn);
@@ -280,6 +278,16 @@ static void close_session(struct core *c, struct client *cl, struct request *r)
 		}
 		close_for(c, cl, rc);
 	}
+	request_free(r);
+}
+
+static void ask_sync(struct core *c, struct client *cl, struct request *r)
+{
+	int rc = remote_sync(c, cl, r);
+
+	if (!rc)
+		return;
+	close_for(c, cl, rc);
 	request_free(r);
 }
 
@@ -298,6 +306,8 @@ void op_request(struct core *c, struct request *r)
 		pipeline_write(c, cl, r);
 	} else if (r->op == OP_CLOSESESSION) {
 		close_session(c, cl, r);
+	} else if (r->op == OP_SYNC && c->serving && !c->leading) {
+		ask_sync(c, cl, r);
 	} else if (pipeline_busy(c, cl) || pipeline_firing(c)) {
 		pipeline_after(c, cl, r, r->op == OP_SYNC);
 	} else if (r->op == OP_SYNC && c->tail) {

@@ -52,7 +52,7 @@ static int adopt(void *arg, const struct store_rec *rec)
 	s->committed = true;
 	log_warn("session 0x%llx is gone, but its ephemerals are there: closing it", owner);
 	session_closing(s);
-	return pipeline_close(c, s, 0, NULL);
+	return pipeline_close(c, s, 0, NULL, NULL);
 }
 
 void orphans_close(struct core *c)
@@ -76,5 +76,5 @@ void orphans_close(struct core *c)
 	}
 	if (rc)
 		log_error("cannot look for ephemerals without a session: %d", rc);
-	pipeline_run(c);
+	quorum_run(c);
 }

@@ -21,7 +21,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "daemon/base/digestlog.h"
 #include "daemon/base/log.h"
@@ -37,7 +36,7 @@
 
 /* ------------------------------------------------------------ proposals */
 
-static struct proposal *proposal_new(struct core *c)
+struct proposal *proposal_new(struct core *c)
 {
 	struct proposal *p = c->spare;
 
@@ -53,7 +52,7 @@ static struct proposal *proposal_new(struct core *c)
 	return p;
 }
 
-static void proposal_free(struct core *c, struct proposal *p)
+void proposal_free(struct core *c, struct proposal *p)
 {
 	struct request *r;
 	struct message *m;
@@ -73,6 +72,8 @@ static void proposal_free(struct core *c, struct proposal *p)
 		conn_put(p->reply->conn);
 		free(p->reply);
 	}
+	if (p->request)
+		request_free(p->request);
 	free(p->audit);
 	p->next = c->spare;
 	c->spare = p;
@@ -95,23 +96,42 @@ void pipeline_free(struct core *c)
 	free(c->digests);
 }
 
-static struct prep_ask ask(const struct core *c, u64 session, s32 cxid,
-			   const struct auth_set *auth)
+struct prep_ask pipeline_ask(const struct core *c, u64 session, s32 cxid,
+			     const struct auth_set *auth)
 {
 	return (struct prep_ask){
 		.zxid = zab_next_zxid(c->zab),
-		.time = core_wall_ms(),
+		.time = core_wall_ms(c),
 		.session = session,
 		.cxid = cxid,
 		.auth = auth,
 	};
 }
 
+static void enqueue(struct core *c, struct proposal *p)
+{
+	if (c->tail)
+		c->tail->next = p;
+	else
+		c->head = p;
+	c->tail = p;
+}
+
+/* BufferStats: the leader's figures. */
+static void note_size(struct core_stats *s, u64 len)
+{
+	__atomic_store_n(&s->last_size, len, __ATOMIC_RELAXED);
+	if (len < s->min_size)
+		__atomic_store_n(&s->min_size, len, __ATOMIC_RELAXED);
+	if (s->max_size == ~0ULL || len > s->max_size)
+		__atomic_store_n(&s->max_size, len, __ATOMIC_RELAXED);
+}
+
 /* Hands a prepared transaction to ZAB. Takes @t and @p over in any case; on error
  * the records are as they were before it was prepared, and @p->reply is gone. */
 static int propose(struct core *c, struct proposal *p, struct txn *t)
 {
-	struct zab_event ev = { .type = ZAB_EV_PROPOSE, .txn = t };
+	struct zab_event ev = { .type = ZAB_EV_PROPOSE, .now_ms = c->now_ms, .txn = t };
 	int rc;
 
 	p->txn = t;
@@ -122,13 +142,20 @@ static int propose(struct core *c, struct proposal *p, struct txn *t)
 		return rc;
 	}
 	changes_keep(&c->ch);
-	if (c->tail)
-		c->tail->next = p;
-	else
-		c->head = p;
-	c->tail = p;
+	enqueue(c, p);
+	if (!c->proposed)
+		c->proposed = p;
 	__atomic_store_n(&c->stats.proposals, c->stats.proposals + 1, __ATOMIC_RELAXED);
+	if (c->peers)
+		note_size(&c->stats, t->len);
+	quorum_drain(c);
 	return 0;
+}
+
+void pipeline_last(struct client *cl, struct proposal *p)
+{
+	cl->last = p;
+	cl->last_zxid = p->txn ? p->txn->zxid : ZXID_UNKNOWN;
 }
 
 /* One alone with success: 3.8.0 never answers, later ones refuse the opcode. */
@@ -157,36 +184,54 @@ static int propose_write(struct core *c, struct request *r, struct txn *t, s32 e
 	return -ENOMEM;
 }
 
-void pipeline_write(struct core *c, struct client *cl, struct request *r)
+/* The leader: prepares it. Takes @r over in any case. */
+static int prepare_write(struct core *c, struct client *cl, struct request *r)
 {
-	struct prep_ask a = ask(c, cl->sess->pub.id, r->xid, r->auth);
+	struct prep_ask a = pipeline_ask(c, cl->sess->pub.id, r->xid, r->auth);
 	int rc = -EROFS;
 	char *audit = NULL;
 	struct txn *t;
 	s32 err;
 
-	if (c->serving)
+	if (a.zxid)
 		rc = prep_request(&c->prep, &a, r->op, r->body, r->len, &t, &err);
 	if (rc == -EOPNOTSUPP) {
 		unanswerable(c, cl, r);
-		return;
+		return 0;
 	}
-	if (!rc && audit_on())
-		audit = audit_lines(r, t, err);
-	if (rc)
+	if (rc) {
 		request_free(r);
-	else
-		rc = propose_write(c, r, t, err);
+		return rc;
+	}
+	if (audit_on())
+		audit = audit_lines(r, t, err);
+	rc = propose_write(c, r, t, err);
 	if (rc) {
 		free(audit);
-		log_ratelimited(LOG_ERROR, "closing %s: cannot take a write: %s",
-				conn_name(cl->conn), strerror(-rc));
-		client_close(c, cl);
-		return;
+		return rc;
 	}
 	c->tail->audit = audit;
-	cl->last = c->tail;
-	cl->last_zxid = a.zxid;
+	pipeline_last(cl, c->tail);
+	return 0;
+}
+
+void pipeline_write(struct core *c, struct client *cl, struct request *r)
+{
+	int rc = -EROFS;
+
+	if (c->leading) {
+		rc = prepare_write(c, cl, r);
+	} else {
+		if (c->serving)
+			rc = remote_write(c, cl, r);
+		if (rc)
+			request_free(r);
+	}
+	if (!rc)
+		return;
+	log_ratelimited(LOG_ERROR, "closing %s: cannot take a write: %s", conn_name(cl->conn),
+			strerror(-rc));
+	client_close(c, cl);
 }
 
 /* A session's begin or end, or what the server itself wants. @sess may be NULL. */
@@ -209,44 +254,76 @@ static int propose_own(struct core *c, enum proposal_kind kind, struct sess *s,
 	return rc;
 }
 
-int pipeline_open(struct core *c, struct sess *s, struct message *reply)
+int pipeline_propose(struct core *c, enum proposal_kind kind, struct sess *s, struct txn *t)
 {
-	struct prep_ask a = ask(c, s->pub.id, 0, NULL);
-	struct txn *t;
-	int rc;
-
-	if (!c->serving)
-		return -EROFS;
-	reply->zxid = a.zxid;	/* the I/O thread counts it as a request */
-	rc = prep_create_session(&c->prep, &a, s->pub.timeout, &t);
-	return rc ? rc : propose_own(c, PROPOSAL_OPEN, s, reply, t);
+	return propose_own(c, kind, s, NULL, t);
 }
 
-/* @reply's zxid is filled in here: it is known only now. */
-int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct message *reply)
+/* Where the answer's zxid stands is told only now, or when it is committed. */
+static void number_reply(enum proposal_kind kind, struct message *m, u64 zxid)
 {
-	struct prep_ask a = ask(c, s->pub.id, cxid, NULL);
-	u64 from = core_coarse_ms();
+	if (m && kind == PROPOSAL_OPEN)
+		m->zxid = zxid;	/* the I/O thread counts it as a request */
+	else if (m)
+		jute_put64(m->bytes + 8, zxid);
+}
+
+int pipeline_open(struct core *c, struct sess *s, struct client *cl, struct message *reply)
+{
+	struct prep_ask a;
 	struct txn *t;
 	int rc;
 
 	if (!c->serving)
 		return -EROFS;
-	if (reply)
-		jute_put64(reply->bytes + 8, a.zxid);
+	if (!c->leading)
+		return remote_open(c, s, cl, reply);
+	s->owner = SESSION_LOCAL;
+	a = pipeline_ask(c, s->pub.id, 0, NULL);
+	if (!a.zxid)
+		return -EROFS;
+	number_reply(PROPOSAL_OPEN, reply, a.zxid);
+	rc = prep_create_session(&c->prep, &a, s->pub.timeout, &t);
+	if (!rc)
+		rc = propose_own(c, PROPOSAL_OPEN, s, reply, t);
+	if (!rc && cl)
+		pipeline_last(cl, c->tail);
+	return rc;
+}
+
+int pipeline_close(struct core *c, struct sess *s, s32 cxid, struct client *cl,
+		   struct message *reply)
+{
+	u64 from = core_coarse_ms(c);
+	struct prep_ask a;
+	struct txn *t;
+	int rc;
+
+	if (!c->serving)
+		return -EROFS;
+	if (!c->leading)
+		return remote_close(c, s, cxid, cl, reply);
+	a = pipeline_ask(c, s->pub.id, cxid, NULL);
+	if (!a.zxid)
+		return -EROFS;
+	number_reply(PROPOSAL_CLOSE, reply, a.zxid);
 	rc = prep_close_session(&c->prep, &a, &t);
-	metric_add(METRIC_close_session_prep_time, core_coarse_ms() - from);
-	return rc ? rc : propose_own(c, PROPOSAL_CLOSE, s, reply, t);
+	metric_add(METRIC_close_session_prep_time, core_coarse_ms(c) - from);
+	if (!rc)
+		rc = propose_own(c, PROPOSAL_CLOSE, s, reply, t);
+	if (!rc && cl)
+		pipeline_last(cl, c->tail);
+	return rc;
 }
 
 int pipeline_delete_container(struct core *c, const char *path, u32 len)
 {
-	struct prep_ask a = ask(c, 0, 0, NULL);
+	struct prep_ask a = pipeline_ask(c, 0, 0, NULL);
 	struct txn *t;
 	s32 err;
 	int rc;
 
-	if (!c->serving)
+	if (!c->leading || !a.zxid)
 		return -EROFS;
 	rc = prep_delete_container(&c->prep, &a, path, len, &t, &err);
 	return rc ? rc : propose_own(c, PROPOSAL_WRITE, NULL, NULL, t);
@@ -270,24 +347,17 @@ void pipeline_after(struct core *c, struct client *cl, struct request *r, bool a
 	*p->after_tail = r;
 	p->after_tail = &r->next;
 	p->read_after |= read_is_read(r->op) || watchop_is(r->op);
-	cl->last = p;
-	cl->last_zxid = p->txn->zxid;
+	pipeline_last(cl, p);
 }
 
 /* ------------------------------------------------------------ apply */
-
-static void nap(u32 ms)
-{
-	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
-
-	nanosleep(&ts, NULL);
-}
 
 static void check_digests(struct core *c, struct proposal *p, int n)
 {
 	for (int i = 0; i < n; i++, p = p->next) {
 		digest_log_note(p->txn->zxid, c->digests[i]);
-		if (!p->txn->has_digest || p->txn->digest == c->digests[i])
+		/* what another server is still sending may hold what comes twice */
+		if (!p->txn->has_digest || p->txn->digest == c->digests[i] || !c->serving)
 			continue;
 		metric_count(METRIC_digest_mismatches_count, 1);
 		log_ratelimited(LOG_ERROR, "digest of the tree at zxid 0x%llx is 0x%llx, the "
@@ -297,10 +367,10 @@ static void check_digests(struct core *c, struct proposal *p, int n)
 }
 
 /* FinalRequestProcessor's propagation latency, DataTree.updateWriteStat(). */
-static void count_writes(const struct proposal *p, int n)
+static void count_writes(const struct core *c, const struct proposal *p, int n)
 {
 	struct metric_run run = { .s = METRIC_propagation_latency };
-	s64 now = core_wall_ms();
+	s64 now = core_wall_ms(c);
 
 	for (int i = 0; i < n; i++, p = p->next) {
 		const struct txn *t = p->txn;
@@ -332,8 +402,11 @@ static void apply_batch(struct core *c, struct proposal *p, int n)
 	struct proposal *first = p;
 	int done = 0, err;
 
-	for (int i = 0; i < n; i++, p = p->next)
+	for (int i = 0; i < n; i++, p = p->next) {
 		txn_to_zk(p->txn, &c->batch[i]);
+		if (!c->serving)
+			c->batch[i].flags |= ZK_TXN_REPLAY;
+	}
 	for (;;) {
 		err = 0;
 		done += c->st->ops->apply(c->st, c->batch + done, n - done,
@@ -348,14 +421,24 @@ static void apply_batch(struct core *c, struct proposal *p, int n)
 		log_ratelimited(LOG_ERROR, "no memory to apply transaction 0x%llx, waiting",
 				c->batch[done].zxid);
 		changes_trim(&c->ch, true);
-		nap(wait);
+		core_nap(c, wait);
 		wait = wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
 	}
 	check_digests(c, first, n);
-	count_writes(first, n);
+	count_writes(c, first, n);
 	c->applied = c->batch[n - 1].zxid;
 	changes_applied(&c->ch, c->applied);
+	zab_applied(c->zab, c->applied);
 	__atomic_store_n(&c->stats.commits, c->stats.commits + n, __ATOMIC_RELAXED);
+}
+
+/* Its session is served elsewhere by now: it is told nothing (FinalRequestProcessor). */
+static void close_moved(struct core *c, const struct txn *t)
+{
+	struct sess *s = session_find(c->sessions, t->session);
+
+	if (s && s->client)
+		client_close(c, s->client);
 }
 
 /* What follows from one applied transaction. */
@@ -378,6 +461,8 @@ static void answer(struct core *c, struct proposal *p)
 	if (p->reply)
 		post_message(c, p->reply);
 	p->reply = NULL;
+	if (p->moved)
+		close_moved(c, p->txn);
 	if (p->kind == PROPOSAL_CLOSE)
 		connect_ended(c, p->sess);
 	c->expiring -= p->expired;
@@ -433,7 +518,7 @@ static u32 fire_batch(struct core *c, u32 *budget)
 		while (n == c->batch_room && reserve_batch(c)) {
 			if (n)
 				return n;
-			nap(RETRY_MIN_MS);
+			core_nap(c, RETRY_MIN_MS);
 		}
 		if (!fire_txn(c, p, budget))
 			break;
@@ -445,8 +530,7 @@ static u32 fire_batch(struct core *c, u32 *budget)
 	return n;
 }
 
-/* Applies what is committed, as far as @budget reaches. */
-static void apply_committed(struct core *c, u32 *budget)
+void pipeline_apply(struct core *c, u32 *budget)
 {
 	u32 n;
 
@@ -458,9 +542,120 @@ static void apply_committed(struct core *c, u32 *budget)
 	}
 }
 
-/* ------------------------------------------------------------ ZAB's driver */
+/* ------------------------------------------------------------ commit */
 
-static void reset_changes(struct core *c)
+/* The answer to a client of this server, of what the leader made of its request. False:
+ * no memory. */
+static bool make_answer(struct core *c, struct proposal *p)
+{
+	struct txn *t = p->txn;
+	struct request *r = p->request;
+
+	if (!r)
+		return true;
+	if (t->err == ZSESSIONMOVED) {
+		p->moved = true;
+		return true;
+	}
+	if (!p->audit && audit_on())
+		p->audit = audit_lines(r, t, t->err);
+	p->reply = reply_for(r, t->zxid, t->err, c->prep.out.buf,
+			     t->err ? 0 : c->prep.out.len);
+	if (p->reply)
+		p->request = NULL;
+	return p->reply;
+}
+
+/* Short of memory it waits: it is agreed. */
+static void replay(struct core *c, struct proposal *p)
+{
+	u32 wait = RETRY_MIN_MS;
+	int rc;
+
+	for (;;) {
+		rc = prep_replay(&c->prep, p->txn);
+		if (!rc && make_answer(c, p))
+			break;
+		if (rc && rc != -ENOMEM) {
+			log_error("transaction 0x%llx: %s; the tree differs from the leader's, "
+				  "stopping", p->txn->zxid, strerror(-rc));
+			abort();
+		}
+		if (!rc)
+			changes_undo(&c->ch);
+		log_ratelimited(LOG_ERROR, "no memory for transaction 0x%llx, waiting",
+				p->txn->zxid);
+		changes_trim(&c->ch, true);
+		core_nap(c, wait);
+		wait = wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
+	}
+	changes_keep(&c->ch);
+}
+
+/* The session that a transaction of another server begins or ends. */
+static void find_session(struct core *c, struct proposal *p)
+{
+	struct txn *t = p->txn;
+
+	p->sess = session_find(c->sessions, t->session);
+	p->kind = PROPOSAL_WRITE;
+	if (t->type == OP_CREATESESSION) {
+		while (!p->sess) {
+			p->sess = session_restore(c->sessions, t->session, t->timeout,
+						  c->now_ms);
+			if (!p->sess)
+				core_nap(c, RETRY_MIN_MS);
+		}
+		if (!p->sess->ending)
+			p->kind = PROPOSAL_OPEN;
+	} else if (t->type == OP_CLOSESESSION && p->sess && !p->sess->ending) {
+		session_closing(p->sess);
+		p->sess->ending = true;
+		p->kind = PROPOSAL_CLOSE;
+	}
+}
+
+/* One that was not proposed here. */
+static void commit_other(struct core *c, struct txn *t)
+{
+	struct proposal *p = remote_take(c, t);
+	enum proposal_kind kind;
+
+	while (!p) {
+		p = proposal_new(c);
+		if (!p)
+			core_nap(c, RETRY_MIN_MS);
+	}
+	p->txn = t;
+	kind = p->kind;
+	find_session(c, p);
+	number_reply(kind, p->reply, t->zxid);
+	/* nobody is served yet, and the records begin when somebody is */
+	if (c->serving)
+		replay(c, p);
+	if (p->sess && p->sess->client && p->sess->client->last == p)
+		p->sess->client->last_zxid = t->zxid;
+	enqueue(c, p);
+}
+
+void pipeline_commit(struct core *c, struct txn *t)
+{
+	struct proposal *p = c->proposed;
+
+	if (!p) {
+		commit_other(c, t);
+	} else if (p->txn->zxid == t->zxid) {
+		c->proposed = p->next;
+		txn_put(t);	/* the proposal has its own reference */
+	} else {
+		log_error("transaction 0x%llx is agreed, 0x%llx was proposed, stopping",
+			  t->zxid, p->txn->zxid);
+		abort();
+	}
+	c->committed++;
+}
+
+void pipeline_reset(struct core *c)
 {
 	struct store_info info;
 
@@ -469,119 +664,38 @@ static void reset_changes(struct core *c)
 		abort();
 	}
 	changes_reset(&c->ch, info.digest);
+	c->ch.applied = c->applied;
 }
 
-static void drop_outstanding(struct core *c)
+void pipeline_drop(struct core *c)
 {
+	struct client *cl;
 	u32 all = ~0U;
 	struct proposal *p;
 
 	/* what was committed before stays committed */
 	while (c->committed) {
-		apply_committed(c, &all);
+		pipeline_apply(c, &all);
 		all = ~0U;
 	}
 	/* Their clients must not wait for answers that will not come. */
-	for (u32 i = 0; i < c->clients_size; i++)
-		for (struct client *cl = c->clients[i]; cl; cl = cl->next)
-			if (pipeline_busy(c, cl))
-				client_close(c, cl);
+	list_for_each_entry(cl, &c->all_clients, link) {
+		if (pipeline_busy(c, cl))
+			client_close(c, cl);
+		cl->last = NULL;
+		cl->last_zxid = 0;
+	}
+	remote_drop(c);
 	while ((p = c->head)) {
 		c->head = p->next;
-		if (p->kind == PROPOSAL_OPEN)
-			session_end(c->sessions, p->sess);
 		if (p->kind == PROPOSAL_CLOSE)
 			session_reopen(c->sessions, p->sess, c->now_ms);
 		proposal_free(c, p);
 	}
 	c->tail = NULL;
+	c->proposed = NULL;
 	c->expiring = 0;
-	reset_changes(c);
-}
-
-static void set_state(struct core *c, enum zab_state state)
-{
-	enum store_state st = state == ZAB_LEADING ? STORE_STANDALONE : STORE_DISCONNECTED;
-
-	c->serving = state == ZAB_LEADING;
-	c->fresh_ms = c->now_ms + c->cfg->tick_ms / 2;
-	if (c->st->ops->set_state(c->st, st, 0))
-		log_ratelimited(LOG_WARN, "cannot tell the store about our state");
-}
-
-void pipeline_fresh(struct core *c)
-{
-	if (c->serving && c->now_ms >= c->fresh_ms)
-		set_state(c, ZAB_LEADING);
-}
-
-void pipeline_run(struct core *c)
-{
-	struct zab_action a;
-
-	while (zab_next(c->zab, &a)) {
-		switch (a.type) {
-		case ZAB_DO_LOG:
-			disk_append_later(c->disk, a.txn);
-			break;
-		case ZAB_DO_COMMIT:
-			txn_put(a.txn);	/* the proposal has its own reference */
-			c->committed++;
-			break;
-		case ZAB_DO_STATE:
-			set_state(c, a.state);
-			break;
-		case ZAB_DO_FAIL:
-			drop_outstanding(c);
-			break;
-		}
-	}
-	apply_committed(c, &c->budget);
-}
-
-static void step(struct core *c, const struct zab_event *ev)
-{
-	u32 wait = RETRY_MIN_MS;
-	int rc;
-
-	while ((rc = zab_step(c->zab, ev)) == -ENOMEM) {
-		log_ratelimited(LOG_ERROR, "no memory in ZAB, waiting");
-		nap(wait);
-		wait = wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
-	}
-	if (rc) {
-		log_error("ZAB does not take event %d in state %d", ev->type,
-			  zab_state(c->zab));
-		abort();
-	}
-	pipeline_run(c);
-}
-
-void pipeline_start(struct core *c)
-{
-	struct zab_event ev = { .type = ZAB_EV_START, .zxid = c->applied };
-
-	step(c, &ev);
-}
-
-void pipeline_durable(struct core *c)
-{
-	struct zab_event ev = {
-		.type = ZAB_EV_DURABLE,
-		.zxid = __atomic_load_n(&c->durable, __ATOMIC_ACQUIRE),
-	};
-
-	if (ev.zxid > zab_committed(c->zab) && c->serving)
-		step(c, &ev);
-}
-
-void pipeline_disk_failed(struct core *c)
-{
-	struct zab_event ev = { .type = ZAB_EV_DISK_FAILED };
-
-	if (!c->serving)
-		return;
-	log_error("the disk failed: no writes are taken, reads go on");
-	c->retry_ms = c->now_ms + RETRY_DISK_MS;
-	step(c, &ev);
+	/* those that were to begin; if one does begin, the transaction says so */
+	sessions_prune(c->sessions);
+	pipeline_reset(c);
 }

@@ -106,7 +106,7 @@ static void reuse(struct jw *w)
 	w->len = 0;
 }
 
-static void begin(struct prep *p, const struct prep_ask *ask, s32 type)
+void prep_begin(struct prep *p, const struct prep_ask *ask, s32 type)
 {
 	p->zxid = ask->zxid;
 	p->time = ask->time;
@@ -222,7 +222,7 @@ static s32 one_op(struct prep *p, s32 op, const u8 *body, u32 len)
 int prep_request(struct prep *p, const struct prep_ask *ask, s32 op, const u8 *body, u32 len,
 		 struct txn **txn, s32 *err)
 {
-	begin(p, ask, op);
+	prep_begin(p, ask, op);
 	if (op == OP_MULTI)
 		*err = prep_multi(p, body, len);
 	else
@@ -240,12 +240,18 @@ int prep_request(struct prep *p, const struct prep_ask *ask, s32 op, const u8 *b
 	return finish(p, ask, op, p->cfg->digest_enabled, txn);
 }
 
+int prep_refuse(struct prep *p, const struct prep_ask *ask, s32 err, struct txn **txn)
+{
+	prep_begin(p, ask, OP_ERROR);
+	return finish_error(p, ask, err, txn);
+}
+
 int prep_create_session(struct prep *p, const struct prep_ask *ask, s32 timeout,
 			struct txn **txn)
 {
 	int rc;
 
-	begin(p, ask, OP_CREATESESSION);
+	prep_begin(p, ask, OP_CREATESESSION);
 	jw_int(&p->txn, timeout);
 	rc = finish(p, ask, OP_CREATESESSION, p->cfg->digest_enabled, txn);
 	if (!rc)
@@ -257,7 +263,7 @@ int prep_close_session(struct prep *p, const struct prep_ask *ask, struct txn **
 {
 	int rc;
 
-	begin(p, ask, OP_CLOSESESSION);
+	prep_begin(p, ask, OP_CLOSESESSION);
 	if (prep_close(p, ask->session)) {
 		changes_undo(p->ch);
 		return p->fail;
@@ -280,7 +286,7 @@ int prep_delete_container(struct prep *p, const struct prep_ask *ask, const char
 		.path = { (const u8 *)path, len },
 	};
 
-	begin(p, ask, OP_DELETECONTAINER);
+	prep_begin(p, ask, OP_DELETECONTAINER);
 	*err = prep_op(p, &w, false);
 	if (p->fail) {
 		changes_undo(p->ch);

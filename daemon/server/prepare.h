@@ -71,6 +71,8 @@ bool prep_is_write(s32 op);
  */
 int prep_request(struct prep *p, const struct prep_ask *ask, s32 op, const u8 *body, u32 len,
 		 struct txn **txn, s32 *err);
+/* A request that is refused before it is looked at: an error with the code @err. */
+int prep_refuse(struct prep *p, const struct prep_ask *ask, s32 err, struct txn **txn);
 /* The same for a session's begin and end, and for a container's or TTL node's. */
 int prep_create_session(struct prep *p, const struct prep_ask *ask, s32 timeout,
 			struct txn **txn);
@@ -78,7 +80,35 @@ int prep_close_session(struct prep *p, const struct prep_ask *ask, struct txn **
 int prep_delete_container(struct prep *p, const struct prep_ask *ask, const char *path,
 			  u32 len, struct txn **txn, s32 *err);
 
-/* ---- between prepare.c, prepare_op.c and prepare_multi.c ---- */
+/*
+ * A transaction that was prepared by another server (a leader's PROPOSAL) and is
+ * committed next: brings the records to where they would be if it had been prepared
+ * here, and puts into p->out the body of the answer to the client's request that it came
+ * from; the error for its header is @t->err. The caller calls changes_keep(). A
+ * closeSession whose record does not list all the paths gets them beside it. -ENOMEM:
+ * nothing was changed; -EUCLEAN: the tree cannot be the one that it was prepared for.
+ */
+int prep_replay(struct prep *p, struct txn *t);
+
+/* ---- between prepare.c, prepare_op.c, prepare_multi.c and replay.c ---- */
+
+/* Before anything is put into @p. */
+void prep_begin(struct prep *p, const struct prep_ask *ask, s32 type);
+/* The node that @op makes below @parent, into the records. Like all that return a code:
+ * ZOK, or p->fail is set. */
+s32 prep_add_node(struct prep *p, struct change *parent, const struct zk_op *op,
+		  struct change **rec);
+/* Takes a node out of the records of it and its parent. */
+s32 prep_forget(struct prep *p, struct change *parent, struct change *rec);
+s32 prep_new_data(struct prep *p, struct change *rec, const void *data, s32 len, s32 version);
+s32 prep_new_acl(struct prep *p, struct change *rec, const u8 *acl, u32 len, s32 version);
+/* A Stat of the record, behind what is in p->out. */
+void prep_put_stat(struct prep *p, const struct change *rec);
+/* Of a multi's answer: a member's head, its type for a transaction of type @type, and
+ * the answer when of @n members the one at @at was refused. */
+void prep_result_head(struct prep *p, s32 type, bool done, s32 err);
+s32 prep_result_type(s32 type);
+void prep_refused(struct prep *p, u32 at, u32 n, s32 err);
 
 /* Code for the answer (enum zk_error); with p->fail set nothing can be made. The
  * record is appended to p->txn, the result to p->out. */

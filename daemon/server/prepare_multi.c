@@ -77,14 +77,14 @@ static bool well_formed(const u8 *body, u32 len, u32 *n)
 	return !r.err;
 }
 
-static void result_head(struct prep *p, s32 type, bool done, s32 err)
+void prep_result_head(struct prep *p, s32 type, bool done, s32 err)
 {
 	jw_int(&p->out, type);
 	jw_bool(&p->out, done);
 	jw_int(&p->out, err);
 }
 
-static s32 result_type(s32 type)
+s32 prep_result_type(s32 type)
 {
 	return type == OP_CREATETTL || type == OP_CREATECONTAINER ? OP_CREATE2 : type;
 }
@@ -96,14 +96,13 @@ static void put_error(struct prep *p, s32 err)
 	jw_int(&p->txn, err);
 }
 
-/* The answer to a multi that was refused at member @at of @n. */
-static void answer_refused(struct prep *p, u32 at, u32 n, s32 err)
+void prep_refused(struct prep *p, u32 at, u32 n, s32 err)
 {
 	p->out.len = 0;
 	for (u32 i = 0; i < n; i++) {
 		s32 e = i < at ? ZOK : i == at ? err : ZRUNTIMEINCONSISTENCY;
 
-		result_head(p, OP_ERROR, false, e);
+		prep_result_head(p, OP_ERROR, false, e);
 		jw_int(&p->out, e);
 	}
 }
@@ -117,7 +116,7 @@ static s32 one(struct prep *p, struct member *m)
 		return ZMARSHALLINGERROR;
 	jw_int(&p->txn, m->wish.type);
 	jw_int(&p->txn, 0);
-	result_head(p, result_type(m->wish.type), false, ZOK);
+	prep_result_head(p, prep_result_type(m->wish.type), false, ZOK);
 	err = prep_op(p, &m->wish, true);
 	if (p->txn.err)
 		return prep_fail(p, p->txn.err);
@@ -150,11 +149,11 @@ s32 prep_multi(struct prep *p, const u8 *body, u32 len)
 		put_error(p, err);
 		for (u32 k = i + 1; k < n; k++)
 			put_error(p, ZRUNTIMEINCONSISTENCY);
-		answer_refused(p, i, n, err);
+		prep_refused(p, i, n, err);
 		changes_undo(p->ch);
 		changes_begin(p->ch);
 		p->n_ops = 0;
 	}
-	result_head(p, -1, true, -1);
+	prep_result_head(p, -1, true, -1);
 	return ZOK;
 }

@@ -164,7 +164,7 @@ static s32 fixup(struct prep *p, const struct wish *w, const u8 **acl, u32 *len)
 
 /* ------------------------------------------------------------ results */
 
-static void put_stat(struct prep *p, const struct change *rec)
+void prep_put_stat(struct prep *p, const struct change *rec)
 {
 	u8 *b = jw_add(&p->out, ZK_STAT_LEN);
 
@@ -303,9 +303,9 @@ static void record_create(struct prep *p, const struct wish *w, const struct cre
  *
  * -1 in the record means "one more", which it is, too.
  */
-static s32 count_child(struct prep *p, struct change *parent)
+static void count_child(struct prep *p, struct change *parent, s32 n)
 {
-	s32 n = next_version(cversion_of(p, parent)), next = n;
+	s32 next = n;
 
 	parent->cversion = n;
 	parent->cversion_zxid = p->zxid;
@@ -316,46 +316,64 @@ static s32 count_child(struct prep *p, struct change *parent)
 		parent->stat.pzxid = p->zxid;
 	}
 	parent->stat.num_children++;
-	return n;
+	change_digest(p->ch, parent);
 }
 
-static s32 do_create(struct prep *p, const struct wish *w)
+s32 prep_add_node(struct prep *p, struct change *parent, const struct zk_op *op,
+		  struct change **out)
 {
-	struct creation c = { 0 };
 	struct change *rec;
-	s32 pcversion, err = check_create(p, w, &c);
 
-	if (err)
-		return err;
-	if (change_touch(p->ch, c.parent, p->zxid) ||
-	    change_add(p->ch, c.path, c.len, p->zxid, &rec))
+	if (change_touch(p->ch, parent, p->zxid) ||
+	    change_add(p->ch, op->path, op->path_len, p->zxid, &rec))
 		return prep_fail(p, -ENOMEM);
 	zacl_put(rec->acl);
-	rec->acl = zacl_make(p->ch, c.acl, c.acl_len);
+	rec->acl = zacl_make(p->ch, op->acl, op->acl_len);
 	if (!rec->acl)
 		return prep_fail(p, -ENOMEM);
 	rec->acl_zxid = p->zxid;
 	rec->exists = true;
-	rec->data_len = w->data.len;
-	rec->crc = change_crc(rec, w->data.p, w->data.len);
+	rec->data_len = op->data_len;
+	rec->crc = change_crc(rec, op->data, op->data_len);
 	memset(&rec->stat, 0, sizeof(rec->stat));
 	rec->stat.czxid = p->zxid;
 	rec->stat.mzxid = p->zxid;
 	rec->stat.pzxid = p->zxid;
 	rec->stat.ctime = p->time;
 	rec->stat.mtime = p->time;
-	rec->stat.owner = c.owner;
-	if (is_ephemeral(p, c.owner))
+	rec->stat.owner = op->owner;
+	if (is_ephemeral(p, op->owner))
 		change_born(p->ch, rec);
 	change_digest(p->ch, rec);
+	count_child(p, parent, op->pcversion);
+	*out = rec;
+	return ZOK;
+}
 
-	pcversion = count_child(p, c.parent);
-	change_digest(p->ch, c.parent);
+static s32 do_create(struct prep *p, const struct wish *w)
+{
+	struct creation c = { 0 };
+	struct zk_op op = { .type = ZK_OP_CREATE };
+	struct change *rec;
+	s32 err = check_create(p, w, &c);
 
-	record_create(p, w, &c, pcversion, rec->crc);
+	if (err)
+		return err;
+	op.path = c.path;
+	op.path_len = c.len;
+	op.data = w->data.p;
+	op.data_len = w->data.len;
+	op.acl = c.acl;
+	op.acl_len = c.acl_len;
+	op.owner = c.owner;
+	op.pcversion = next_version(cversion_of(p, c.parent));
+	err = prep_add_node(p, c.parent, &op, &rec);
+	if (err)
+		return err;
+	record_create(p, w, &c, op.pcversion, rec->crc);
 	jw_str(&p->out, c.path, c.len);
 	if (w->type != OP_CREATE)
-		put_stat(p, rec);
+		prep_put_stat(p, rec);
 	return ZOK;
 }
 
@@ -375,8 +393,7 @@ static bool is_special(struct jstr path)
 	return false;
 }
 
-/* Takes a node out of the records of it and its parent. */
-static s32 forget(struct prep *p, struct change *parent, struct change *rec)
+s32 prep_forget(struct prep *p, struct change *parent, struct change *rec)
 {
 	if (change_touch(p->ch, parent, p->zxid) || change_touch(p->ch, rec, p->zxid))
 		return prep_fail(p, -ENOMEM);
@@ -439,7 +456,7 @@ static s32 do_delete(struct prep *p, const struct wish *w)
 	else
 		err = check_delete(p, w, &parent, &rec);
 	if (!err)
-		err = forget(p, parent, rec);
+		err = prep_forget(p, parent, rec);
 	if (err)
 		return err;
 	op = prep_add_op(p, ZK_OP_DELETE);
@@ -451,6 +468,19 @@ static s32 do_delete(struct prep *p, const struct wish *w)
 }
 
 /* ------------------------------------------------------------ setData, setACL, check */
+
+s32 prep_new_data(struct prep *p, struct change *rec, const void *data, s32 len, s32 version)
+{
+	if (change_touch(p->ch, rec, p->zxid))
+		return prep_fail(p, -ENOMEM);
+	rec->stat.version = version;
+	rec->stat.mtime = p->time;
+	rec->stat.mzxid = p->zxid;
+	rec->data_len = len;
+	rec->crc = change_crc(rec, data, len);
+	change_digest(p->ch, rec);
+	return ZOK;
+}
 
 static s32 do_setdata(struct prep *p, const struct wish *w)
 {
@@ -470,14 +500,9 @@ static s32 do_setdata(struct prep *p, const struct wish *w)
 		err = check_version(rec->stat.version, w->version);
 	if (err)
 		return err;
-	if (change_touch(p->ch, rec, p->zxid))
-		return prep_fail(p, -ENOMEM);
-	rec->stat.version = next_version(rec->stat.version);
-	rec->stat.mtime = p->time;
-	rec->stat.mzxid = p->zxid;
-	rec->data_len = w->data.len;
-	rec->crc = change_crc(rec, w->data.p, w->data.len);
-	change_digest(p->ch, rec);
+	err = prep_new_data(p, rec, w->data.p, w->data.len, next_version(rec->stat.version));
+	if (err)
+		return err;
 
 	op = prep_add_op(p, ZK_OP_SETDATA);
 	if (!op)
@@ -489,7 +514,26 @@ static s32 do_setdata(struct prep *p, const struct wish *w)
 	op->version = rec->stat.version;
 	op->crc = rec->crc;
 	jw_int(&p->txn, rec->stat.version);
-	put_stat(p, rec);
+	prep_put_stat(p, rec);
+	return ZOK;
+}
+
+s32 prep_new_acl(struct prep *p, struct change *rec, const u8 *bytes, u32 len, s32 version)
+{
+	struct zacl *acl = zacl_make(p->ch, bytes, len);
+
+	if (!acl)
+		return prep_fail(p, -ENOMEM);
+	if (change_touch(p->ch, rec, p->zxid)) {
+		zacl_put(acl);
+		return prep_fail(p, -ENOMEM);
+	}
+	quota_freshen(p, rec);
+	zacl_put(rec->acl);
+	rec->acl = acl;
+	rec->acl_zxid = p->zxid;
+	rec->stat.aversion = version;
+	change_digest(p->ch, rec);
 	return ZOK;
 }
 
@@ -497,7 +541,6 @@ static s32 do_setacl(struct prep *p, const struct wish *w)
 {
 	struct change *rec;
 	struct zk_op *op;
-	struct zacl *acl;
 	const u8 *bytes;
 	u32 len;
 	s32 err = check_path(w->path);
@@ -513,19 +556,9 @@ static s32 do_setacl(struct prep *p, const struct wish *w)
 	err = check_version(rec->stat.aversion, w->version);
 	if (err)
 		return err;
-	acl = zacl_make(p->ch, bytes, len);
-	if (!acl)
-		return prep_fail(p, -ENOMEM);
-	if (change_touch(p->ch, rec, p->zxid)) {
-		zacl_put(acl);
-		return prep_fail(p, -ENOMEM);
-	}
-	quota_freshen(p, rec);
-	zacl_put(rec->acl);
-	rec->acl = acl;
-	rec->acl_zxid = p->zxid;
-	rec->stat.aversion = next_version(rec->stat.aversion);
-	change_digest(p->ch, rec);
+	err = prep_new_acl(p, rec, bytes, len, next_version(rec->stat.aversion));
+	if (err)
+		return err;
 
 	op = prep_add_op(p, ZK_OP_SETACL);
 	if (!op)
@@ -537,7 +570,7 @@ static s32 do_setacl(struct prep *p, const struct wish *w)
 	op->version = rec->stat.aversion;
 	jw_bytes(&p->txn, bytes, len);
 	jw_int(&p->txn, rec->stat.aversion);
-	put_stat(p, rec);
+	prep_put_stat(p, rec);
 	return ZOK;
 }
 
@@ -612,7 +645,7 @@ static s32 closing_parent(struct closing *c, const char *path, u32 len)
 	return get_node(c->p, path, up, &c->parent);
 }
 
-/* As forget(), where only the store knows of the node. */
+/* As prep_forget(), where only the store knows of the node. */
 static s32 forget_unseen(struct closing *c, const char *path, u32 len,
 			 const struct store_node *node)
 {
@@ -647,7 +680,7 @@ static int close_seen(struct closing *c, struct change *rec)
 		return 0;
 	err = closing_parent(c, rec->path, rec->len);
 	if (!err)
-		err = forget(c->p, c->parent, rec);
+		err = prep_forget(c->p, c->parent, rec);
 	return closed(c, rec->path, rec->len, err);
 }
 

@@ -57,7 +57,7 @@ static bool is_due_now(const struct core *c, const char *path, u32 len)
 	struct store_node node;
 
 	return !c->st->ops->get(c->st, path, len, &node, NULL, 0) &&
-	       is_due(c->cfg, core_wall_ms(), &node);
+	       is_due(c->cfg, core_wall_ms(c), &node);
 }
 
 /* ------------------------------------------------------------ the thread */
@@ -190,7 +190,7 @@ void reap(struct core *c)
 		delete_some(c);
 		if (r->deleting)
 			return;
-	} else if (c->serving && (!r || c->now_ms >= r->check_ms)) {
+	} else if (c->leading && c->env.threads && (!r || c->now_ms >= r->check_ms)) {
 		rc = start_scan(c);
 		if (rc)
 			log_ratelimited(LOG_ERROR, "cannot look for containers: %s",

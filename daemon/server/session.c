@@ -180,7 +180,30 @@ void session_closing(struct sess *s)
 void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms)
 {
 	__atomic_store_n(&s->pub.closing, false, __ATOMIC_RELAXED);
+	s->ending = false;
 	session_touch(ss, s, s->pub.timeout, now_ms);
+}
+
+int session_renew(struct sessions *ss, struct sess *s)
+{
+	struct sess **slot = slot_of(ss, s->pub.id), *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return -ENOMEM;
+	n->pub.id = s->pub.id;
+	n->pub.timeout = s->pub.timeout;
+	n->pub.heard_ms = __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED);
+	n->committed = s->committed;
+	INIT_LIST_HEAD(&n->due);
+	session_closing(s);
+	n->next = s->next;
+	*slot = n;
+	s->ended = true;
+	s->client = NULL;
+	if (!s->users)
+		free(s);
+	place(ss, n);
+	return 0;
 }
 
 void session_end(struct sessions *ss, struct sess *s)
@@ -194,6 +217,26 @@ void session_end(struct sessions *ss, struct sess *s)
 	s->client = NULL;
 	if (!s->users)
 		free(s);
+}
+
+void sessions_clear(struct sessions *ss)
+{
+	for (u32 i = 0; i < ss->n_buckets; i++)
+		while (ss->buckets[i])
+			session_end(ss, ss->buckets[i]);
+}
+
+void sessions_prune(struct sessions *ss)
+{
+	struct sess *s, *next;
+
+	for (u32 i = 0; i < ss->n_buckets; i++) {
+		for (s = ss->buckets[i]; s; s = next) {
+			next = s->next;
+			if (!s->committed)
+				session_end(ss, s);
+		}
+	}
 }
 
 void session_unuse(struct sess *s)
@@ -266,6 +309,18 @@ void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), v
 	for (u32 i = 0; i < ss->n_buckets; i++)
 		for (struct sess *s = ss->buckets[i]; s; s = s->next)
 			fn(arg, s);
+}
+
+void sessions_replace(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg)
+{
+	struct sess *s, *next;
+
+	for (u32 i = 0; i < ss->n_buckets; i++) {
+		for (s = ss->buckets[i]; s; s = next) {
+			next = s->next;
+			fn(arg, s);
+		}
+	}
 }
 
 u32 sessions_total(const struct sessions *ss)

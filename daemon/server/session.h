@@ -20,6 +20,7 @@
 #include "daemon/server/core.h"
 
 struct client;
+struct proposal;
 
 /* A session as the core knows it. */
 struct sess {
@@ -28,9 +29,17 @@ struct sess {
 	struct list_head due;	/* bucket; empty: does not expire (closing) */
 	struct client *client;	/* the connection it lives on, or NULL */
 	u32 users;		/* connections whose I/O thread may still touch it */
+	u64 owner;		/* on the leader: the learner's link that it is served
+				 * through, SESSION_LOCAL, or 0: who asks first
+				 */
+	struct proposal *asked;	/* on a learner: sent to the leader, not committed yet */
+	struct proposal *asked_last;
 	bool committed;		/* its createSession is applied */
+	bool ending;		/* its closeSession is agreed and will be */
 	bool ended;		/* out of the table; freed with its last user */
 };
+
+#define SESSION_LOCAL	(~0ULL)
 
 struct sessions;
 
@@ -50,8 +59,18 @@ void session_touch(struct sessions *ss, struct sess *s, s32 timeout, u64 now_ms)
 void session_closing(struct sess *s);
 /* It was not closed after all: has its whole timeout again. */
 void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms);
+/*
+ * Its connection is to see no more of it (this server serves nobody for a while): in the
+ * table another one takes its place, and this one is freed with its last user. -ENOMEM:
+ * nothing was done.
+ */
+int session_renew(struct sessions *ss, struct sess *s);
 /* Its closeSession is applied: out of the table. */
 void session_end(struct sessions *ss, struct sess *s);
+/* All go: another table takes their place. Their connections are closed by then. */
+void sessions_clear(struct sessions *ss);
+/* All that are not committed go. */
+void sessions_prune(struct sessions *ss);
 /* A user of @s is gone. */
 void session_unuse(struct sess *s);
 
@@ -65,6 +84,8 @@ u64 sessions_next_ms(const struct sessions *ss);
  * until that is 0. A session that is there all the time is seen once. */
 u32 sessions_some(struct sessions *ss, u32 cursor, u32 n,
 		  void (*fn)(void *arg, struct sess *s), void *arg);
+/* The same, of all; @fn may renew the session that it is given. */
+void sessions_replace(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg);
 void sessions_each(struct sessions *ss, void (*fn)(void *arg, struct sess *s), void *arg);
 u32 sessions_total(const struct sessions *ss);
 /* Committed sessions are counted, and written to @out (room for all), for a snapshot. */

@@ -1,296 +1,589 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The state machine of daemon/zab/zab.h. One thread uses it; nothing here looks
- * at a clock, a socket, a file or another thread.
+ * The life of the machine: its states and what may follow them, the dispatch of events,
+ * looking for a leader, time. One thread uses it; nothing here looks at a clock, a
+ * socket, a file or another thread.
  *
- * Broadcast with its own log as one of the voters: a proposal enters the queue of
- * outstanding ones and the log; a voter's acknowledgement is the last zxid that is
- * durable there; the head of the queue commits as soon as more than half of the
- * voters have acknowledged it (Leader.tryToCommit). Commits leave in zxid order.
+ * Time is counted in half ticks, as Leader.lead() counts: a process that was stopped
+ * has missed one, not all, and reads what came in meanwhile before it gives anybody up.
  *
- * zxids go on from the last one found at start, as ZooKeeperServer.getNextZxid
- * does for a single server: its epoch is that of its log and does not change.
+ * A single server: zxids go on from the last one found at start, as
+ * ZooKeeperServer.getNextZxid does; its epoch is that of its log and does not change.
  */
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "daemon/zab/zab.h"
+#include "daemon/base/log.h"
+#include "daemon/zab/zab_impl.h"
 
-#define RING_MIN	64
+#define FAILS_FREE	2	/* attempts that follow each other at once */
+#define FAIL_WAIT_MS	50
 
-struct voter {
-	u64 id;
-	u64 acked;		/* durable there up to this zxid */
-};
-
-/* Queues of power-of-two size; indices only grow. */
-struct proposals {
-	struct txn **slots;
-	u32 size, head, tail;
-};
-
-struct actions {
-	struct zab_action *slots;
-	u32 size, head, tail;
-};
-
-struct zab {
+static const struct {
 	enum zab_state state;
-	u64 myid;
-	u64 last_zxid;		/* proposed or found in the log */
-	u64 committed;
-	u32 n_voters;
-	struct voter voters[sizeof(((struct zab_params *)0)->voters) / sizeof(u64)];
-	struct proposals out;
-	struct actions acts;
+	enum zab_phase phase;
+	enum zab_state to;
+	enum zab_phase to_phase;
+} transitions[] = {
+	{ ZAB_LOOKING, ZAB_ELECTION, ZAB_LEADING, ZAB_DISCOVERY },
+	{ ZAB_LOOKING, ZAB_ELECTION, ZAB_FOLLOWING, ZAB_DISCOVERY },
+	{ ZAB_LOOKING, ZAB_ELECTION, ZAB_OBSERVING, ZAB_DISCOVERY },
+	/* a single server: there is nobody to agree with */
+	{ ZAB_LOOKING, ZAB_ELECTION, ZAB_LEADING, ZAB_BROADCAST },
+	{ ZAB_LEADING, ZAB_DISCOVERY, ZAB_LEADING, ZAB_SYNC },
+	{ ZAB_LEADING, ZAB_SYNC, ZAB_LEADING, ZAB_BROADCAST },
+	{ ZAB_FOLLOWING, ZAB_DISCOVERY, ZAB_FOLLOWING, ZAB_SYNC },
+	{ ZAB_FOLLOWING, ZAB_SYNC, ZAB_FOLLOWING, ZAB_BROADCAST },
+	{ ZAB_OBSERVING, ZAB_DISCOVERY, ZAB_OBSERVING, ZAB_SYNC },
+	{ ZAB_OBSERVING, ZAB_SYNC, ZAB_OBSERVING, ZAB_BROADCAST },
+	{ ZAB_LEADING, ZAB_DISCOVERY, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_LEADING, ZAB_SYNC, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_LEADING, ZAB_BROADCAST, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_FOLLOWING, ZAB_DISCOVERY, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_FOLLOWING, ZAB_SYNC, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_FOLLOWING, ZAB_BROADCAST, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_OBSERVING, ZAB_DISCOVERY, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_OBSERVING, ZAB_SYNC, ZAB_LOOKING, ZAB_ELECTION },
+	{ ZAB_OBSERVING, ZAB_BROADCAST, ZAB_LOOKING, ZAB_ELECTION },
 };
 
-/* What may follow what; a single server never follows or observes. */
-static const bool transitions[4][4] = {
-	[ZAB_LOOKING] = {
-		[ZAB_LEADING] = true,
-		[ZAB_FOLLOWING] = true,
-		[ZAB_OBSERVING] = true,
-	},
-	[ZAB_LEADING] = { [ZAB_LOOKING] = true },
-	[ZAB_FOLLOWING] = { [ZAB_LOOKING] = true },
-	[ZAB_OBSERVING] = { [ZAB_LOOKING] = true },
-};
-
-static struct voter *voter_find(struct zab *z, u64 id)
+static bool allowed(const struct zab *z, enum zab_state state, enum zab_phase phase)
 {
-	for (u32 i = 0; i < z->n_voters; i++)
-		if (z->voters[i].id == id)
-			return &z->voters[i];
-	return NULL;
+	for (size_t i = 0; i < sizeof(transitions) / sizeof(transitions[0]); i++)
+		if (transitions[i].state == z->state && transitions[i].phase == z->phase &&
+		    transitions[i].to == state && transitions[i].to_phase == phase)
+			return true;
+	return false;
 }
 
-/* Parameters are copied. NULL: memory, or @p names no voters, too many, or none
- * of them is myid. The caller owns the machine. */
+void zab_become(struct zab *z, enum zab_state state, enum zab_phase phase)
+{
+	struct zab_action *a;
+
+	assert(allowed(z, state, phase));
+	z->state = state;
+	z->phase = phase;
+	a = zab_emit(z, ZAB_DO_STATE);
+	a->zxid = z->committed;
+	if (state == ZAB_FOLLOWING || state == ZAB_OBSERVING)
+		a->link = z->leader;
+	if (phase == ZAB_BROADCAST)
+		z->fails = 0;
+}
+
+/* Room for what it emits is always there (zab_room()). */
+void zab_give_up(struct zab *z, const char *fmt, ...)
+{
+	bool lost = z->phase == ZAB_BROADCAST;
+	char why[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (z->e)
+		log_warn("ensemble: looking for a leader again: %s", why);
+	if (z->state == ZAB_LEADING)
+		leader_end(z);
+	else
+		learner_end(z);
+	if (lost)
+		zab_emit(z, ZAB_DO_FAIL)->zxid = z->committed;
+	else
+		z->fails++;
+	z->leader = ~0ULL;
+	z->epoch = z->current;
+	/* Who does not get along with its leader must not keep everybody busy. */
+	z->look_ms = z->now;
+	if (z->fails > FAILS_FREE) {
+		u64 wait = (u64)(z->fails - FAILS_FREE) * FAIL_WAIT_MS;
+
+		z->look_ms += wait < z->p.tick_ms ? wait : z->p.tick_ms;
+	}
+	zab_become(z, ZAB_LOOKING, ZAB_ELECTION);
+}
+
+void zab_commit_one(struct zab *z)
+{
+	struct txn *t = win_commit(&z->w);
+	struct zab_action *a = zab_emit(z, ZAB_DO_COMMIT);
+
+	assert(t->zxid > z->committed);
+	z->committed = t->zxid;
+	a->txn = txn_get(t);
+	a->zxid = t->zxid;
+}
+
+void zab_limit(struct zab *z, u32 ticks)
+{
+	z->limit = z->halves + 2ULL * ticks;
+}
+
+void zab_clock(struct zab *z)
+{
+	z->halves++;
+	z->half_ms = z->now + (z->p.tick_ms + 1) / 2;
+}
+
+/* ---------------------------------------------------------------- election */
+
+static void notify(void *arg, u64 to, const struct zab_vote *v)
+{
+	struct zab *z = arg;
+	struct zab_action *a;
+	struct zab_bytes *b;
+	struct jw w;
+
+	if (to == z->p.myid || !zab_room(z, 1, 0))
+		return;
+	jw_init(&w, 0);
+	zab_vote_write(&w, v);
+	b = w.err ? NULL : zab_bytes_new(w.len);
+	if (b) {
+		memcpy(b->bytes, w.buf, w.len);
+		a = zab_emit(z, ZAB_DO_NOTIFY);
+		a->to = to;
+		a->bytes = b;
+	}
+	jw_free(&w);
+}
+
+/* Leaves LOOKING for what the vote says (QuorumPeer.run()). */
+static void elected(struct zab *z, const struct zab_vote *v)
+{
+	/* its actions, and the link that is asked for */
+	if (!zab_room(z, 4, 0))
+		return;
+	z->electing = false;
+	if (v->leader == z->p.myid && !z->observer) {
+		leader_begin(z);
+		return;
+	}
+	if (learner_begin(z, v->leader))
+		z->look_ms = z->now + FAIL_WAIT_MS;
+}
+
+/* A membership that others told about: WorkerReceiver's processReconfig(). */
+static void learn_members(struct zab *z)
+{
+	struct ensemble *e = z->p.reconfig ? election_newer(z->el) : NULL;
+
+	if (!e || e->version <= z->e->version || !zab_room(z, 1, 0))
+		return;
+	ensemble_get(e);
+	members_adopt(z, e);
+	ensemble_put(e);
+	z->electing = false;
+}
+
+/* A reconfiguration said who leads: no election (QuorumPeer.updateServerState()). */
+static bool follow_suggestion(struct zab *z)
+{
+	struct zab_vote v = { .leader = z->suggested };
+
+	if (z->suggested == ~0ULL || !zab_room(z, 4, 0))
+		return false;
+	z->suggested = ~0ULL;
+	if (!ensemble_votes(z->e, v.leader) ||
+	    (v.leader == z->p.myid && !ensemble_votes(z->e, z->p.myid)))
+		return false;
+	election_suggest(z->el, v.leader, z->e->version);
+	elected(z, &v);
+	return true;
+}
+
+static void look_pump(struct zab *z)
+{
+	struct zab_vote v;
+
+	if (!z->born || z->disk_bad || z->busy != BUSY_NO)
+		return;
+	if (!z->e) {
+		/* The only vote there is was cast. */
+		if (zab_room(z, 1, 0)) {
+			z->leader = z->p.myid;
+			zab_become(z, ZAB_LEADING, ZAB_BROADCAST);
+		}
+		return;
+	}
+	if (z->electing)
+		learn_members(z);
+	if (!z->electing) {
+		if (follow_suggestion(z) || z->now < z->look_ms)
+			return;
+		/* lookForLeader(): the vote is the last zxid logged, currentEpoch */
+		if (election_begin(z->el, z->e, z->last, z->current, z->now)) {
+			z->starved = true;
+			return;
+		}
+		z->electing = true;
+	}
+	if (election_over(z->el, &v))
+		elected(z, &v);
+}
+
+static int on_vote(struct zab *z, const struct zab_event *ev)
+{
+	if (!z->e || !ev->vote)
+		return -EINVAL;
+	if (z->state != ZAB_LOOKING)
+		election_answer(z->el, ev->from, ev->vote, z->state);
+	else if (z->electing)
+		election_vote(z->el, ev->from, ev->vote, z->now);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- time */
+
+static void on_tick(struct zab *z)
+{
+	if (!z->e)
+		return;
+	if (z->state == ZAB_LOOKING) {
+		if (z->electing)
+			election_tick(z->el, z->now);
+		return;
+	}
+	if (z->now < z->half_ms)
+		return;
+	zab_clock(z);
+	if (z->state == ZAB_LEADING)
+		leader_half_tick(z);
+	else
+		learner_half_tick(z);
+}
+
+u64 zab_deadline(const struct zab *z)
+{
+	u64 d = ~0ULL, el;
+
+	if (!z->e)
+		return z->starved ? z->now + STARVED_MS : d;
+	if (z->ld.saving)
+		return z->now;
+	if (z->state != ZAB_LOOKING)
+		d = z->half_ms;
+	else if (z->electing)
+		d = election_deadline(z->el);
+	else if (z->born && !z->disk_bad && z->busy == BUSY_NO)
+		d = z->look_ms;
+	el = z->now + STARVED_MS;
+	return z->starved && el < d ? el : d;
+}
+
+/* ---------------------------------------------------------------- the own disk */
+
+static void restart(struct zab *z, u64 zxid)
+{
+	win_reset(&z->w, zxid);
+	z->last = zxid;
+	z->durable = zxid;
+	z->committed = zxid;
+	z->applied = zxid;
+}
+
+static int on_start(struct zab *z, const struct zab_event *ev)
+{
+	if (z->state != ZAB_LOOKING || (z->born && z->e))
+		return -EINVAL;
+	restart(z, ev->zxid);
+	z->accepted = ev->accepted;
+	z->current = ev->current;
+	/* QuorumPeer.loadDataBase(): a single server's directory has no epoch files. */
+	if (z->accepted < z->current)
+		z->accepted = z->current;
+	if (z->accepted < EPOCH_OF(ev->zxid))
+		z->accepted = EPOCH_OF(ev->zxid);
+	z->epoch = z->current;
+	z->born = true;
+	z->disk_bad = false;
+	z->look_ms = z->now;
+	return 0;
+}
+
+static int on_durable(struct zab *z, const struct zab_event *ev)
+{
+	/* The log cannot hold what was never proposed. */
+	if (ev->zxid > z->last)
+		return -EINVAL;
+	/* all that may commit by it, so that it is taken with what follows or not at all */
+	if (!z->e && !zab_room(z, z->w.end - z->w.commit, 0))
+		return -ENOMEM;
+	if (ev->zxid > z->durable)
+		z->durable = ev->zxid;
+	return 0;
+}
+
+static int on_disk_failed(struct zab *z)
+{
+	zab_take_back(z);
+	if (!zab_room(z, 0, 0))
+		return -ENOMEM;
+	z->disk_bad = true;
+	if (z->busy == BUSY_TRUNCATE)
+		z->busy = BUSY_NO;
+	z->electing = false;
+	z->ld.saving = false;
+	if (z->state != ZAB_LOOKING)
+		zab_give_up(z, "the disk failed");
+	/* A single server's proposals are not heard of again. */
+	if (!z->e)
+		win_cut(&z->w, z->committed);
+	if (!z->e)
+		z->last = z->committed;
+	return 0;
+}
+
+/*
+ * The log ends at @zxid. What others committed while it was not durable here must go
+ * to it again; what nobody is known to have committed is gone.
+ */
+static int on_disk_back(struct zab *z, const struct zab_event *ev)
+{
+	u64 end = ev->zxid > z->committed ? ev->zxid : z->committed, i;
+
+	if (z->state != ZAB_LOOKING || !z->disk_bad)
+		return -EINVAL;
+	if (ev->zxid > z->last || ev->zxid < z->w.floor)
+		return -EINVAL;
+	i = win_after(&z->w, ev->zxid);
+	if (!zab_room(z, z->w.end - i, 0))
+		return -ENOMEM;
+	win_cut(&z->w, end);
+	for (; i < z->w.end; i++) {
+		struct zab_action *a = zab_emit(z, ZAB_DO_LOG);
+
+		a->txn = win_at(&z->w, i);
+		a->zxid = a->txn->zxid;
+	}
+	z->last = win_before(&z->w, z->w.end);
+	z->durable = ev->zxid < z->last ? ev->zxid : z->last;
+	z->disk_bad = false;
+	z->look_ms = z->now;
+	return 0;
+}
+
+static int on_truncated(struct zab *z, const struct zab_event *ev)
+{
+	if (z->busy != BUSY_TRUNCATE)
+		return -EINVAL;
+	z->busy = BUSY_NO;
+	win_cut(&z->w, ev->zxid);
+	z->last = ev->zxid;
+	z->durable = ev->zxid;
+	members_cut(z);
+	if (z->committed > ev->zxid) {
+		z->committed = ev->zxid;
+		z->applied = ev->zxid;
+	}
+	if (ev->zxid != z->busy_zxid)
+		zab_give_up(z, "the log ends at 0x%llx, it was to be cut at 0x%llx",
+			    ev->zxid, z->busy_zxid);
+	else
+		learner_truncated(z);
+	return 0;
+}
+
+/* Also for a link that was closed: the files are what they are. */
+static int on_received(struct zab *z, const struct zab_event *ev)
+{
+	if (z->busy != BUSY_RECEIVE || ev->link != z->busy_link)
+		return -EINVAL;
+	z->busy = BUSY_NO;
+	restart(z, ev->zxid);
+	if (z->state != ZAB_LOOKING)
+		learner_received(z);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- links */
+
+static int on_link_up(struct zab *z, const struct zab_event *ev)
+{
+	if (!z->e)
+		return -EINVAL;
+	if (ev->link & ZAB_LINK_OUT)
+		return ev->link == z->fo.link && z->fo.connected ? learner_link_up(z) : 0;
+	if (z->state == ZAB_LEADING)
+		return leader_link_up(z, ev->link);
+	/* nobody leads here */
+	zab_emit(z, ZAB_DO_CLOSE)->link = ev->link;
+	return 0;
+}
+
+static int on_link_down(struct zab *z, const struct zab_event *ev)
+{
+	if (!z->e)
+		return -EINVAL;
+	if (z->busy == BUSY_RECEIVE && ev->link == z->busy_link)
+		z->busy = BUSY_NO;
+	if (!(ev->link & ZAB_LINK_OUT))
+		leader_link_down(z, ev->link);
+	else if (ev->link == z->fo.link && z->fo.connected)
+		learner_link_down(z);
+	return 0;
+}
+
+static int on_packet(struct zab *z, const struct zab_event *ev)
+{
+	if (!z->e || !ev->packet)
+		return -EINVAL;
+	if (!(ev->link & ZAB_LINK_OUT))
+		return z->state == ZAB_LEADING ? leader_packet(z, ev) : 0;
+	if (ev->link != z->fo.link || !z->fo.connected)
+		return 0;
+	return z->busy != BUSY_NO ? -EINVAL : learner_packet(z, ev);
+}
+
+static int on_resign(struct zab *z)
+{
+	if (z->state == ZAB_LEADING && z->e)
+		z->ld.resigning = true;
+	return 0;
+}
+
+static int dispatch(struct zab *z, const struct zab_event *ev)
+{
+	switch (ev->type) {
+	case ZAB_EV_START:
+		return on_start(z, ev);
+	case ZAB_EV_TICK:
+		on_tick(z);
+		return 0;
+	case ZAB_EV_VOTE:
+		return on_vote(z, ev);
+	case ZAB_EV_LINK_UP:
+		return on_link_up(z, ev);
+	case ZAB_EV_LINK_DOWN:
+		return on_link_down(z, ev);
+	case ZAB_EV_PACKET:
+		return on_packet(z, ev);
+	case ZAB_EV_PROPOSE:
+		return leader_propose(z, ev);
+	case ZAB_EV_DURABLE:
+		return on_durable(z, ev);
+	case ZAB_EV_TRUNCATED:
+		return on_truncated(z, ev);
+	case ZAB_EV_RECEIVED:
+		return on_received(z, ev);
+	case ZAB_EV_DISK_FAILED:
+		return on_disk_failed(z);
+	case ZAB_EV_DISK_BACK:
+		return on_disk_back(z, ev);
+	case ZAB_EV_RESIGN:
+		return on_resign(z);
+	}
+	return -EINVAL;
+}
+
+/* Does all that can be done now; a state may lead to the next at once. */
+static void pump(struct zab *z)
+{
+	enum zab_state state;
+	u64 keep;
+
+	do {
+		state = z->state;
+		if (state == ZAB_LOOKING)
+			look_pump(z);
+		else if (state == ZAB_LEADING)
+			leader_pump(z);
+		else
+			learner_pump(z);
+	} while (z->state != state);
+	keep = z->applied < z->durable ? z->applied : z->durable;
+	if (z->e)
+		win_trim(&z->w, z->p.history_max, z->p.history_bytes, keep);
+	else
+		win_trim(&z->w, 0, 0, ~0ULL);
+}
+
+int zab_step(struct zab *z, const struct zab_event *ev)
+{
+	int rc;
+
+	if (ev->now_ms > z->now)
+		z->now = ev->now_ms;
+	z->starved = false;
+	/* what may be emitted by any event, whatever comes of it */
+	if (!zab_room(z, 4, 2))
+		return -ENOMEM;
+	/* The driver has carried out the last list, so the epoch is on disk. */
+	if (z->ld.saving && ev->type != ZAB_EV_DISK_FAILED) {
+		z->ld.saving = false;
+		z->ld.self_synced = true;
+	}
+	rc = dispatch(z, ev);
+	if (!rc)
+		pump(z);
+	return rc;
+}
+
+/* ---------------------------------------------------------------- life */
+
 struct zab *zab_new(const struct zab_params *p)
 {
-	struct zab *z = calloc(1, sizeof(*z));
+	const struct peer *me = NULL;
+	struct zab *z;
 
+	if (p->ensemble) {
+		me = ensemble_find(p->ensemble, p->myid);
+		if (!me || !p->tick_ms || !p->init_limit || !p->sync_limit)
+			return NULL;
+	}
+	z = calloc(1, sizeof(*z));
 	if (!z)
 		return NULL;
-	if (!p->n_voters || p->n_voters > sizeof(z->voters) / sizeof(z->voters[0]))
+	z->p = *p;
+	z->leader = ~0ULL;
+	z->logged_from = ~0ULL;
+	z->suggested = ~0ULL;
+	if (win_init(&z->w) || !zab_room(z, 1, 1))
 		goto fail;
-	z->state = ZAB_LOOKING;
-	z->myid = p->myid;
-	z->n_voters = p->n_voters;
-	for (u32 i = 0; i < p->n_voters; i++)
-		z->voters[i].id = p->voters[i];
-	if (!voter_find(z, z->myid))
-		goto fail;
-	z->out.slots = calloc(RING_MIN, sizeof(*z->out.slots));
-	z->acts.slots = calloc(RING_MIN, sizeof(*z->acts.slots));
-	if (!z->out.slots || !z->acts.slots)
-		goto fail;
-	z->out.size = RING_MIN;
-	z->acts.size = RING_MIN;
+	if (me) {
+		z->observer = me->observer;
+		z->el = election_new(p->myid, notify, z);
+		if (!z->el)
+			goto fail;
+		z->e = ensemble_get(p->ensemble);
+		if (p->reconfig && p->next && p->next->version > z->e->version) {
+			z->next = ensemble_get(p->next);
+			election_pending(z->el, z->next);
+		}
+	}
+	z->starved = false;
 	return z;
 fail:
 	zab_free(z);
 	return NULL;
 }
 
-/* Drops outstanding proposals and unread actions with it. NULL is fine. */
+/* Drops transactions and unread actions with it. NULL is fine. */
 void zab_free(struct zab *z)
 {
-	struct zab_action a;
-
 	if (!z)
 		return;
-	while (zab_next(z, &a))
-		if (a.type == ZAB_DO_COMMIT)
-			txn_put(a.txn);
-	while (z->out.head != z->out.tail)
-		txn_put(z->out.slots[z->out.head++ & (z->out.size - 1)]);
-	free(z->out.slots);
-	free(z->acts.slots);
+	leader_free(z);
+	zab_actions_free(z);
+	win_free(&z->w);
+	election_free(z->el);
+	ensemble_put(z->e);
+	ensemble_put(z->next);
+	ensemble_put(z->was);
 	free(z);
 }
 
-static int reserve_proposal(struct proposals *q)
+void zab_applied(struct zab *z, u64 zxid)
 {
-	struct txn **slots;
-
-	if (q->tail - q->head < q->size)
-		return 0;
-	slots = malloc(2 * q->size * sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	for (u32 i = q->head; i != q->tail; i++)
-		slots[i & (2 * q->size - 1)] = q->slots[i & (q->size - 1)];
-	free(q->slots);
-	q->slots = slots;
-	q->size *= 2;
-	return 0;
+	if (zxid > z->applied)
+		z->applied = zxid < z->committed ? zxid : z->committed;
 }
 
-/* Room for @n more actions, so that a step that began can end. */
-static int reserve_actions(struct actions *q, u32 n)
+void zab_logged_from(struct zab *z, u64 first)
 {
-	struct zab_action *slots;
-	u32 size = q->size;
-
-	while (q->tail - q->head + n > size)
-		size *= 2;
-	if (size == q->size)
-		return 0;
-	slots = malloc(size * sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	for (u32 i = q->head; i != q->tail; i++)
-		slots[i & (size - 1)] = q->slots[i & (q->size - 1)];
-	free(q->slots);
-	q->slots = slots;
-	q->size = size;
-	return 0;
-}
-
-static struct zab_action *emit(struct zab *z, enum zab_action_type type)
-{
-	struct actions *q = &z->acts;
-	struct zab_action *a;
-
-	assert(q->tail - q->head < q->size);
-	a = &q->slots[q->tail++ & (q->size - 1)];
-	memset(a, 0, sizeof(*a));
-	a->type = type;
-	a->state = z->state;
-	return a;
-}
-
-static void become(struct zab *z, enum zab_state state)
-{
-	assert(transitions[z->state][state]);
-	z->state = state;
-	emit(z, ZAB_DO_STATE)->zxid = z->committed;
-}
-
-static bool has_quorum(const struct zab *z, u64 zxid)
-{
-	u32 n = 0;
-
-	for (u32 i = 0; i < z->n_voters; i++)
-		n += z->voters[i].acked >= zxid;
-	return n > z->n_voters / 2;
-}
-
-/* Action room for all that is outstanding must have been reserved. */
-static void commit_agreed(struct zab *z)
-{
-	struct proposals *q = &z->out;
-
-	while (q->head != q->tail) {
-		struct txn *txn = q->slots[q->head & (q->size - 1)];
-		struct zab_action *a;
-
-		if (!has_quorum(z, txn->zxid))
-			break;
-		q->head++;
-		z->committed = txn->zxid;
-		a = emit(z, ZAB_DO_COMMIT);
-		a->txn = txn;		/* the queue's reference goes with it */
-		a->zxid = txn->zxid;
-	}
-}
-
-static int on_start(struct zab *z, const struct zab_event *ev)
-{
-	if (z->state != ZAB_LOOKING)
-		return -EINVAL;
-	if (reserve_actions(&z->acts, 1))
-		return -ENOMEM;
-	z->last_zxid = ev->zxid;
-	z->committed = ev->zxid;
-	voter_find(z, z->myid)->acked = ev->zxid;
-	/* The only vote there is was cast. */
-	if (z->n_voters == 1)
-		become(z, ZAB_LEADING);
-	return 0;
-}
-
-static int on_propose(struct zab *z, const struct zab_event *ev)
-{
-	struct proposals *q = &z->out;
-	struct zab_action *a;
-
-	if (z->state != ZAB_LEADING || ev->txn->zxid != zab_next_zxid(z))
-		return -EINVAL;
-	if (reserve_proposal(q) || reserve_actions(&z->acts, 1))
-		return -ENOMEM;
-	q->slots[q->tail++ & (q->size - 1)] = txn_get(ev->txn);
-	z->last_zxid = ev->txn->zxid;
-	a = emit(z, ZAB_DO_LOG);
-	a->txn = ev->txn;
-	a->zxid = ev->txn->zxid;
-	return 0;
-}
-
-static int on_durable(struct zab *z, const struct zab_event *ev)
-{
-	struct voter *self = voter_find(z, z->myid);
-
-	/* The log cannot hold what was never proposed. */
-	if (ev->zxid > z->last_zxid)
-		return -EINVAL;
-	if (reserve_actions(&z->acts, zab_outstanding(z)))
-		return -ENOMEM;
-	if (ev->zxid > self->acked)
-		self->acked = ev->zxid;
-	if (z->state == ZAB_LEADING)
-		commit_agreed(z);
-	return 0;
-}
-
-static int on_disk_failed(struct zab *z)
-{
-	if (z->state == ZAB_LOOKING)
-		return 0;
-	if (reserve_actions(&z->acts, 2))
-		return -ENOMEM;
-	while (z->out.head != z->out.tail)
-		txn_put(z->out.slots[z->out.head++ & (z->out.size - 1)]);
-	emit(z, ZAB_DO_FAIL)->zxid = z->committed;
-	become(z, ZAB_LOOKING);
-	return 0;
-}
-
-/*
- * Feeds one event; the event's txn stays the caller's (the machine takes its own
- * reference). 0, -ENOMEM (not taken, try again), -EINVAL (not legal in this
- * state, or a proposal whose zxid is not the next).
- */
-int zab_step(struct zab *z, const struct zab_event *ev)
-{
-	switch (ev->type) {
-	case ZAB_EV_START:
-		return on_start(z, ev);
-	case ZAB_EV_PROPOSE:
-		return on_propose(z, ev);
-	case ZAB_EV_DURABLE:
-		return on_durable(z, ev);
-	case ZAB_EV_DISK_FAILED:
-		return on_disk_failed(z);
-	case ZAB_EV_TICK:
-		return 0;	/* nobody to wait for in an ensemble of one */
-	}
-	return -EINVAL;
-}
-
-/* Takes the next action. A LOG's txn is good until the next zab_step(); a
- * COMMIT's reference passes to the caller. */
-bool zab_next(struct zab *z, struct zab_action *a)
-{
-	struct actions *q = &z->acts;
-
-	if (q->head == q->tail)
-		return false;
-	*a = q->slots[q->head++ & (q->size - 1)];
-	return true;
+	z->logged_from = first;
 }
 
 enum zab_state zab_state(const struct zab *z)
@@ -298,9 +591,24 @@ enum zab_state zab_state(const struct zab *z)
 	return z->state;
 }
 
+enum zab_phase zab_phase(const struct zab *z)
+{
+	return z->phase;
+}
+
 u64 zab_next_zxid(const struct zab *z)
 {
-	return z->last_zxid + 1;
+	u64 next = z->last + 1;
+
+	if (!z->e)
+		return next;
+	if (z->state != ZAB_LEADING || z->phase != ZAB_BROADCAST || z->ld.resigning ||
+	    z->ld.retired)
+		return 0;
+	if (EPOCH_OF(z->last) < z->epoch)
+		next = ZXID(z->epoch, 1);
+	/* Leader.propose(): all ones are not given out, another epoch must begin. */
+	return EPOCH_OF(next) == z->epoch && COUNT_OF(next) != ~0U ? next : 0;
 }
 
 u64 zab_committed(const struct zab *z)
@@ -308,7 +616,32 @@ u64 zab_committed(const struct zab *z)
 	return z->committed;
 }
 
+u64 zab_last_zxid(const struct zab *z)
+{
+	return z->last;
+}
+
 u32 zab_outstanding(const struct zab *z)
 {
-	return z->out.tail - z->out.head;
+	return z->w.end - z->w.commit;
+}
+
+u64 zab_epoch(const struct zab *z)
+{
+	return z->epoch;
+}
+
+u64 zab_leader(const struct zab *z)
+{
+	return z->leader;
+}
+
+struct ensemble *zab_ensemble(const struct zab *z)
+{
+	return z->e;
+}
+
+struct ensemble *zab_next_ensemble(const struct zab *z)
+{
+	return z->next;
 }

@@ -3,20 +3,65 @@
  * ZAB, the agreement on the order of transactions: a pure state machine. Events
  * go in through zab_step(), actions come out of it as a list; inside there is no
  * clock, socket, file, thread or random number. The core thread is its driver:
- * it feeds events and carries out the actions in their order.
+ * it feeds events and carries out the actions in their order. The simulator
+ * (selftests/sim) drives the same machine.
  *
- * A single server is an ensemble of one voter: it elects itself, its own log is
- * the quorum, and a proposal commits when its log says that it is durable. The
- * same states, events and actions serve an ensemble (election, discovery,
- * synchronisation, broadcast add their messages to both lists).
+ * State and phase (QuorumPeer.ServerState, ZabState):
  *
- *   LOOKING --elected--> LEADING --lost quorum / STOP--> LOOKING
- *                        FOLLOWING, OBSERVING (ensembles)
+ *   LOOKING/ELECTION --elected--> LEADING/DISCOVERY  -> SYNC -> BROADCAST
+ *                    --other----> FOLLOWING/DISCOVERY -> SYNC -> BROADCAST
+ *                    --observer-> OBSERVING/DISCOVERY -> SYNC -> BROADCAST
+ *   and from each of them back to LOOKING/ELECTION: the leader, the quorum or the
+ *   disk was lost, a deadline passed, the leader resigns, the epoch is used up.
+ *
+ * A single server without peers (no server.N lines) is an ensemble of one voter: it
+ * leads at once, its own log is the quorum, and its zxids go on from the last one
+ * without a new epoch, as ZooKeeperServer's do.
+ *
+ *   zab.c       life, the table of transitions, dispatch
+ *   action.c    the list of actions, bytes
+ *   election.c  FastLeaderElection
+ *   leader.c    discovery, acknowledgements, commit
+ *   sync.c      what a learner needs to have the leader's history
+ *   learner.c   follower and observer
+ *   members.c   the membership while it changes
+ *   history.c   transactions in memory: committed ones that learners may still lack,
+ *               and those that are not committed yet
+ *   ensemble.c  who votes, and which sets are quorums
+ *   packet.c    bytes
+ *
+ * What is logged but not known to be committed stays in the machine, unapplied,
+ * until a leader has settled that it is committed (or has it cut off), whatever
+ * happens between: readers of the tree never see it. (Apache ZooKeeper applies it
+ * when it begins to look for a leader. What was found on disk at start is applied
+ * here as well: nothing tells it apart.)
+ *
+ * Links. A connection between a learner and its leader is known by a number that is
+ * never used twice: the driver's for those that come in, the machine's (with
+ * ZAB_LINK_OUT) for the one that it asks for. Order is kept on a link; what is sent
+ * is queued there by the driver, behind what was sent before, streams included.
+ *
+ * What the machine expects of its driver, beyond the order of actions:
+ * - A DO_SAVE that cannot be done: nothing behind it on the list is carried out, and
+ *   DISK_FAILED is fed, which takes that back (all but COMMITs and CLOSEs).
+ * - After DO_TRUNCATE the next event is TRUNCATED (or DISK_FAILED), once the list is
+ *   done. What was durable of the part cut off is not told by a later DURABLE.
+ * - Between DO_RECEIVE and RECEIVED no PACKET of that link. DO_RECEIVE always ends, by
+ *   RECEIVED or by LINK_DOWN of its link (nothing was changed), also when the machine
+ *   has closed the link meanwhile or the disk failed: it looks for no leader before.
+ * - zab_applied() as the tree grows, on every server: what the tree lacks is not let
+ *   go here. DO_SEND_TREE names what it said last.
+ * - A pause of the whole process counts as one tick: what came in meanwhile may be fed
+ *   after a TICK that is late.
  */
 #ifndef ZKD_ZAB_ZAB_H
 #define ZKD_ZAB_ZAB_H
 
 #include "daemon/disk/txn.h"
+#include "daemon/zab/ensemble.h"
+#include "daemon/zab/packet.h"
+
+#define ZAB_LINK_OUT	(1ULL << 63)
 
 enum zab_state {
 	ZAB_LOOKING,
@@ -25,56 +70,190 @@ enum zab_state {
 	ZAB_OBSERVING,
 };
 
+enum zab_phase {
+	ZAB_ELECTION,
+	ZAB_DISCOVERY,
+	ZAB_SYNC,
+	ZAB_BROADCAST,
+};
+
 enum zab_event_type {
-	ZAB_EV_START,		/* last_zxid: what recovery found */
-	ZAB_EV_PROPOSE,		/* txn: numbered by zab_next_zxid(); LEADING only */
-	ZAB_EV_DURABLE,		/* zxid: the own log is durable up to it */
-	ZAB_EV_TICK,		/* now_ms */
+	ZAB_EV_START,		/* what recovery found: @zxid, @accepted, @current. Once,
+				 * but for a single server whose disk is back */
+	ZAB_EV_TICK,		/* the time is @now_ms: due by zab_deadline() */
+	ZAB_EV_VOTE,		/* @from, @vote: a notification of the election port */
+	ZAB_EV_LINK_UP,		/* @link: a learner came; or the one asked for is there */
+	ZAB_EV_LINK_DOWN,	/* @link: lost, or never came to be; not after DO_CLOSE */
+	ZAB_EV_PACKET,		/* @link, @packet */
+	ZAB_EV_PROPOSE,		/* @txn: numbered by zab_next_zxid(); leading only */
+	ZAB_EV_DURABLE,		/* @zxid: the own log is durable up to it */
+	ZAB_EV_TRUNCATED,	/* @zxid: DO_TRUNCATE is done, log and tree end there */
+	ZAB_EV_RECEIVED,	/* @zxid: DO_RECEIVE is done, on disk and in the tree */
 	ZAB_EV_DISK_FAILED,	/* nothing more becomes durable here */
+	ZAB_EV_DISK_BACK,	/* it does again: durable up to @zxid, where the log ends */
+	ZAB_EV_RESIGN,		/* leader: let another one lead (before a planned stop) */
 };
 
 struct zab_event {
 	enum zab_event_type type;
+	u64 now_ms;		/* monotonic; with every event */
 	u64 zxid;
-	u64 now_ms;
+	u64 accepted;		/* acceptedEpoch, currentEpoch of the files */
+	u64 current;
+	u64 from;		/* server id */
+	u64 link;
+	const struct zab_vote *vote;
+	const struct zab_packet *packet;
 	struct txn *txn;
 };
 
 enum zab_action_type {
-	ZAB_DO_LOG,		/* txn: append to the own log */
-	ZAB_DO_COMMIT,		/* txn: agreed; apply in this order. The action owns
+	ZAB_DO_LOG,		/* @txn: append to the own log */
+	ZAB_DO_COMMIT,		/* @txn: agreed; apply in this order. The action owns
 				 * one reference */
-	ZAB_DO_STATE,		/* state: what this server is now */
-	ZAB_DO_FAIL,		/* outstanding proposals will not commit: zxid is
-				 * the last one that did */
+	ZAB_DO_STATE,		/* @state, @phase: what this server is now; @link: on
+				 * FOLLOWING and OBSERVING the leader's id. Clients are
+				 * served in BROADCAST alone */
+	ZAB_DO_FAIL,		/* what was proposed here or asked for and is not
+				 * committed has no outcome known here: @zxid is the last
+				 * one that has */
+	ZAB_DO_NOTIFY,		/* @to, @bytes: a vote (body) for the election port */
+	ZAB_DO_CONNECT,		/* @to, @link: to that server's quorum port */
+	ZAB_DO_SEND,		/* @link, @bytes: one or more packets, encoded */
+	ZAB_DO_SEND_TXN,	/* @link, @packet_type PROPOSAL or INFORM, @txn: encode and
+				 * send. The action owns one reference */
+	ZAB_DO_SEND_HISTORY,	/* @link, @zxid, @to: PROPOSAL and COMMIT (INFORM for an
+				 * observer: @observer) of all in the own logs after @zxid
+				 * up to @to */
+	ZAB_DO_SEND_TREE,	/* @link, @zxid: SNAP's stream, of the tree as it is now,
+				 * which is as of @zxid; no packet before it */
+	ZAB_DO_CLOSE,		/* @link; what was queued for it may be dropped */
+	ZAB_DO_SAVE_ACCEPTED,	/* @zxid: epoch, durable before the next action */
+	ZAB_DO_SAVE_CURRENT,
+	ZAB_DO_TRUNCATE,	/* @zxid: cut the log after it; if @reload, the tree must be
+				 * built anew as it has more */
+	ZAB_DO_RECEIVE,		/* @link, @zxid: the stream that follows on it replaces tree
+				 * and files */
+	ZAB_DO_PACKET,		/* @link, @from, @packet: not ZAB's own: REQUEST (no SYNC),
+				 * REVALIDATE, PING with sessions (on the leader); PING,
+				 * REVALIDATE (on the learner, which answers) */
+	ZAB_DO_MEMBERS,		/* @ensemble (good until the next step), of version @zxid, is
+				 * @in_force, or else proposed: keep it (the dynamic file;
+				 * the next one), and its addresses */
+	ZAB_DO_SYNCED,		/* the oldest unanswered zab_sync() of this learner is due */
 };
+
+/* Bytes that several actions may share. */
+struct zab_bytes {
+	u32 refs;		/* atomic */
+	u32 len;
+	u8 bytes[];
+};
+void zab_bytes_put(struct zab_bytes *b);
 
 struct zab_action {
 	enum zab_action_type type;
 	enum zab_state state;
+	enum zab_phase phase;
 	u64 zxid;
+	u64 to;
+	u64 from;
+	u64 link;
+	s32 packet_type;
+	bool observer;
+	bool reload;
+	struct zab_packet packet;	/* good until the next zab_step() */
+	struct zab_bytes *bytes;	/* reference */
+	struct ensemble *ensemble;
+	bool in_force;
 	struct txn *txn;
 };
+/* Drops what the action holds (references to txn and bytes). */
+void zab_action_drop(struct zab_action *a);
 
 struct zab;
 
 struct zab_params {
 	u64 myid;
-	u64 voters[1];		/* an ensemble's come with the ensemble */
-	u32 n_voters;
+	struct ensemble *ensemble;	/* NULL: a single server */
+	u32 tick_ms;
+	u32 init_limit;			/* ticks */
+	u32 sync_limit;			/* ticks */
+	u32 history_max;		/* committed transactions kept, 500 (commitLogCount) */
+	u64 history_bytes;		/* and bytes of them at most */
+	u32 max_packet;			/* bytes */
+	bool leader_serves;
+	bool reconfig;			/* reconfigEnabled */
+	struct ensemble *next;		/* proposed, as far as was known; NULL */
 };
 
+/* NULL: memory, or @p->ensemble does not name myid. The caller owns the machine. */
 struct zab *zab_new(const struct zab_params *p);
 void zab_free(struct zab *z);
-/* Feeds one event. The actions are read with zab_next() until it says false,
- * before the next event. -ENOMEM: the event was not taken. */
+/*
+ * Feeds one event. The actions are read with zab_next() until it says false,
+ * before the next event. The event's txn, vote and packet stay the caller's.
+ * -ENOMEM: the event was not taken, nothing changed; -EINVAL: not legal in this state,
+ * the caller's mistake. What a peer does wrong closes its link and says why on the log,
+ * and is no error.
+ */
 int zab_step(struct zab *z, const struct zab_event *ev);
 bool zab_next(struct zab *z, struct zab_action *a);
+/* When it wants to see a TICK, at the latest; ~0ULL: never. */
+u64 zab_deadline(const struct zab *z);
+
+/* The tree has all up to @zxid. */
+void zab_applied(struct zab *z, u64 zxid);
+/* The last transaction in the own logs' reach is @zxid, the first @first: how far back
+ * DO_SEND_HISTORY can go. ~0ULL: nothing. */
+void zab_logged_from(struct zab *z, u64 first);
+
 enum zab_state zab_state(const struct zab *z);
-/* LEADING: the zxid that the next proposal must carry. */
+enum zab_phase zab_phase(const struct zab *z);
+/* LEADING in BROADCAST: the zxid that the next proposal must carry; 0: this epoch has
+ * no more. */
 u64 zab_next_zxid(const struct zab *z);
 u64 zab_committed(const struct zab *z);
+u64 zab_last_zxid(const struct zab *z);	/* logged or being logged */
 /* Proposed and not committed yet. */
 u32 zab_outstanding(const struct zab *z);
+u64 zab_epoch(const struct zab *z);
+/* The server that leads, as far as this one knows; ~0ULL: none. */
+u64 zab_leader(const struct zab *z);
+/* The membership in force; the machine's reference. NULL: a single server. */
+struct ensemble *zab_ensemble(const struct zab *z);
+/*
+ * The one that was proposed and is not in force yet; NULL: there is none. A leader takes
+ * no other transaction of type reconfig meanwhile (-EINVAL), nor one whose data is no
+ * membership; its version must be its zxid.
+ */
+struct ensemble *zab_next_ensemble(const struct zab *z);
+/*
+ * Leader.isQuorumSynced(): whether a quorum of @e follows (not observes) this leader. What
+ * is not so must not be proposed (NEWCONFIGNOQUORUM): it could not be agreed on.
+ */
+bool zab_quorum_synced(const struct zab *z, const struct ensemble *e);
+
+/*
+ * Learner: sends @packet (REQUEST, REVALIDATE, PING; their data may be empty, not null:
+ * Apache's leader fails on that) to the leader. Leader: sends it
+ * (REVALIDATE) on @link. 0; -ENOTCONN: no such link (any more); -ENOMEM.
+ * The action is appended to the list.
+ */
+int zab_send(struct zab *z, u64 link, const struct zab_packet *packet);
+/* Learner: asks for a SYNC for session @session; @body is the request's. The same
+ * errors. Its DO_SYNCED come in the order of the calls. */
+int zab_sync(struct zab *z, const struct zab_packet *request);
+
+/* What mntr, stat and the admin server show of the learners; leader only. */
+struct zab_learner {
+	u64 sid;
+	u64 link;
+	bool observer;
+	bool synced;		/* has UPTODATE */
+	u64 acked;
+	u64 heard_ms;
+};
+u32 zab_learners(const struct zab *z, struct zab_learner *out, u32 max);
 
 #endif

@@ -13,6 +13,15 @@
 #define LAG_MAX		40
 #define SESSIONS	5
 
+/* Another server: gets the same transactions as bytes, and is behind in its own way. */
+struct other {
+	struct store *st;
+	struct changes ch;
+	struct prep prep;
+	struct txn *waiting[LAG_MAX];
+	u32 n;
+};
+
 static const u8 open_acl[] = {
 	0, 0, 0, 1, 0, 0, 0, 31,
 	0, 0, 0, 5, 'w', 'o', 'r', 'l', 'd', 0, 0, 0, 6, 'a', 'n', 'y', 'o', 'n', 'e',
@@ -38,6 +47,7 @@ static u32 n_waiting;
 static u64 zxid;
 static s64 now;
 static u32 n_ok, n_refused;
+static struct other other;
 
 static void begin(void)
 {
@@ -50,8 +60,48 @@ static void begin(void)
 	check(!st->ops->info(st, &info));
 	check(!changes_init(&ch, st, 0, info.digest, true));
 	check(!prep_init(&prep, &cfg, &ch));
+	memset(&other, 0, sizeof(other));
+	check(!store_open(&p, &other.st, &why));
+	check(!changes_init(&other.ch, other.st, 0, info.digest, true));
+	check(!prep_init(&other.prep, &cfg, &other.ch));
 	zxid = 0;
 	now = 1000;
+}
+
+static void other_apply(void)
+{
+	for (u32 i = 0; i < other.n; i++) {
+		struct txn *t = other.waiting[i];
+		struct zk_txn zk;
+		u64 digest;
+		int err = 0;
+
+		txn_to_zk(t, &zk);
+		check_eq(other.st->ops->apply(other.st, &zk, 1, &digest, &err), 1);
+		if (t->has_digest)
+			check_eq(digest, t->digest);
+		changes_applied(&other.ch, t->zxid);
+		txn_put(t);
+	}
+	other.n = 0;
+}
+
+/* The other server comes to the same answer and the same tree from the bytes alone. */
+static void other_take(const struct txn *t, const struct jw *answer)
+{
+	struct jw *out = &other.prep.out;
+	struct txn *d;
+
+	check(!txn_decode(t->bytes, t->len, &d, NULL));
+	check_eq(prep_replay(&other.prep, d), 0);
+	changes_keep(&other.ch);
+	check_eq(out->len, answer->len);
+	check(out->len == answer->len && (!out->len || !memcmp(out->buf, answer->buf, out->len)));
+	check_eq(other.ch.digest, ch.digest);
+	check_eq(!!d->unlisted, !!t->unlisted);
+	other.waiting[other.n++] = d;
+	if (other.n == LAG_MAX || !rnd(15))
+		other_apply();
 }
 
 static void compare_record(struct change *rec)
@@ -93,6 +143,10 @@ static void apply(u32 n)
 static void end(void)
 {
 	apply(n_waiting);
+	other_apply();
+	prep_free(&other.prep);
+	changes_free(&other.ch);
+	other.st->ops->close(other.st);
 	prep_free(&prep);
 	changes_free(&ch);
 	access_forget(st);
@@ -149,6 +203,7 @@ static struct prep_ask ask(u64 session)
 static void keep(struct txn *t)
 {
 	compare_decoded(t);
+	other_take(t, &prep.out);
 	changes_keep(&ch);
 	zxid = t->zxid;
 	waiting[n_waiting++] = t;
@@ -597,24 +652,30 @@ void test_prepare_memory(void)
 }
 
 /* Parents with so many children behind them, at zxid 1. */
-static void load_parents(const s32 *cversions, u32 n)
+static void load_into(struct store *to, struct changes *records, const s32 *cversions, u32 n)
 {
 	struct store_rec rec = { .acl = open_acl, .acl_len = sizeof(open_acl) };
 	struct store_info info;
 	char path[32];
 
-	check(!st->ops->load_begin(st, 0));
+	check(!to->ops->load_begin(to, 0));
 	for (u32 i = 0; i < n; i++) {
 		rec.path_len = snprintf(path, sizeof(path), "/w%u", i);
 		rec.path = path;
 		rec.node.crc = txn_crc(path, rec.path_len, NULL, 0);
 		rec.node.stat.cversion = cversions[i];
-		check(!st->ops->load_node(st, &rec));
+		check(!to->ops->load_node(to, &rec));
 	}
-	check(!st->ops->load_commit(st, 1));
-	check(!st->ops->info(st, &info));
-	ch.applied = 1;
-	changes_reset(&ch, info.digest);
+	check(!to->ops->load_commit(to, 1));
+	check(!to->ops->info(to, &info));
+	records->applied = 1;
+	changes_reset(records, info.digest);
+}
+
+static void load_parents(const s32 *cversions, u32 n)
+{
+	load_into(st, &ch, cversions, n);
+	load_into(other.st, &other.ch, cversions, n);
 	zxid = 1;
 }
 

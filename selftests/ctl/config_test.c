@@ -111,10 +111,6 @@ static void test_errors(void)
 	wrong("extendedTypesEnabled=yes\n", "zoo.cfg:1: extendedTypesEnabled: neither true nor");
 	wrong("skipACL=true\n", "zoo.cfg:1: skipACL: neither yes nor no");
 	wrong("dataDir=\n", "zoo.cfg:1: dataDir: is empty");
-	wrong("server.1=a:1:2\n#\nserver.2=b:1:2\n",
-	      "zoo.cfg:3: server.2: ensembles are not supported by this version");
-	wrong("dynamicConfigFile=/x\n", "ensembles are not supported");
-	wrong("server.1=a:1:2\nstandaloneEnabled=false\n", "ensembles are not supported");
 	wrong("minSessionTimeout=9\nmaxSessionTimeout=8\n", "larger than maxSessionTimeout");
 	wrong("zkern.store=disk\n", "zkern.store: not one of auto, kernel, memory");
 	wrong("zkern.instance=256\n", "zkern.instance: 256 is not in 0 to 255");
@@ -219,11 +215,12 @@ static void test_findings(void)
 	      "2 E admin.serverPort: the same port as clientPort: 2181");
 	found("secureClientPort=2281\n", "1 E secureClientPort: TLS is not supported");
 	found("clientPort=1\nsecureClientPort=2281\n", "2 W secureClientPort: ignored: TLS");
-	found("dynamicConfigFile=/x\n", "1 E dynamicConfigFile: ensembles are not supported");
-	found("group.1=1:2\n", "1 E group.1: ensembles");
-	found("peerType=observer\n", "1 E peerType: observers");
+	found("peerType=observer\n", "1 W peerType: one server by itself does not observe");
+	found("peerType=boss\n", "1 E peerType: not one of participant, observer: boss");
+	found("localSessionsEnabled=true\n", "1 W localSessionsEnabled: ignored: all sessions are global");
 	found("DigestAuthenticationProvider.digestAlg=SHA-256\n", "digested by SHA1 alone");
-	found("initLimit=5\n", "1 N initLimit: has no meaning here: one server has no peers");
+	found("learner.asyncSending=true\n", "1 N learner.asyncSending: has no meaning here");
+	found("commitLogCount=5\n", "1 W commitLogCount: 5 is too low, taken as 500");
 	found("jvm.pause.monitor=true\n", "there is no Java virtual machine");
 	found("connectionMaxTokens=1\n", "reads this only as connection_throttle_tokens");
 	found("DigestAuthenticationProvider.superDigest=super:secret\n",

@@ -27,6 +27,7 @@ void write_file(const char *path, const char *text, size_t len);
 
 void test_props(const char *cases);
 void test_config(void);
+void test_members(void);
 void test_sink(void);
 
 /* props_test.c: what @file holds, an entry a line; for comparison with Java. */

@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 	log_set_level(LOG_ERROR);
 	test_props(argv[1]);
 	test_config();
+	test_members();
 	test_sink();
 	printf("1..%d\n", count);
 	return failed ? 1 : 0;

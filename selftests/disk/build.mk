@@ -4,7 +4,7 @@ DT := selftests/disk
 DT_SRC := $(wildcard $(DT)/*.c)
 DT_OBJS := $(call objs,$(DT_SRC))
 DT_DAEMON := $(wildcard daemon/disk/*.c daemon/store/*.c daemon/store/compat/*.c \
-	daemon/base/*.c kmod/tree/*.c)
+	daemon/base/*.c daemon/zab/ensemble*.c kmod/tree/*.c)
 TEST_PROGS += $(B)/$(DT)/disk $(B)/$(DT)/disk_san $(B)/$(DT)/faults.so
 $(DT_OBJS): T_CPPFLAGS = $(DAEMON_CPPFLAGS)
 $(B)/$(DT)/disk: $(DT_OBJS) $(ZKERND_LIB)

@@ -125,5 +125,6 @@ void test_failing(void);
 void test_start(void);
 void test_keys(void);
 void test_keep(void);
+void test_learner(void);
 
 #endif

@@ -16,6 +16,7 @@ static const struct {
 	{ "failing", test_failing, false },
 	{ "start", test_start, false },
 	{ "keys", test_keys, false },
+	{ "learner", test_learner, false },
 	{ "keep", test_keep, true },
 };
 

@@ -5,7 +5,7 @@
 # targets over the corpus, built by gcc, with replay.c for a main. Both sanitized.
 
 FZ := selftests/fuzz
-FUZZ_TARGETS := hello wire ops multi jute txnlog snapshot zoocfg
+FUZZ_TARGETS := hello wire ops multi jute txnlog snapshot zoocfg quorum
 FUZZ_PROGS := $(addprefix $(B)/$(FZ)/,$(FUZZ_TARGETS))
 FUZZ_SAN := address,undefined
 FUZZ_CC := clang-14

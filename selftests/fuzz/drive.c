@@ -33,7 +33,7 @@ static u32 witness_xid, witness_version;
 
 /* ------------------------------------------------------------ links */
 
-struct link *link_open(void)
+struct link *wire_open(void)
 {
 	struct link *l = calloc(1, sizeof(*l));
 	int sv[2];
@@ -51,7 +51,7 @@ struct link *link_open(void)
 	fuzz_fail("too many links");
 }
 
-void link_close(struct link *l)
+void wire_close(struct link *l)
 {
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 		if (links[i] == l)
@@ -105,7 +105,7 @@ const u8 *link_next(struct link *l, u32 *len)
 	return l->in + l->at - n;
 }
 
-void link_send(struct link *l, const void *p, size_t len)
+void wire_send(struct link *l, const void *p, size_t len)
 {
 	const char *at = p;
 	bool moved = true;
@@ -131,8 +131,8 @@ void link_frame(struct link *l, const void *p, size_t len)
 	u8 head[4];
 
 	jute_put32(head, len);
-	link_send(l, head, 4);
-	link_send(l, p, len);
+	wire_send(l, head, 4);
+	wire_send(l, p, len);
 }
 
 void link_login(struct link *l, u32 timeout_ms)
@@ -265,7 +265,7 @@ static void witness_login(void)
 	const u8 *p;
 	u32 len;
 
-	witness = link_open();
+	witness = wire_open();
 	link_login(witness, 1000000);
 	link_frame(witness, auth, sizeof(auth) - 1);
 	drive_pump();

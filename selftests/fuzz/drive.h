@@ -24,9 +24,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len);
 /* Starts the server, once; does nothing later. */
 void drive_start(void);
 /* A connection to it. */
-struct link *link_open(void);
+struct link *wire_open(void);
 /* Sends; what the server does not take, as it closed or stopped reading, is dropped. */
-void link_send(struct link *l, const void *p, size_t len);
+void wire_send(struct link *l, const void *p, size_t len);
 /* The same with a length before it. */
 void link_frame(struct link *l, const void *p, size_t len);
 /* A handshake for a new session, answered (unless the server closes). */
@@ -35,7 +35,7 @@ void link_login(struct link *l, u32 timeout_ms);
  * NULL: none has come. */
 const u8 *link_next(struct link *l, u32 *len);
 bool link_closed(const struct link *l);
-void link_close(struct link *l);
+void wire_close(struct link *l);
 /* Turns the loops until nothing moves any more. */
 void drive_pump(void);
 /* The end of an input, all its links closed: the witness looks after things. */

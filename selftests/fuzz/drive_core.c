@@ -23,8 +23,7 @@ struct core *drive_core_new(const struct config *cfg, struct store *st, struct d
 	if (!c || disk_start(disk, c->applied, on_durable, on_failed, c))
 		fuzz_fail("no core");
 	the_core = c;
-	pipeline_start(c);
-	orphans_close(c);
+	begin(c);
 	return c;
 }
 

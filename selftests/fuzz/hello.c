@@ -18,7 +18,7 @@ static void send_pieces(struct link *l, const u8 *data, size_t len, size_t piece
 	while (len) {
 		size_t n = len < piece ? len : piece;
 
-		link_send(l, data, n);
+		wire_send(l, data, n);
 		drive_pump();
 		data += n;
 		len -= n;
@@ -32,17 +32,17 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	if (!len)
 		return 0;
 	drive_start();
-	l = link_open();
+	l = wire_open();
 	if (*data < 32) {
-		link_send(l, words[*data % WORDS], 4);
-		link_send(l, data + 1, len - 1);
+		wire_send(l, words[*data % WORDS], 4);
+		wire_send(l, data + 1, len - 1);
 	} else if (*data < 128) {
 		send_pieces(l, data + 1, len - 1, *data - 31);
 	} else {
 		link_frame(l, data + 1, len - 1);
 	}
 	drive_pump();
-	link_close(l);
+	wire_close(l);
 	drive_check();
 	return 0;
 }

@@ -30,11 +30,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	if (len > 1000000)
 		return 0;
 	drive_start();
-	l = link_open();
+	l = wire_open();
 	link_login(l, 1000);
 	send_multi(l, 1, OP_MULTI, data, len);
 	send_multi(l, 2, OP_MULTIREAD, data, len);
-	link_close(l);
+	wire_close(l);
 	drive_check();
 	return 0;
 }

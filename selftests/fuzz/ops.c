@@ -33,7 +33,7 @@ static const s32 ops[] = {
 
 static void come(struct user *u)
 {
-	u->l = link_open();
+	u->l = wire_open();
 	u->xid = u->seen = 0;
 	link_login(u->l, 1000);
 }
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 			look(u);
 		}
 		if (data[1] & GONE || link_closed(u->l)) {
-			link_close(u->l);
+			wire_close(u->l);
 			come(u);
 		}
 		data += 4 + n;
@@ -98,8 +98,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	drive_pump();
 	look(&users[0]);
 	look(&users[1]);
-	link_close(users[0].l);
-	link_close(users[1].l);
+	wire_close(users[0].l);
+	wire_close(users[1].l);
 	drive_check();
 	return 0;
 }

@@ -14,14 +14,14 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	if (!len)
 		return 0;
 	drive_start();
-	l = link_open();
+	l = wire_open();
 	link_login(l, 1000);
 	piece = *data ? *data : len;
 	for (size_t at = 1; at < len && !link_closed(l); at += piece) {
-		link_send(l, data + at, len - at < piece ? len - at : piece);
+		wire_send(l, data + at, len - at < piece ? len - at : piece);
 		drive_pump();
 	}
-	link_close(l);
+	wire_close(l);
 	drive_check();
 	return 0;
 }

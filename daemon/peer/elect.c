@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Election connections (QuorumCnxManager): one for each pair of servers. Who opens one
+ * says hello. The server of the greater id keeps those that it opened; one that was
+ * opened by the smaller is a wish only: it is closed, and the greater one dials back.
+ *
+ * Of what is to be said to a server only the latest matters (SEND_CAPACITY 1). On a new
+ * connection what was sent last is sent again, unless there is something newer: the
+ * old connection may have taken it with it.
+ *
+ * Unlike there, a wish does not end the connection that it comes beside: the new one
+ * does when it is there. So who only knows our ids cannot keep us apart. And when both
+ * begin at once the wish is fulfilled already: beside a connection that is young it is
+ * only remembered, should that one fail.
+ */
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "daemon/peer/internal.h"
+
+#define YOUNG_MS	1000
+
+/* FastLeaderElection and QuorumPeer.OBSERVER_ID: a learner without an id. */
+#define NO_ID_JAVA	0x7fffffffffffffffULL
+#define NO_ID		(~0ULL)
+
+struct econn;
+
+/* A server that votes were sent to or came from. */
+struct epeer {
+	struct list_head node;		/* peers.epeers, who was heard of last at the end */
+	u64 sid;
+	bool anonymous;			/* the number is ours */
+	bool unknown;			/* not in the ensemble when it came */
+	bool wish;			/* of its, for which it has a connection by now */
+	char *addrs;			/* as its hello has them */
+	struct econn *conn;		/* NULL: none */
+	struct dial *dial;		/* NULL: none */
+	struct zab_bytes *next;		/* to be sent */
+	struct zab_bytes *last;		/* was sent */
+};
+
+struct econn {
+	struct watch w;
+	struct epeer *peer;
+	struct inbuf in;
+	struct share *share;
+	bool stalled;
+	struct zab_bytes *out;		/* being sent: its length and its bytes */
+	size_t sent;
+	u64 since_ms;
+	char name[NAME_LEN];
+};
+
+static struct zab_bytes *bytes_get(struct zab_bytes *b)
+{
+	if (b)
+		__atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
+	return b;
+}
+
+static void bytes_put(struct zab_bytes *b)
+{
+	if (b)
+		zab_bytes_put(b);
+}
+
+/* ------------------------------------------------------------ servers */
+
+static struct epeer *epeer_find(struct peers *p, u64 sid)
+{
+	struct epeer *e;
+
+	list_for_each_entry(e, &p->epeers, node)
+		if (e->sid == sid)
+			return e;
+	return NULL;
+}
+
+static void econn_close(struct peers *p, struct econn *c)
+{
+	if (c->peer && c->peer->conn == c)
+		c->peer->conn = NULL;
+	share_unstall(p, &c->stalled);
+	inbuf_free(&c->in);
+	share_put(c->share);
+	bytes_put(c->out);
+	c->out = NULL;
+	watch_bury(p, &c->w);
+}
+
+static void epeer_free(struct peers *p, struct epeer *e)
+{
+	if (e->conn)
+		econn_close(p, e->conn);
+	if (e->dial)
+		dial_end(p, e->dial);
+	bytes_put(e->next);
+	bytes_put(e->last);
+	p->n_unknown -= e->unknown;
+	list_del(&e->node);
+	free(e->addrs);
+	free(e);
+}
+
+/* Of the servers that are in no configuration the one goes that was not heard of for
+ * the longest time. */
+static void make_room(struct peers *p)
+{
+	struct epeer *e, *next;
+
+	if (p->n_unknown < UNKNOWN_MAX)
+		return;
+	list_for_each_entry_safe(e, next, &p->epeers, node) {
+		if (e->unknown && ensemble_find(p->ens, e->sid)) {
+			e->unknown = false;
+			p->n_unknown--;
+		}
+		if (e->unknown) {
+			log_ratelimited(LOG_WARN, "election: more than %u servers that are not in "
+					"the configuration; server %llu is dropped", UNKNOWN_MAX,
+					e->sid);
+			epeer_free(p, e);
+			return;
+		}
+	}
+}
+
+static struct epeer *epeer_get(struct peers *p, u64 sid)
+{
+	struct epeer *e = epeer_find(p, sid);
+
+	if (e) {
+		list_del(&e->node);
+		list_add_tail(&e->node, &p->epeers);
+		return e;
+	}
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->sid = sid;
+	e->unknown = !ensemble_find(p->ens, sid);
+	if (e->unknown)
+		make_room(p);
+	p->n_unknown += e->unknown;
+	list_add_tail(&e->node, &p->epeers);
+	return e;
+}
+
+/* ------------------------------------------------------------ out */
+
+static void dial_peer(struct peers *p, struct epeer *e);
+
+static void econn_fail(struct peers *p, struct econn *c, int err)
+{
+	struct epeer *e = c->peer;
+
+	log_info("election: the connection with server %llu (%s) is over: %s", c->peer->sid,
+		 c->name, err == -EPIPE ? "closed by it" : strerror(-err));
+	econn_close(p, c);
+	if (e->wish)
+		dial_peer(p, e);
+	e->wish = false;
+}
+
+static int send_some(struct econn *c)
+{
+	u8 head[4];
+	struct iovec iov[2];
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+	size_t body = c->sent > 4 ? c->sent - 4 : 0, first = c->sent < 4 ? c->sent : 4;
+	ssize_t n;
+
+	jute_put32(head, c->out->len);
+	iov[0] = (struct iovec){ head + first, 4 - first };
+	iov[1] = (struct iovec){ c->out->bytes + body, c->out->len - body };
+	n = sendmsg(c->w.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->sent += n;
+	if (c->sent == 4 + (size_t)c->out->len) {
+		bytes_put(c->out);
+		c->out = NULL;
+		c->sent = 0;
+	}
+	return 1;
+}
+
+static u32 econn_mask(const struct econn *c)
+{
+	return (c->stalled ? 0 : EPOLLIN) | (c->out ? EPOLLOUT : 0);
+}
+
+/* False: it is closed. */
+static bool econn_write(struct peers *p, struct econn *c)
+{
+	struct epeer *e = c->peer;
+	int rc = 1;
+
+	while (rc > 0 && (c->out || e->next)) {
+		if (!c->out) {
+			c->out = e->next;
+			e->next = NULL;
+			bytes_put(e->last);
+			e->last = bytes_get(c->out);
+		}
+		rc = send_some(c);
+	}
+	if (rc >= 0)
+		rc = watch_set(p, &c->w, econn_mask(c));
+	if (rc < 0)
+		econn_fail(p, c, rc);
+	return rc >= 0;
+}
+
+/* ------------------------------------------------------------ in */
+
+/* False: stalled. */
+static bool deliver_vote(struct peers *p, struct econn *c, const u8 *body, u32 len)
+{
+	struct zab_vote v;
+	struct peer_event *ev;
+
+	if (zab_vote_read(body, len, &v)) {
+		/* FastLeaderElection passes over what is too short, and goes on */
+		log_ratelimited(LOG_WARN, "election: server %llu sent %u bytes that are no vote",
+				c->peer->sid, len);
+		return true;
+	}
+	if (!share_take(p, c->share, sizeof(*ev) + len, VOTES_IN_MAX, &c->stalled))
+		return false;
+	ev = event_of(p, c->share, sizeof(*ev) + len, PEER_VOTE, 0, len);
+	if (!ev)
+		return true;	/* it will be said again */
+	ev->from = c->peer->sid;
+	ev->vote = v;
+	memcpy(ev->bytes, body, len);
+	if (v.config)
+		ev->vote.config = (const char *)ev->bytes + ((const u8 *)v.config - body);
+	p->p.deliver(p->p.arg, ev);
+	return true;
+}
+
+/* 0; -EBADMSG: it is closed behind this. */
+static int econn_parse(struct peers *p, struct econn *c)
+{
+	while (!c->stalled && inbuf_left(&c->in) >= 4) {
+		s32 len = jute_get32(inbuf_at(&c->in));
+
+		if (len <= 0 || len > VOTE_MAX) {
+			log_ratelimited(LOG_WARN, "election: server %llu (%s) sent a length of %d",
+					c->peer->sid, c->name, len);
+			return -EBADMSG;
+		}
+		if (inbuf_left(&c->in) < 4 + (size_t)len)
+			return 0;
+		if (deliver_vote(p, c, inbuf_at(&c->in) + 4, len))
+			inbuf_used(&c->in, 4 + (size_t)len);
+	}
+	return 0;
+}
+
+static size_t econn_want(const struct econn *c)
+{
+	size_t have = inbuf_left(&c->in);
+	size_t whole = have < 4 ? 4 : 4 + (size_t)jute_get32(inbuf_at(&c->in));
+	size_t most = have > 4096 ? have : 4096;
+
+	/* As it comes, never just because a length says so. */
+	return whole - have > most ? most : whole - have < 4096 ? 4096 : whole - have;
+}
+
+static void econn_ready(struct peers *p, struct watch *w, u32 events)
+{
+	struct econn *c = container_of(w, struct econn, w);
+	ssize_t n = 0;
+
+	if (events & EPOLLOUT && !econn_write(p, c))
+		return;
+	for (int i = 0; i < 16 && !c->stalled && n >= 0; i++) {
+		n = inbuf_read(&c->in, c->w.fd, econn_want(c));
+		if (!n)
+			break;
+		if (n > 0)
+			n = econn_parse(p, c);
+	}
+	if (n >= 0)
+		n = watch_set(p, &c->w, econn_mask(c));
+	if (n < 0)
+		econn_fail(p, c, n);
+}
+
+void elect_resume(struct peers *p)
+{
+	struct epeer *e;
+
+	list_for_each_entry(e, &p->epeers, node) {
+		struct econn *c = e->conn;
+		int err;
+
+		if (!c || !c->stalled)
+			continue;
+		share_unstall(p, &c->stalled);
+		err = econn_parse(p, c);
+		if (!err)
+			err = watch_set(p, &c->w, econn_mask(c));
+		if (err)
+			econn_fail(p, c, err);
+	}
+}
+
+/* ------------------------------------------------------------ connections */
+
+/* @fd is the connection with @e from now on. Takes it over. */
+static void econn_begin(struct peers *p, struct epeer *e, int fd, const struct sockaddr_storage *sa,
+			const u8 *rest, size_t len)
+{
+	unsigned int dead_ms = 2 * p->p.connect_ms;
+	struct econn *c = calloc(1, sizeof(*c));
+
+	if (c)
+		c->share = share_new();
+	if (!c || !c->share || inbuf_add(&c->in, rest, len)) {
+		if (c)
+			share_put(c->share);
+		free(c);
+		close(fd);
+		return;
+	}
+	/* A machine that is gone without a word must not keep votes for a quarter of an
+	 * hour. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
+	c->w = (struct watch){ .fd = fd, .ready = econn_ready };
+	c->peer = e;
+	c->since_ms = p->now_ms;
+	e->wish = false;
+	sock_name(sa, c->name, sizeof(c->name));
+	if (e->conn)
+		econn_close(p, e->conn);
+	e->conn = c;
+	log_info("election: connected with server %llu (%s)", e->sid, c->name);
+	if (!e->next)
+		e->next = bytes_get(e->last);
+	if (!econn_write(p, c))
+		return;
+	if (econn_parse(p, c) || watch_set(p, &c->w, econn_mask(c)))
+		econn_close(p, c);
+}
+
+static int say_hello(struct peers *p, int fd)
+{
+	char addrs[ZE_HELLO_MAX];
+	struct zab_hello h = {
+		.version = p->p.multi_address ? ZE_V2 : ZE_V1,
+		.sid = p->p.myid,
+		.addrs = addrs,
+	};
+	struct jw w;
+	int err;
+
+	listen_hello(p, addrs, sizeof(addrs));
+	h.len = strlen(addrs);
+	jw_init(&w, 0);
+	zab_hello_write(&w, &h);
+	err = w.err;
+	/* a fresh socket has room for it */
+	if (!err && send(fd, w.buf, w.len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)w.len)
+		err = -EIO;
+	jw_free(&w);
+	return err;
+}
+
+static void dialed(struct peers *p, void *owner, int fd, const struct sockaddr_storage *sa)
+{
+	struct epeer *e = owner;
+
+	e->dial = NULL;
+	if (fd < 0) {
+		log_ratelimited(LOG_INFO, "election: server %llu cannot be reached", e->sid);
+		return;
+	}
+	if (say_hello(p, fd) || e->sid > p->p.myid)
+		close(fd);	/* it dials back */
+	else
+		econn_begin(p, e, fd, sa, NULL, 0);
+}
+
+static void dial_peer(struct peers *p, struct epeer *e)
+{
+	struct dial_params dp = {
+		.sid = e->sid,
+		.more = e->addrs,
+		.ms = p->p.connect_ms,
+		.tries = 1,
+		.owner = e,
+		.done = dialed,
+	};
+
+	if (e->dial || e->anonymous)
+		return;
+	if (!e->addrs && !ensemble_find(p->ens, e->sid))
+		return;
+	e->dial = dial_new(p, &dp);
+}
+
+void elect_notify(struct peers *p, u64 to, struct zab_bytes *b)
+{
+	struct epeer *e = epeer_find(p, to);
+
+	if (!e && !ensemble_find(p->ens, to)) {
+		log_ratelimited(LOG_WARN, "election: no server %llu", to);
+		return;
+	}
+	if (to == p->p.myid)
+		return;
+	if (!e)
+		e = epeer_get(p, to);
+	if (!e)
+		return;
+	bytes_put(e->next);
+	e->next = bytes_get(b);
+	if (e->conn)
+		econn_write(p, e->conn);
+	else
+		dial_peer(p, e);
+}
+
+void elect_hello(struct peers *p, int fd, const struct sockaddr_storage *sa,
+		 const struct zab_hello *h, const u8 *rest, size_t len)
+{
+	bool anonymous = h->sid == NO_ID || h->sid == NO_ID_JAVA;
+	u64 sid = anonymous ? p->anonymous-- : h->sid;
+	struct epeer *e;
+	char name[NAME_LEN];
+
+	sock_name(sa, name, sizeof(name));
+	if (!anonymous && sid > NO_ID_JAVA) {
+		log_ratelimited(LOG_WARN, "election: %s says that it is server %lld", name,
+				(s64)sid);
+		close(fd);
+		return;
+	}
+	if (sid == p->p.myid) {
+		log_ratelimited(LOG_WARN, "election: %s says that it is server %llu, as this one is",
+				name, sid);
+		close(fd);
+		return;
+	}
+	e = epeer_get(p, sid);
+	if (!e) {
+		close(fd);
+		return;
+	}
+	e->anonymous = anonymous;
+	if (h->addrs && h->len) {
+		free(e->addrs);
+		e->addrs = strndup(h->addrs, h->len);
+	}
+	if (sid < p->p.myid) {
+		close(fd);
+		e->wish = e->conn && p->now_ms - e->conn->since_ms < YOUNG_MS;
+		if (!e->wish)
+			dial_peer(p, e);
+	} else {
+		econn_begin(p, e, fd, sa, rest, len);
+	}
+}
+
+void elect_end(struct peers *p)
+{
+	while (!list_empty(&p->epeers))
+		epeer_free(p, list_first_entry(&p->epeers, struct epeer, node));
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The network between servers: the election port (QuorumCnxManager: one connection
+ * for each pair of servers, votes) and the quorum port (a link between a learner and
+ * its leader: packets, the stream of a tree). It knows bytes, addresses and time
+ * limits; what they mean is ZAB's.
+ *
+ * Threads: one, "peers", with an epoll set, owns all sockets; a thread of its own for
+ * each stream of a tree that is sent or received, as those read or write a disk or walk
+ * the store. The core thread calls in, and gets what came through deliver(). Nothing
+ * here ever blocks the core; names are resolved anew for every connection, by a thread
+ * that may take its time (getaddrinfo_a or one of our own).
+ *
+ * Bounds. What came in and was not given back by peer_event_free() is bounded for each
+ * link and in all: a link over its share is not read from. What is queued to go out is
+ * bounded for each link (@out_max bytes, streams not counted): one over it is closed. A
+ * vote that is not sent yet is replaced by a later one to the same server. Connections
+ * that do not say who they are within a time limit are closed; there are at most a few
+ * of those at once, the oldest goes first. Nothing that a stranger sends stops listening.
+ */
+#ifndef ZKD_PEER_PEER_H
+#define ZKD_PEER_PEER_H
+
+#include "daemon/disk/disk.h"
+#include "daemon/zab/zab.h"
+
+struct peers;
+
+enum peer_event_type {
+	PEER_VOTE,		/* @from, @vote (points into the event) */
+	PEER_LINK_UP,		/* @link */
+	PEER_LINK_DOWN,		/* @link; the last one of it */
+	PEER_PACKET,		/* @link, @packet (points into the event) */
+	PEER_RECEIVED,		/* @link, @zxid: a stream came whole and is a snapshot file
+				 * on disk (peer_receive()) */
+	PEER_RECEIVE_FAILED,	/* @link, @err: the disk; else it is a LINK_DOWN */
+};
+
+struct peer_event {
+	struct peer_event *next;
+	enum peer_event_type type;
+	u64 from;
+	u64 link;
+	u64 zxid;
+	int err;
+	struct zab_vote vote;
+	struct zab_packet packet;
+	u32 len;
+	u8 bytes[];
+};
+void peer_event_free(struct peers *p, struct peer_event *ev);
+
+struct peers_params {
+	u64 myid;
+	struct ensemble *ensemble;
+	bool listen_all;		/* quorumListenOnAllIPs */
+	bool multi_address;		/* multiAddress.enabled: hellos name all addresses */
+	bool keepalive;			/* tcpKeepAlive, of election connections */
+	u32 connect_ms;			/* to open an election connection (cnxTimeout, 5000) */
+	u32 hello_ms;			/* for a stranger to say who he is */
+	u32 sync_ms;			/* of silence on a link, when the leader is sure to
+					 * have sent pings: syncLimit ticks */
+	u32 init_ms;			/* the same until then: initLimit ticks */
+	u32 max_packet;			/* bytes of a packet (jute.maxbuffer and some) */
+	u64 in_max;			/* bytes that came in and wait for the core, a link */
+	u64 out_max;			/* bytes that wait to go out, a link */
+	struct disk *disk;
+	/* on a thread of peers: takes the event over */
+	void (*deliver)(void *arg, struct peer_event *ev);
+	void *arg;
+};
+
+/* Binds the election port of every own address; @why names what could not be bound. The
+ * quorum port is listened on only between peer_lead(p, true) and (p, false). */
+int peers_start(const struct peers_params *p, struct peers **out, char *why, size_t why_len);
+/* Closes everything and joins; deliver() is not called any more after it. */
+void peers_stop(struct peers *p);
+void peers_free(struct peers *p);
+
+/* All of these: core thread; they queue and return. -ENOMEM: not done. */
+
+/* The membership changed: addresses, and whose connections are welcome. */
+int peer_ensemble(struct peers *p, struct ensemble *e);
+/* ZAB_DO_NOTIFY: connects if need be. Takes a reference to @b. */
+int peer_notify(struct peers *p, u64 to, struct zab_bytes *b);
+int peer_lead(struct peers *p, bool leading);
+/* ZAB_DO_CONNECT: tries all addresses, again and again within initLimit ticks
+ * (Learner.connectToLeader); LINK_DOWN if in vain. */
+int peer_connect(struct peers *p, u64 to, u64 link);
+/* These take a reference of their own to @b, @t. */
+int peer_send(struct peers *p, u64 link, struct zab_bytes *b);
+int peer_send_txn(struct peers *p, u64 link, s32 packet_type, struct txn *t);
+/* ZAB_DO_SEND_HISTORY, from the logs on disk. */
+int peer_send_history(struct peers *p, u64 link, u64 after, u64 to, bool observer);
+/* ZAB_DO_SEND_TREE. @snap is of the store at @zxid and is closed by this (unless it says
+ * -ENOMEM); the sessions are copied. Sends the packet SNAP, the stream and "BenWasHere". */
+int peer_send_tree(struct peers *p, u64 link, u64 zxid, struct store *st,
+		   struct store_snap *snap, const struct disk_session *s, u32 n);
+/* ZAB_DO_RECEIVE: what follows the SNAP packet on @link is a stream, not packets. Until
+ * this is called nothing behind a SNAP packet is read. */
+int peer_receive(struct peers *p, u64 link, u64 zxid);
+/*
+ * Besides: 1: the tree that came on @link (peer_receive()) is on disk already, and its
+ * PEER_RECEIVED was not given back yet: the files are those of the leader, so the caller
+ * takes it as received, by disk_reload(). May wait for that to be on disk; after it
+ * nothing of @link touches the files.
+ */
+int peer_close(struct peers *p, u64 link);
+/* The link has told a whole tick's silence is no end: from now on sync_ms, not init_ms. */
+int peer_settled(struct peers *p, u64 link);
+
+/* The election and quorum ports that it is bound to (the file may say 0), of the first
+ * own address. */
+u16 peer_election_port(const struct peers *p);
+u16 peer_quorum_port(const struct peers *p);
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a learner needs to have the leader's history (LearnerHandler.syncFollower,
+ * queueCommittedProposals, Leader.startForwarding): DIFF, TRUNC or SNAP, the
+ * transactions behind that, what is outstanding, NEWLEADER.
+ *
+ * Before this leader is established "the history" is all that it had when it was
+ * elected, committed or not: that is what the quorum is to agree on. PROPOSAL and COMMIT
+ * are sent for all of it, as Apache's does; a learner of ours applies none of it before
+ * UPTODATE.
+ *
+ * A zxid names one transaction, whoever has it: one leader an epoch, and it numbers
+ * without gaps. So the learner's last zxid is in our history, or our last one before it
+ * is of the same epoch (TRUNC to that), or we cannot tell where it left our history:
+ * SNAP. TRUNC to another epoch is not sent, the learner's log need not have such a place.
+ *
+ * A zxid with a zero counter is what a server of Apache's has when it led or took a
+ * snapshot in a new epoch before anything was proposed: it has all of the epochs before
+ * (they were established then), and so has this leader. It gets DIFF.
+ */
+#include <assert.h>
+
+#include "daemon/base/log.h"
+#include "daemon/zab/zab_impl.h"
+
+struct plan {
+	s32 op;			/* ZP_DIFF, ZP_TRUNC, ZP_SNAP */
+	u64 zxid;		/* what it says */
+	bool disk;		/* the logs' part comes first */
+	u64 from;		/* index of the first one sent from memory */
+};
+
+/* Whether the logs lead from @peer to what is in memory, and @peer is in our history. */
+static bool on_disk(const struct zab *z, u64 peer)
+{
+	const struct window *w = &z->w;
+
+	if (!peer || z->logged_from > peer + 1)
+		return false;
+	if (!COUNT_OF(peer))
+		return true;
+	/* numbered without a gap, so it is there */
+	return EPOCH_OF(peer) == EPOCH_OF(w->floor) && w->floor - peer <= DISK_HISTORY_MAX;
+}
+
+/* @end: the index behind the history that it is to have. */
+static struct plan make_plan(const struct zab *z, u64 peer, u64 end)
+{
+	const struct window *w = &z->w;
+	u64 last = win_before(w, end), i, prev;
+
+	if (peer == last)
+		return (struct plan){ .op = ZP_DIFF, .zxid = peer, .from = end };
+	if (peer < w->floor) {
+		if (on_disk(z, peer))
+			return (struct plan){ .op = ZP_DIFF, .zxid = last, .disk = true,
+					      .from = w->first };
+		goto snap;
+	}
+	i = win_after(w, peer);
+	if (i > end)
+		i = end;
+	prev = win_before(w, i);
+	if (prev == peer || !COUNT_OF(peer))
+		return (struct plan){ .op = ZP_DIFF, .zxid = last, .from = i };
+	if (EPOCH_OF(prev) == EPOCH_OF(peer) && COUNT_OF(prev))
+		return (struct plan){ .op = ZP_TRUNC, .zxid = prev, .from = i };
+snap:
+	assert(z->applied >= w->floor);
+	return (struct plan){ .op = ZP_SNAP, .zxid = z->applied, .from = win_after(w, z->applied) };
+}
+
+static void emit_op(struct zab *z, struct learner *l, const struct plan *p)
+{
+	struct zab_action *a;
+
+	if (p->op == ZP_SNAP) {
+		a = zab_emit(z, ZAB_DO_SEND_TREE);
+		a->link = l->link;
+		a->zxid = p->zxid;
+		return;
+	}
+	zab_emit_packet(z, l->link, p->op, p->zxid, NULL, -1);
+	if (p->disk) {
+		a = zab_emit(z, ZAB_DO_SEND_HISTORY);
+		a->link = l->link;
+		a->zxid = l->last;
+		a->to = z->w.floor;
+		a->observer = l->observer;
+	}
+}
+
+/* [from, end) with a COMMIT for each (INFORM for an observer), then what is outstanding. */
+static void emit_history(struct zab *z, struct learner *l, u64 from, u64 end,
+			 struct zab_bytes *commits)
+{
+	for (u64 i = from; i < end; i++)
+		zab_emit_txn(z, l->link, l->observer ? ZP_INFORM : ZP_PROPOSAL, win_at(&z->w, i));
+	if (commits) {
+		for (u64 i = from; i < end; i++)
+			zab_put_empty(commits->bytes + (i - from) * ZP_HEAD, ZP_COMMIT,
+				      win_at(&z->w, i)->zxid);
+		zab_emit_bytes(z, l->link, commits);
+	}
+	if (!l->observer)
+		for (u64 i = end; i < z->w.end; i++)
+			zab_emit_txn(z, l->link, ZP_PROPOSAL, win_at(&z->w, i));
+}
+
+bool leader_sync(struct zab *z, struct learner *l)
+{
+	u64 end = z->phase == ZAB_BROADCAST ? z->w.commit : z->w.end, n;
+	struct plan p = make_plan(z, l->last, end);
+	struct zab_bytes *commits = NULL;
+
+	/* SNAP may be of more than @end only if more is applied than committed */
+	assert(p.from <= end);
+	n = end - p.from;
+	if (!zab_room(z, n + (z->w.end - end) + 4, 1))
+		return false;
+	if (n && !l->observer) {
+		commits = zab_bytes_new(n * ZP_HEAD);
+		if (!commits) {
+			z->starved = true;
+			return false;
+		}
+	}
+	log_info("ensemble: %s %lld is at 0x%llx, this leader at 0x%llx: %s 0x%llx%s, %llu transactions",
+		 l->observer ? "observer" : "follower", (long long)l->sid, l->last,
+		 win_before(&z->w, end), zab_packet_name(p.op), p.zxid,
+		 p.disk ? " from the logs" : "", n);
+	emit_op(z, l, &p);
+	emit_history(z, l, p.from, end, commits);
+	zab_emit_bytes(z, l->link, zab_bytes_get(z->ld.newleader));
+	l->told = win_before(&z->w, end);
+	l->stage = STAGE_SYNC;
+	l->due = 0;
+	return true;
+}

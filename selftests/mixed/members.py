@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The servers of an ensemble, each of its own kind in its own namespace."""
+
+import os
+import signal
+import time
+
+import net as network
+from zktest import proc, server
+
+CLIENT_PORT, QUORUM_PORT, ELECTION_PORT = 2181, 2888, 3888
+LETTERS = {"a": server.ApacheServer, "m": server.ZkerndServer}
+
+
+def member(letter, n, config_of, net, data_dir=None):
+    """Server n of an ensemble: a server.Server that lives in namespace n."""
+    base = LETTERS[letter]
+
+    class Member(base):
+        start_timeout = 120
+        number = n
+        letter_ = letter
+
+        def __init__(self):
+            super().__init__(data_dir=data_dir)
+            self.host = network.address(n)
+            self.port = CLIENT_PORT
+            self.paused = False
+            with open(os.path.join(self.data_dir, "myid"), "w") as f:
+                f.write("%d\n" % n)
+
+        def config(self):
+            keys = super().config()
+            keys.pop("clientPortAddress")
+            keys.update(config_of())
+            return keys
+
+        def command(self, cfg):
+            return net.inside(n, super().command(cfg))
+
+        def pause(self):
+            proc.kill_group(self.proc, signal.SIGSTOP)
+            self.paused = True
+
+        def go_on(self):
+            if self.paused and self.alive():
+                proc.kill_group(self.proc, signal.SIGCONT)
+            self.paused = False
+
+        def mode(self):
+            """leader, follower, observer; None: it does not serve."""
+            if self.paused or not self.alive():
+                return None
+            try:
+                text = self.four_letter("srvr", timeout=2)
+            except OSError:
+                return None
+            for line in text.splitlines():
+                if line.startswith("Mode: "):
+                    return line[6:]
+            return None
+
+        def serving(self):
+            return self.mode() is not None
+
+    return Member()
+
+
+class Ensemble:
+    """letters: one for each server, "a" Apache ZooKeeper, "m" zkernd."""
+
+    def __init__(self, letters, net, config=None):
+        self.extra = config or {}
+        self.net = net
+        self.all = []
+        self.n = len(letters)
+        for i, c in enumerate(letters, 1):
+            self.all.append(member(c, i, self.keys, net))
+
+    def keys(self):
+        keys = {"initLimit": "20", "syncLimit": "6"}
+        for i in range(1, self.n + 1):
+            keys["server.%d" % i] = "%s:%d:%d" % (
+                network.address(i), QUORUM_PORT, ELECTION_PORT)
+        keys.update(self.extra)
+        return keys
+
+    def start(self):
+        """All of them, the last one (who wins the first election) as well."""
+        for s in self.all:
+            s.spawn()
+        for s in self.all:
+            s.wait_ready()
+        return self
+
+    def leader(self):
+        """The one that leads, or None."""
+        for s in self.all:
+            if s.mode() == "leader":
+                return s
+        return None
+
+    def heal(self):
+        """All up, all links whole, one leader and the others with it."""
+        self.net.mend()
+        for s in self.all:
+            s.go_on()
+            if not s.alive():
+                s.spawn()
+        end = time.monotonic() + 180
+        while True:
+            modes = [s.mode() for s in self.all]
+            if None not in modes and modes.count("leader") == 1:
+                return
+            if time.monotonic() > end:
+                raise TimeoutError("the ensemble does not heal: %s\n%s" % (
+                    modes, "\n".join(s.log_text(3000) for s in self.all)))
+            time.sleep(0.1)
+
+    def remove(self):
+        for s in self.all:
+            s.go_on()
+            s.remove()

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ensembles that change while clients use them: server by server from Apache
+ZooKeeper to zkernd, each on its own data directory, and back; a restart of one
+after the other; an observer that joins."""
+
+import time
+
+import check
+import load
+import members
+
+
+class Clients:
+    """Workers around a change; the history is checked at the end."""
+
+    def __init__(self, servers, n, seed):
+        self.stop = [float("inf")]
+        self.workers = [load.Worker(i, servers, seed + i,
+                                    lambda: self.stop[0]) for i in range(n)]
+        for w in self.workers:
+            w.start()
+
+    def end(self, e):
+        self.stop[0] = 0
+        for w in self.workers:
+            w.join(60)
+            if w.broken:
+                raise w.broken
+        history = [op for w in self.workers for op in w.ops]
+        check.check(history)
+        check.check_end(history, [load.final(s) for s in e.all])
+        lost = sum(w.refused for w in self.workers)
+        if lost:
+            raise check.Violation("%d sessions were lost" % lost)
+        return len(history)
+
+
+def replace(e, i, letter):
+    """Server i ends in order; one of another kind goes on on its directory."""
+    old = e.all[i]
+    old.stop()
+    new = members.member(letter, i + 1, e.keys, e.net, old.data_dir)
+    e.all[i] = new
+    new.spawn()
+    e.heal()
+
+
+def migrate(net, compare):
+    """aaa -> mmm -> aaa under load; no client notices but by reconnecting."""
+    e = members.Ensemble("aaa", net)
+    try:
+        e.start()
+        load.prepare(e.all[0])
+        clients = Clients(e.all, 4, 1)
+        time.sleep(1)
+        for letter in "ma":
+            for i in range(3):
+                replace(e, i, letter)
+                time.sleep(1)
+        n = clients.end(e)
+        compare(e)
+        return n
+    finally:
+        e.remove()
+
+
+def rolling(net, compare, mix):
+    """Each server ends and starts again, one after the other."""
+    e = members.Ensemble(mix, net)
+    try:
+        e.start()
+        load.prepare(e.all[0])
+        clients = Clients(e.all, 4, 2)
+        for s in e.all:
+            time.sleep(1)
+            s.stop()
+            s.spawn()
+            e.heal()
+        n = clients.end(e)
+        compare(e)
+        return n
+    finally:
+        e.remove()
+
+
+class Observed(members.Ensemble):
+    """The last server is an observer that the others' files do not know, as
+    the README has it."""
+
+    def keys(self):
+        keys = super().keys()
+        del keys["server.%d" % self.n]
+        return keys
+
+    def own(self):
+        keys = super().keys()
+        keys["server.%d" % self.n] += ":observer"
+        keys["peerType"] = "observer"
+        return keys
+
+    def __init__(self, letters, net):
+        super().__init__(letters, net)
+        self.all[-1] = members.member(letters[-1], self.n, self.own, net)
+
+
+def observe(net, compare, mix):
+    """An observer joins an ensemble that has a history, and follows it."""
+    e = Observed(mix, net)
+    late = e.all[-1]
+    try:
+        for s in e.all[:-1]:
+            s.spawn()
+        for s in e.all[:-1]:
+            s.wait_ready()
+        load.prepare(e.all[0])
+        clients = Clients(e.all[:-1], 3, 3)
+        time.sleep(2)
+        late.spawn()
+        late.wait_ready()
+        if late.mode() != "observer":
+            raise check.Violation("its mode is %s" % late.mode())
+        # it serves writes as well, by the leader
+        own = Clients([late], 2, 7)
+        own.workers[0].values = own.workers[1].values = 1000000
+        time.sleep(2)
+        own.stop[0] = 0
+        for w in own.workers:
+            w.join(60)
+            if w.broken:
+                raise w.broken
+            if len(w.ops) < 10:
+                raise check.Violation("it hardly answers: %d" % len(w.ops))
+        clients.stop[0] = 0
+        for w in clients.workers:
+            w.join(60)
+        history = [op._replace(client=(k, op.client))
+                   for k, c in enumerate((clients, own))
+                   for w in c.workers for op in w.ops]
+        check.check(history)
+        check.check_end(history, [load.final(s) for s in e.all])
+        compare(e)
+        return len(history)
+    finally:
+        e.remove()

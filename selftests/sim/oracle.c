@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What must hold, whatever goes wrong:
+ *
+ *  - one leader to an epoch;
+ *  - every server that applies a transaction has the same tree behind it (the digests
+ *    of all are compared, for each zxid), so what is agreed is one sequence;
+ *  - a server's zxids only grow;
+ *  - who begins to lead has everything that a client was told is done;
+ *  - a value that was read is the one that its transaction wrote;
+ *  - when the harm is over there is one leader, all others are with it, and after a
+ *    while without requests all trees and sessions are the same.
+ */
+#include "selftests/sim/sim.h"
+
+#define TABLE	(1u << 16)
+#define EPOCHS	4096
+#define REGS	8
+
+struct fact {
+	u64 zxid;
+	u64 digest;
+};
+
+struct seen {
+	u64 mzxid;
+	char value[32];
+};
+
+struct oracle {
+	struct fact facts[TABLE];	/* by zxid */
+	struct seen seen[REGS][1u << 12];
+	u64 leaders[EPOCHS];		/* server id */
+	u64 acked;			/* the last one */
+};
+
+void oracle_init(struct sim *s)
+{
+	s->oracle = calloc(1, sizeof(*s->oracle));
+}
+
+void oracle_free(struct sim *s)
+{
+	free(s->oracle);
+}
+
+static u64 mix(u64 z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	return z ^ (z >> 27);
+}
+
+void oracle_applied(struct server *sv, u64 zxid, u64 digest)
+{
+	struct oracle *o = sv->sim->oracle;
+	u32 i = mix(zxid) & (TABLE - 1);
+
+	if (zxid <= sv->applied)
+		wrong(sv->sim, "server %llu applies 0x%llx after 0x%llx", sv->id, zxid,
+		      sv->applied);
+	sv->applied = zxid;
+	for (u32 n = 0; n < TABLE / 2; n++, i = (i + 1) & (TABLE - 1)) {
+		struct fact *f = &o->facts[i];
+
+		if (!f->zxid) {
+			f->zxid = zxid;
+			f->digest = digest;
+			return;
+		}
+		if (f->zxid != zxid)
+			continue;
+		if (f->digest != digest)
+			wrong(sv->sim, "server %llu: the tree at 0x%llx has digest %llx, on another server it had %llx",
+			      sv->id, zxid, digest, f->digest);
+		return;
+	}
+}
+
+void oracle_look(struct server *sv)
+{
+	struct sim *s = sv->sim;
+	struct zab *z = sv->core->zab;
+	u64 epoch = zab_epoch(z);
+	enum zab_state state = zab_state(z);
+	enum zab_phase phase = zab_phase(z);
+
+	if (state == sv->state && phase == sv->phase)
+		return;
+	tell(s, "server %llu: state %d phase %d epoch %llu committed 0x%llx last 0x%llx", sv->id,
+	     state, phase, epoch, zab_committed(z), zab_last_zxid(z));
+	sv->state = state;
+	sv->phase = phase;
+	if (state != ZAB_LEADING || phase != ZAB_BROADCAST)
+		return;
+	s->counts.elections++;
+	if (epoch >= EPOCHS) {
+		wrong(s, "epoch %llu", epoch);
+		return;
+	}
+	if (s->oracle->leaders[epoch] && s->oracle->leaders[epoch] != sv->id)
+		wrong(s, "servers %llu and %llu both lead epoch %llu", s->oracle->leaders[epoch],
+		      sv->id, epoch);
+	s->oracle->leaders[epoch] = sv->id;
+	if (zab_committed(z) < s->oracle->acked)
+		wrong(s, "server %llu leads epoch %llu from 0x%llx on, but 0x%llx was acknowledged",
+		      sv->id, epoch, zab_committed(z), s->oracle->acked);
+}
+
+void oracle_acked(struct sim *s, u64 zxid)
+{
+	s->counts.writes_acked++;
+	if (zxid > s->oracle->acked)
+		s->oracle->acked = zxid;
+}
+
+void oracle_read(struct sim *s, u32 reg, u64 mzxid, const u8 *value, s32 len)
+{
+	u32 i = mix(mzxid) & 0xfff;
+	char text[32] = "";
+
+	if (len > 0)
+		memcpy(text, value, len < 31 ? len : 31);
+	for (u32 n = 0; n < 2048; n++, i = (i + 1) & 0xfff) {
+		struct seen *e = &s->oracle->seen[reg % REGS][i];
+
+		if (!e->mzxid) {
+			e->mzxid = mzxid;
+			memcpy(e->value, text, sizeof(text));
+			return;
+		}
+		if (e->mzxid != mzxid)
+			continue;
+		if (memcmp(e->value, text, sizeof(text)))
+			wrong(s, "register %u at 0x%llx was read as %s and as %s", reg, mzxid,
+			      e->value, text);
+		return;
+	}
+}
+
+bool oracle_settled(struct sim *s)
+{
+	u32 leaders = 0;
+
+	for (u32 i = 0; i < s->n; i++) {
+		const struct server *sv = &s->servers[i];
+
+		if (!sv->up || sv->phase != ZAB_BROADCAST)
+			return false;
+		leaders += sv->state == ZAB_LEADING;
+	}
+	return leaders == 1;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct disk_session *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+void oracle_end(struct sim *s)
+{
+	struct disk_session *first = NULL, *list;
+	struct store_info a, b;
+	u32 n_first = 0, n, same;
+
+	for (u32 i = 0; i < s->n; i++) {
+		struct server *sv = &s->servers[i];
+
+		same = 0;
+		list = core_sessions(sv->core, &n);
+		qsort(list, n, sizeof(*list), by_id);
+		sv->st->ops->info(sv->st, i ? &b : &a);
+		if (!i) {
+			first = list;
+			n_first = n;
+			continue;
+		}
+		if (b.zxid != a.zxid || b.digest != a.digest)
+			wrong(s, "at the end server %llu is at 0x%llx with digest %llx, the first at 0x%llx with %llx",
+			      sv->id, b.zxid, b.digest, a.zxid, a.digest);
+		for (u32 k = 0; k < n && n == n_first; k++)
+			same += list[k].id == first[k].id && list[k].timeout == first[k].timeout;
+		if (n != n_first || same != n)
+			wrong(s, "at the end server %llu has %u sessions, the first %u, or others",
+			      sv->id, n, n_first);
+		free(list);
+	}
+	if (a.zxid < s->oracle->acked)
+		wrong(s, "at the end all are at 0x%llx, but 0x%llx was acknowledged", a.zxid,
+		      s->oracle->acked);
+	free(first);
+}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bugs to put into the machine, one at a time: the simulator must find each.
+
+A bug is an edit of one file of daemon/; the edited file is compiled and linked
+before the library, whose own object is then left out.  An edit that does not fit
+the source any more is an error: then it has to be written anew.
+"""
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+BUILD = os.path.join(TOP, "build")
+
+# name, file, what stands there, what to put there
+BUGS = [
+    ("acknowledge before it is on the disk", "daemon/zab/learner.c",
+     "win_at(&z->w, i)->zxid <= z->durable; i++)",
+     "true; i++)"),
+    ("a follower counts its own epoch wrongly", "daemon/zab/learner.c",
+     "		current = z->current;\n",
+     "		current = z->accepted - 1;\n"),
+    ("commit by count, whatever epoch it is of", "daemon/zab/leader.c",
+     "	return l->stage >= STAGE_ACKED;\n",
+     "	return l->stage >= STAGE_EPOCH;\n"),
+    ("no truncation", "daemon/zab/sync.c",
+     "return (struct plan){ .op = ZP_TRUNC, .zxid = prev, .from = i };",
+     "return (struct plan){ .op = ZP_DIFF, .zxid = last, .from = i };"),
+    ("NEWLEADER acknowledged before the epoch is written down",
+     "daemon/zab/learner.c",
+     "	if (z->current != z->epoch)\n"
+     "		zab_emit(z, ZAB_DO_SAVE_CURRENT)->zxid = z->epoch;\n",
+     ""),
+    ("half of the voters are a quorum", "daemon/zab/leader.c",
+     "	return ensemble_quorum(z->e, &s);",
+     "	return __builtin_popcountll(s.bits[0]) >= (int)ensemble_voters(z->e) / 2;"),
+    ("NEWLEADER acknowledged before the history is on the disk",
+     "daemon/zab/learner.c",
+     "!fo->newleader || z->durable < fo->target ||",
+     "!fo->newleader ||"),
+    ("reads do not wait for a sync", "daemon/zab/leader.c",
+     "u64 zxid = zab_outstanding(z) ? z->last : z->committed;",
+     "u64 zxid = z->committed;"),
+]
+
+
+def build(bug, where):
+    """The simulator with the bug in it; gives its path."""
+    name, path, old, new = bug
+    with open(os.path.join(TOP, path)) as f:
+        text = f.read()
+    if text.count(old) != 1:
+        raise ValueError("%s: %s has not got the place (once): %r" % (
+            name, path, old))
+    src = os.path.join(where, os.path.basename(path))
+    with open(src, "w") as f:
+        f.write(text.replace(old, new))
+    with open(os.path.join(BUILD, ".flags")) as f:
+        flags = shlex.split(f.read())
+    obj = src[:-1] + "o"
+    subprocess.run(flags + ["-Wno-error", "-w", "-c", "-o", obj, src],
+                   cwd=TOP, check=True)
+    out = os.path.join(where, "sim")
+    objs = os.path.join(BUILD, "obj/selftests/sim")
+    libs = subprocess.run(["make", "-s", "sim-libs"], cwd=TOP, check=True,
+                          capture_output=True, text=True).stdout.split()
+    subprocess.run(
+        [flags[0], "-pthread", "-o", out, obj] +
+        [os.path.join(objs, c[:-1] + "o") for c in sorted(os.listdir(
+            os.path.dirname(os.path.abspath(__file__)))) if c.endswith(".c")] +
+        [os.path.join(BUILD, "libzkernd.a")] + libs, cwd=TOP, check=True)
+    return out
+
+
+def hunt(bug, seeds, step=20):
+    """(seed, what was wrong) of the first that shows it, or None."""
+    with tempfile.TemporaryDirectory(prefix="zkern-sim-") as where:
+        sim = build(bug, where)
+        for first in range(1, seeds, step):
+            p = subprocess.run([sim, "--seed", str(first), "--count",
+                                str(step)], capture_output=True, text=True)
+            for line in p.stdout.splitlines():
+                if line.startswith("# seed "):
+                    return line[7:]
+    return None
+
+
+if __name__ == "__main__":
+    for b in BUGS:
+        if all(w in b[0] for w in sys.argv[1:]):
+            print(b[0], "->", hunt(b, 3000), flush=True)

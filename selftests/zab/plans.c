@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a leader sends to a learner that joins, byte for byte, and what it takes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "selftests/zab/wire.h"
+
+#define Z(e, n)	ZXID(e, n)
+
+/* A leader of epoch 4 that had 0x300000002 at its start, and has committed @n since. */
+static struct zab *leader(u32 n, u32 history)
+{
+	struct zab *z = wire_new(Z(3, 2), 3, 3, history);
+
+	wire_lead(z);
+	check_eq(zab_epoch(z), 4);
+	for (u32 i = 1; i <= n; i++) {
+		check(!wire_propose(z, Z(4, i)));
+		check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, i)));
+		check(!wire_packet(z, 2, ZP_ACK, Z(4, i), NULL, -1));
+		zab_applied(z, Z(4, i));
+	}
+	check_eq(zab_committed(z), n ? Z(4, n) : Z(3, 2));
+	wire_skip(z);
+	return z;
+}
+
+/* Server @sid comes, on link @sid, and says that it has @last. */
+static void join(struct zab *z, u64 sid, u64 last)
+{
+	char text[64];
+
+	wire_info(z, sid, sid, 4);
+	snprintf(text, sizeof(text), ">%llx:LEADERINFO 400000000 [00010000]", sid);
+	wire_expect(z, text);
+	wire_ackepoch(z, sid, -1, last);
+}
+
+#define EXPECT_JOIN(n, history, first, sid, last, text) do {	\
+	struct zab *z_ = leader(n, history);			\
+								\
+	zab_logged_from(z_, first);				\
+	join(z_, sid, last);					\
+	wire_expect(z_, text);					\
+	wire_free(z_);						\
+} while (0)
+
+void test_plan_diff(void)
+{
+	struct zab *z;
+
+	/* has all; has a part; has what was there at the start */
+	EXPECT_JOIN(3, 500, ~0ULL, 3, Z(4, 3), ">3:DIFF 400000003, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(3, 500, ~0ULL, 3, Z(4, 1),
+		    ">3:DIFF 400000003, >3:PROPOSAL 400000002, >3:PROPOSAL 400000003, "
+		    ">3:COMMIT 400000002, >3:COMMIT 400000003, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(1, 500, ~0ULL, 3, Z(3, 2),
+		    ">3:DIFF 400000001, >3:PROPOSAL 400000001, >3:COMMIT 400000001, "
+		    ">3:NEWLEADER 400000000");
+	EXPECT_JOIN(2, 500, ~0ULL, 4, Z(4, 1),
+		    ">4:DIFF 400000002, >4:INFORM 400000002, >4:NEWLEADER 400000000");
+
+	/* what is outstanding goes with it; its COMMIT waits for UPTODATE */
+	z = leader(1, 500);
+	check(!wire_propose(z, Z(4, 2)));
+	wire_expect(z, ">2:PROPOSAL 400000002, log 400000002");
+	join(z, 3, Z(4, 1));
+	wire_expect(z, ">3:DIFF 400000001, >3:PROPOSAL 400000002, >3:NEWLEADER 400000000");
+	join(z, 4, Z(4, 1));
+	wire_expect(z, ">4:DIFF 400000001, >4:NEWLEADER 400000000");
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 2)));
+	wire_expect(z, "");
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 2), NULL, -1));
+	wire_expect(z, ">2:COMMIT 400000002, >4:INFORM 400000002, commit 400000002");
+	check(!wire_propose(z, Z(4, 3)));
+	wire_expect(z, ">2:PROPOSAL 400000003, >3:PROPOSAL 400000003, log 400000003");
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 0), NULL, -1));
+	wire_expect(z, ">3:UPTODATE ffffffffffffffff, >3:COMMIT 400000002");
+	check(!wire_packet(z, 4, ZP_ACK, Z(4, 0), NULL, -1));
+	wire_expect(z, ">4:UPTODATE ffffffffffffffff");
+	/* its second one */
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 0), NULL, -1));
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 2), NULL, -1));
+	wire_expect(z, "");
+	/* two followers without the leader */
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 3), NULL, -1));
+	check(!wire_packet(z, 4, ZP_ACK, Z(4, 3), NULL, -1));
+	wire_expect(z, "");
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 3), NULL, -1));
+	wire_expect(z, ">2:COMMIT 400000003, >3:COMMIT 400000003, >4:INFORM 400000003, "
+		       "commit 400000003");
+	wire_free(z);
+}
+
+void test_plan_trunc(void)
+{
+	struct zab *z;
+
+	EXPECT_JOIN(2, 500, ~0ULL, 3, Z(4, 9), ">3:TRUNC 400000002, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(1, 500, ~0ULL, 3, Z(3, 7),
+		    ">3:TRUNC 300000002, >3:PROPOSAL 400000001, >3:COMMIT 400000001, "
+		    ">3:NEWLEADER 400000000");
+	/* what is outstanding is no place to stay at: Apache's would not take its COMMIT */
+	z = leader(1, 500);
+	check(!wire_propose(z, Z(4, 2)));
+	wire_skip(z);
+	join(z, 3, Z(4, 2));
+	wire_expect(z, ">3:TRUNC 400000001, >3:PROPOSAL 400000002, >3:NEWLEADER 400000000");
+	wire_free(z);
+	/* never to another epoch */
+	EXPECT_JOIN(0, 500, ~0ULL, 3, Z(4, 9), "tree 3 300000002, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(1, 500, ~0ULL, 3, Z(5, 1), "tree 3 400000001, >3:NEWLEADER 400000000");
+}
+
+void test_plan_snap(void)
+{
+	struct zab *z;
+
+	/* an empty one; one that is too old for what is kept */
+	EXPECT_JOIN(2, 500, Z(3, 1), 3, 0, "tree 3 400000002, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(5, 2, ~0ULL, 3, Z(4, 2), "tree 3 400000005, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(5, 2, ~0ULL, 3, Z(4, 3),
+		    ">3:DIFF 400000005, >3:PROPOSAL 400000004, >3:PROPOSAL 400000005, "
+		    ">3:COMMIT 400000004, >3:COMMIT 400000005, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(1, 500, ~0ULL, 3, Z(2, 7), "tree 3 400000001, >3:NEWLEADER 400000000");
+
+	/* the tree lags behind: what it lacks is not let go, and follows */
+	z = leader(2, 0);
+	for (u32 i = 3; i <= 5; i++) {
+		check(!wire_propose(z, Z(4, i)));
+		check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, i)));
+		check(!wire_packet(z, 2, ZP_ACK, Z(4, i), NULL, -1));
+	}
+	zab_applied(z, Z(4, 3));
+	wire_skip(z);
+	join(z, 3, Z(4, 1));
+	wire_expect(z, "tree 3 400000003, >3:PROPOSAL 400000004, >3:PROPOSAL 400000005, "
+		       ">3:COMMIT 400000004, >3:COMMIT 400000005, >3:NEWLEADER 400000000");
+	wire_free(z);
+}
+
+void test_plan_logs(void)
+{
+	EXPECT_JOIN(5, 2, Z(4, 2), 3, Z(4, 2),
+		    ">3:DIFF 400000005, logs 3 400000002..400000003, >3:PROPOSAL 400000004, "
+		    ">3:PROPOSAL 400000005, >3:COMMIT 400000004, >3:COMMIT 400000005, "
+		    ">3:NEWLEADER 400000000");
+	EXPECT_JOIN(5, 2, Z(4, 2), 3, Z(4, 1),
+		    ">3:DIFF 400000005, logs 3 400000001..400000003, >3:PROPOSAL 400000004, "
+		    ">3:PROPOSAL 400000005, >3:COMMIT 400000004, >3:COMMIT 400000005, "
+		    ">3:NEWLEADER 400000000");
+	EXPECT_JOIN(5, 1, Z(4, 2), 4, Z(4, 2),
+		    ">4:DIFF 400000005, logs 4 400000002..400000004 observer, "
+		    ">4:INFORM 400000005, >4:NEWLEADER 400000000");
+	/* they begin too late */
+	EXPECT_JOIN(5, 2, Z(4, 3), 3, Z(4, 1), "tree 3 400000005, >3:NEWLEADER 400000000");
+	/* whether it left our history in another epoch is not known */
+	EXPECT_JOIN(5, 2, Z(3, 1), 3, Z(3, 1), "tree 3 400000005, >3:NEWLEADER 400000000");
+}
+
+void test_plan_zero(void)
+{
+	/* isPeerNewEpochZxid: it has what there was before that epoch */
+	EXPECT_JOIN(1, 500, ~0ULL, 3, Z(4, 0),
+		    ">3:DIFF 400000001, >3:PROPOSAL 400000001, >3:COMMIT 400000001, "
+		    ">3:NEWLEADER 400000000");
+	EXPECT_JOIN(0, 500, ~0ULL, 3, Z(4, 0), ">3:DIFF 300000002, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(0, 500, ~0ULL, 3, Z(3, 0), "tree 3 300000002, >3:NEWLEADER 400000000");
+	EXPECT_JOIN(0, 500, Z(3, 1), 3, Z(3, 0),
+		    ">3:DIFF 300000002, logs 3 300000000..300000002, >3:NEWLEADER 400000000");
+}
+
+/* From LOOKING to BROADCAST, each packet. */
+void test_leader_wire(void)
+{
+	struct zab *z = wire_new(Z(3, 2), 3, 3, 500);
+
+	wire_elect(z, 1);
+	wire_expect(z, "state 2/1");
+	wire_info(z, 7, 2, 5);
+	wire_expect(z, "accepted 6, >7:LEADERINFO 600000000 [00010000]");
+	wire_info(z, 8, 3, 6);
+	wire_expect(z, ">8:LEADERINFO 600000000 [00010000]");
+	wire_info(z, 9, 4, 0);
+	wire_expect(z, ">9:LEADERINFO 600000000 [00010000]");
+	/* an ACKEPOCH that is none does not make a quorum */
+	wire_ackepoch(z, 8, -1, Z(3, 2));
+	wire_expect(z, "");
+	/* ahead of us by its epoch: not with this leader */
+	wire_ackepoch(z, 7, 4, Z(3, 1));
+	wire_expect(z, "close 7");
+	wire_info(z, 0x17, 2, 5);
+	wire_ackepoch(z, 0x17, 3, Z(3, 2));
+	wire_expect(z, ">17:LEADERINFO 600000000 [00010000], state 2/2, current 6, "
+		       ">8:DIFF 300000002, >8:NEWLEADER 600000000, "
+		       ">17:DIFF 300000002, >17:NEWLEADER 600000000");
+	/* an observer waits until there is something to observe */
+	wire_ackepoch(z, 9, 1, Z(3, 2));
+	wire_expect(z, "");
+	check(!wire_packet(z, 0x17, ZP_ACK, Z(6, 0), NULL, -1));
+	check(!wire_event(z, ZAB_EV_TICK, 0, 0));
+	wire_expect(z, "state 2/3, >9:DIFF 300000002, >9:NEWLEADER 600000000, "
+		       ">17:UPTODATE ffffffffffffffff");
+	check_eq(zab_next_zxid(z), Z(6, 1));
+	wire_free(z);
+
+	/* an own tail that nobody is known to have: in DIFF as if committed, as Apache's */
+	z = wire_new(Z(3, 2), 3, 3, 500);
+	wire_lead(z);
+	check(!wire_propose(z, Z(4, 1)));
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, 2, 0));
+	wire_skip(z);
+	for (int i = 0; i < 40 && zab_state(z) == ZAB_LEADING; i++) {
+		struct zab_event ev = { .type = ZAB_EV_TICK, .now_ms = zab_deadline(z) };
+
+		check(!zab_step(z, &ev));
+	}
+	wire_expect(z, "fail 300000002, state 0/0");
+	wire_elect(z, 1);
+	wire_info(z, 0x12, 2, 4);
+	wire_ackepoch(z, 0x12, 4, Z(3, 2));
+	wire_expect(z, "state 2/1, accepted 5, >12:LEADERINFO 500000000 [00010000], state 2/2, "
+		       ">12:DIFF 400000001, >12:PROPOSAL 400000001, >12:COMMIT 400000001, "
+		       ">12:NEWLEADER 500000000");
+	/* the own part needs the own disk */
+	check(!wire_packet(z, 0x12, ZP_ACK, Z(5, 0), NULL, -1));
+	wire_expect(z, "");
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 1)));
+	wire_expect(z, "current 5");
+	check(!wire_event(z, ZAB_EV_TICK, 0, 0));
+	wire_expect(z, "commit 400000001, state 2/3, >12:UPTODATE ffffffffffffffff");
+	wire_free(z);
+}
+
+static void expect_closed(const char *what, s32 type, u64 zxid, const void *data, s32 len)
+{
+	struct zab *z = leader(1, 500);
+
+	check(!wire_event(z, ZAB_EV_LINK_UP, 3, 0));
+	check(!wire_packet(z, 3, type, zxid, data, len));
+	wire_expect(z, "close 3");
+	/* what still comes from it is nobody's */
+	check(!wire_packet(z, 3, ZP_ACK, 5, NULL, -1));
+	wire_expect(z, "");
+	if (wrong)
+		printf("# %s\n", what);
+	wire_free(z);
+}
+
+void test_leader_junk(void)
+{
+	u8 info[20] = { 0 };
+	struct zab *z;
+
+	expect_closed("ACK first", ZP_ACK, 1, NULL, -1);
+	expect_closed("no data", ZP_FOLLOWERINFO, 0, NULL, -1);
+	expect_closed("short data", ZP_FOLLOWERINFO, 0, info, 11);
+	jute_put64(info, 3);
+	expect_closed("an old protocol", ZP_FOLLOWERINFO, 0, info, 20);
+	jute_put32(info + 8, 0x10000);
+	expect_closed("an epoch beyond all", ZP_FOLLOWERINFO, ~0ULL, info, 20);
+	expect_closed("a later epoch", ZP_FOLLOWERINFO, Z(5, 0), info, 20);
+	jute_put64(info + 12, 9);
+	expect_closed("a later membership", ZP_FOLLOWERINFO, 0, info, 20);
+	jute_put64(info, 1);
+	expect_closed("this server's own id", ZP_FOLLOWERINFO, 0, info, 12);
+
+	z = leader(1, 500);
+	/* a live one's */
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 2), NULL, -1));
+	wire_expect(z, "close 2");
+	join(z, 2, Z(4, 1));
+	wire_skip(z);
+	check(!wire_packet(z, 2, ZP_ACK, Z(3, 0), NULL, -1));
+	wire_expect(z, "close 2");
+	join(z, 2, Z(4, 1));
+	wire_skip(z);
+	check(!wire_packet(z, 2, ZP_PING, 0, NULL, -1));
+	wire_expect(z, "close 2");
+	join(z, 2, Z(4, 1));
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 0), NULL, -1));
+	wire_skip(z);
+	check(!wire_packet(z, 2, ZP_REQUEST, 0, "123456789012345", 15));
+	wire_expect(z, "close 2");
+	check_eq(zab_state(z), ZAB_LEADING);
+	/* a server that comes twice has one link */
+	join(z, 3, Z(4, 1));
+	wire_skip(z);
+	wire_info(z, 0x33, 3, 4);
+	wire_expect(z, "close 3, >33:LEADERINFO 400000000 [00010000]");
+	/* an id of no server: gets everything, counts for nothing */
+	wire_info(z, 0x34, 9999, 4);
+	wire_ackepoch(z, 0x34, -1, Z(4, 1));
+	check(!wire_packet(z, 0x34, ZP_ACK, Z(4, 0), NULL, -1));
+	wire_expect(z, ">34:LEADERINFO 400000000 [00010000], >34:DIFF 400000001, "
+		       ">34:NEWLEADER 400000000, >34:UPTODATE ffffffffffffffff");
+	check(!wire_propose(z, Z(4, 2)));
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 2)));
+	check(!wire_packet(z, 0x34, ZP_ACK, Z(4, 2), NULL, -1));
+	wire_expect(z, ">34:PROPOSAL 400000002, log 400000002");
+	wire_free(z);
+}
+
+void test_strangers(void)
+{
+	struct zab *z = leader(1, 500);
+
+	for (u64 i = 0; i < STRANGERS_MAX; i++)
+		check(!wire_event(z, ZAB_EV_LINK_UP, 100 + i, 0));
+	wire_expect(z, "");
+	check(!wire_event(z, ZAB_EV_LINK_UP, 500, 0));
+	wire_expect(z, "close 64");
+	check(!wire_event(z, ZAB_EV_LINK_UP, 501, 0));
+	wire_expect(z, "close 65");
+	check_eq(zab_learners(z, NULL, 0), 0);
+	/* and they go by themselves, the follower does not */
+	for (int i = 0; i < 40; i++) {
+		struct zab_event ev = { .type = ZAB_EV_TICK, .now_ms = zab_deadline(z) };
+
+		check(!zab_step(z, &ev));
+		check(!wire_packet(z, 2, ZP_PING, 0, "", 0));
+	}
+	check_eq(z->ld.n, 1);
+	wire_free(z);
+}
+
+/* SYNC is answered behind what was outstanding; requests go up. */
+void test_syncs(void)
+{
+	static const u8 sync[20] = { [15] = 9 }, set[20] = { [15] = 5 };
+	struct zab *z = leader(1, 500);
+
+	check(!wire_packet(z, 2, ZP_REQUEST, ~0ULL, sync, 20));
+	wire_expect(z, ">2:SYNC 0");
+	check(!wire_packet(z, 2, ZP_REQUEST, ~0ULL, set, 20));
+	wire_expect(z, "up REQUEST from 2");
+	check(!wire_propose(z, Z(4, 2)));
+	check(!wire_packet(z, 2, ZP_REQUEST, ~0ULL, sync, 20));
+	check(!wire_packet(z, 2, ZP_REQUEST, ~0ULL, sync, 20));
+	check(!wire_propose(z, Z(4, 3)));
+	check(!wire_packet(z, 2, ZP_REQUEST, ~0ULL, sync, 20));
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 3)));
+	wire_skip(z);
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 2), NULL, -1));
+	wire_expect(z, ">2:COMMIT 400000002, commit 400000002, >2:SYNC 0, >2:SYNC 0");
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 3), NULL, -1));
+	wire_expect(z, ">2:COMMIT 400000003, commit 400000003, >2:SYNC 0");
+	check(!wire_packet(z, 2, ZP_REVALIDATE, 0, "123456789012", 12));
+	check(!wire_packet(z, 2, ZP_PING, 0, "123456789012", 12));
+	check(!wire_packet(z, 2, ZP_PING, 0, "", 0));
+	wire_expect(z, "up REVALIDATE from 2, up PING from 2");
+	wire_free(z);
+}
