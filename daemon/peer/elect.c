@@ -443,7 +443,7 @@ void elect_hello(struct peers *p, int fd, const struct sockaddr_storage *sa,
 		return;
 	}
 	if (sid == p->p.myid) {
-		log_ratelimited(LOG_WARN, "election: %s says that it is server %llu, as this one is",
+		log_ratelimited(LOG_WARN, "election: %s says that it is server %llu, as we are",
 				name, sid);
 		close(fd);
 		return;

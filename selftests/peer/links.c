@@ -122,7 +122,8 @@ static void ends(struct node *a, struct node *b, struct lan *lan)
 static void bad_packets(struct lan *lan)
 {
 	static const u8 first[][32] = {
-		{ 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+		{ 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0,
+		  0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
 	};
 	static const u8 bad[][16] = {
 		{ 0, 0, 0, 0 },

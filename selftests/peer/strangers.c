@@ -35,7 +35,8 @@ static const struct junk junk[] = {
 	JUNK("a hello of a negative length", "\xff\xff\xff\xff\xff\xff\x00\x00\0\0\0\0\0\0\0\x09"
 	     "\xff\xff\xff\xff"),
 	JUNK("a hello of length 0", "\xff\xff\xff\xff\xff\xff\x00\x00\0\0\0\0\0\0\0\x09\0\0\0\0"),
-	JUNK("a hello of 2 GB", "\xff\xff\xff\xff\xff\xff\x00\x00\0\0\0\0\0\0\0\x09\x7f\xff\xff\xff"),
+	JUNK("a hello of 2 GB",
+	     "\xff\xff\xff\xff\xff\xff\x00\x00\0\0\0\0\0\0\0\x09\x7f\xff\xff\xff"),
 	JUNK("a negative id", "\xff\xff\xff\xff\xff\xff\x00\x00\xff\xff\xff\xff\xff\xff\xff\x09"
 	     "\0\0\0\x03" "a:1"),
 	JUNK("a packet that no learner begins with", "\0\0\0\x05\0\0\0\0\0\0\0\0\xff\xff\xff\xff"
@@ -86,7 +87,8 @@ static bool goes_on(struct pair *s)
 	send_packet(&s->a, s->in, ZP_PING, r, NULL, -1);
 	send_packet(&s->b, OUT + 1, ZP_PING, r, NULL, -1);
 	return votes_go(&s->a, &s->b, r) && node_await(&s->a, PEER_PACKET, s->in) &&
-	       node_await(&s->b, PEER_PACKET, OUT + 1) && !node_holds(&s->a, 1, r) && !node_holds(&s->b, 2, r);
+	       node_await(&s->b, PEER_PACKET, OUT + 1) && !node_holds(&s->a, 1, r) &&
+	       !node_holds(&s->b, 2, r);
 }
 
 static u16 port_of(struct pair *s, int quorum)
@@ -116,8 +118,8 @@ static void all_junk(struct pair *s)
 /* Each byte alone, for ever, or none: the time is for all of them. */
 static void drip(struct pair *s)
 {
-	static const u8 hello[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9,
-				    0, 0, 8, 0 };
+	static const u8 hello[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+				    9, 0, 0, 8, 0 };
 	static const u8 info[] = { 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
 	struct pollfd pfd[4];
 	u32 n, left = 4;
@@ -292,7 +294,8 @@ static void at_start(void)
 	lan_init(&lan, 3);
 	node_up(&other, &lan, 1);
 	node_init(&n, &lan, 1);
-	is(peers_start(&n.pp, &p, why, sizeof(why)), -EADDRNOTAVAIL, "no start where another one is");
+	is(peers_start(&n.pp, &p, why, sizeof(why)), -EADDRNOTAVAIL,
+	   "no start where another one is");
 	ok(strstr(why, "127.0.0.1") && strstr(why, "election port"), "and it says so: %s", why);
 	node_stop(&other);
 	n.pp.listen_all = true;

@@ -65,8 +65,8 @@ static void say(struct talk *t, struct peer_event *ev)
 
 	switch (ev->type) {
 	case PEER_VOTE:
-		printf("vote %llx %x %llx %llx %llx %llx ", ev->from, ev->vote.state, ev->vote.leader,
-		       ev->vote.zxid, ev->vote.round, ev->vote.epoch);
+		printf("vote %llx %x %llx %llx %llx %llx ", ev->from, ev->vote.state,
+		       ev->vote.leader, ev->vote.zxid, ev->vote.round, ev->vote.epoch);
 		say_bytes(ev->vote.config, ev->vote.config ? (s32)ev->vote.config_len : -1);
 		break;
 	case PEER_LINK_UP:

@@ -111,10 +111,8 @@ bool mdisk_truncate(struct mdisk *d, u64 zxid)
 		n--;
 	cut(d, n);
 	d->durable = d->n;
-	while (d->n_snaps && mtree_zxid(&d->snaps[d->n_snaps - 1]) > zxid)
+	while (d->n_snaps > 1 && mtree_zxid(&d->snaps[d->n_snaps - 1]) > zxid)
 		mtree_free(&d->snaps[--d->n_snaps]);
-	if (!d->n_snaps)
-		return false;
 	end = mtree_zxid(&d->snaps[d->n_snaps - 1]);
 	if (d->n && d->log[d->n - 1]->zxid > end)
 		end = d->log[d->n - 1]->zxid;
