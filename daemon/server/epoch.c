@@ -58,7 +58,8 @@ int epochs_load(struct disk *d, u64 zxid, struct epochs *e, char *why, size_t wh
 	if (rc)
 		return rc;
 	if (log > e->current) {
-		snprintf(why, why_len, "%s says %llu, but the log's last transaction, 0x%llx, is of a later epoch",
+		snprintf(why, why_len, "%s says %llu, but the log's last transaction, 0x%llx, "
+			 "is of a later epoch",
 			 CURRENT, e->current, zxid);
 		return -EBADMSG;
 	}

@@ -217,7 +217,8 @@ static void test_findings(void)
 	found("clientPort=1\nsecureClientPort=2281\n", "2 W secureClientPort: ignored: TLS");
 	found("peerType=observer\n", "1 W peerType: one server by itself does not observe");
 	found("peerType=boss\n", "1 E peerType: not one of participant, observer: boss");
-	found("localSessionsEnabled=true\n", "1 W localSessionsEnabled: ignored: all sessions are global");
+	found("localSessionsEnabled=true\n",
+	      "1 W localSessionsEnabled: ignored: all sessions are global");
 	found("DigestAuthenticationProvider.digestAlg=SHA-256\n", "digested by SHA1 alone");
 	found("learner.asyncSending=true\n", "1 N learner.asyncSending: has no meaning here");
 	found("commitLogCount=5\n", "1 W commitLogCount: 5 is too low, taken as 500");

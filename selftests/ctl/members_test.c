@@ -132,7 +132,7 @@ static void one_case(size_t i)
 	enum what what = what_it_is(rc, &c);
 
 	ok(what == cases[i].what && (!cases[i].said || strstr(text, cases[i].said)),
-	   "case %zu, %s: %s", i, words[cases[i].what], rc ? text : "");
+	   "case %zu, %s - %s", i, words[cases[i].what], rc ? text : "");
 	config_free(&c);
 }
 

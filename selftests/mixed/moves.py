@@ -3,11 +3,13 @@
 ZooKeeper to zkernd, each on its own data directory, and back; a restart of one
 after the other; an observer that joins."""
 
+import os
 import time
 
 import check
 import load
 import members
+from zktest import proc, vm, wire
 
 
 class Clients:
@@ -141,4 +143,68 @@ def observe(net, compare, mix):
         compare(e)
         return len(history)
     finally:
+        e.remove()
+
+
+def local_reads(net, _compare):
+    """The README's recipe on a host of its own, a VM: an observer of Apache
+    ZooKeeper whose tree is in that kernel, read by the device."""
+    e = members.Ensemble("aaa", net)
+    base = e.keys
+
+    class Host(vm.VmServer):
+        def config(self):
+            keys = super().config()
+            keys.update(base())
+            keys["peerType"] = "observer"
+            keys["server.101"] = "localhost:2888:3888:observer"
+            return keys
+
+    host = None
+    try:
+        e.start()
+        load.prepare(e.all[0])
+        vm.Vm.options = ["--out"]
+        host = Host()
+        with open(os.path.join(host.data_dir, "myid"), "w") as f:
+            f.write("101\n")
+        host.start()
+        clients = Clients(e.all, 2, 11)
+        mine = wire.Client(host.host, host.port)
+        for i in range(20):
+            value = b"by the observer %d" % i
+            f = mine.call(wire.SET_DATA, wire.b_set_data("/reg-0", value))
+            if f.err:
+                raise check.Violation("setData through it: %d" % f.err)
+            out = host.vm.must("zkern get /reg-0")
+            if i == 19 and "by the observer" not in out and "." not in out:
+                raise check.Violation("the device says %r" % out)
+        clients.stop[0] = 0
+        for w in clients.workers:
+            w.join(60)
+        f = mine.call(wire.SET_DATA, wire.b_set_data("/reg-0", b"the last"))
+        mine.close_session()
+        out = host.vm.must("zkern get /reg-0")
+        if out.strip() != "the last":
+            raise check.Violation("the device says %r" % out)
+        if "observing" not in host.vm.must("zkern status"):
+            raise check.Violation(host.vm.must("zkern status"))
+        # the ensemble is gone: the device goes on, and says how it stands
+        for s in e.all:
+            s.kill()
+        proc.wait_for(lambda: "disconnected" in
+                      host.vm.must("zkern status").lower(), 60,
+                      "it to notice: " + host.vm.must("zkern status"))
+        if host.vm.must("zkern get /reg-0").strip() != "the last":
+            raise check.Violation("nothing to be read without a leader")
+        for s in e.all:
+            s.spawn()
+        proc.wait_for(host.serving, 120, "it to serve again")
+    except Exception:
+        if host:
+            print("# " + host.log_text(6000).replace("\n", "\n# "))
+        raise
+    finally:
+        if host:
+            host.remove()
         e.remove()

@@ -45,7 +45,8 @@ static s32 read_bytes(char *s)
 	if (*s == '-')
 		return -1;
 	for (u32 i = 0; i < n; i++) {
-		sscanf(s + 2 * i, "%2x", &v);
+		if (sscanf(s + 2 * i, "%2x", &v) != 1)
+			break;
 		s[i] = v;
 	}
 	return n;

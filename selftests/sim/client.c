@@ -375,7 +375,8 @@ static void on_data(struct client_model *cm, const struct pending *p, struct jr 
 	s->counts.reads++;
 	oracle_read(s, p->reg, mzxid, data.p, data.len);
 	if (cm->watched[p->reg] && mzxid > cm->watched_zxid[p->reg])
-		wrong(s, "client %u sees 0x%llx of /r%u before the event of the watch it set at 0x%llx",
+		wrong(s, "client %u sees 0x%llx of /r%u before the event of the watch "
+		      "it set at 0x%llx",
 		      cm->index, mzxid, p->reg, cm->watched_zxid[p->reg]);
 	if (p->kind == WISH_WATCH) {
 		cm->watched[p->reg] = true;

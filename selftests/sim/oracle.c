@@ -70,7 +70,8 @@ void oracle_applied(struct server *sv, u64 zxid, u64 digest)
 		if (f->zxid != zxid)
 			continue;
 		if (f->digest != digest)
-			wrong(sv->sim, "server %llu: the tree at 0x%llx has digest %llx, on another server it had %llx",
+			wrong(sv->sim, "server %llu: the tree at 0x%llx has digest %llx, "
+			      "on another server it had %llx",
 			      sv->id, zxid, digest, f->digest);
 		return;
 	}
@@ -177,7 +178,8 @@ void oracle_end(struct sim *s)
 			continue;
 		}
 		if (b.zxid != a.zxid || b.digest != a.digest)
-			wrong(s, "at the end server %llu is at 0x%llx with digest %llx, the first at 0x%llx with %llx",
+			wrong(s, "at the end server %llu is at 0x%llx with digest %llx, "
+			      "the first at 0x%llx with %llx",
 			      sv->id, b.zxid, b.digest, a.zxid, a.digest);
 		for (u32 k = 0; k < n && n == n_first; k++)
 			same += list[k].id == first[k].id && list[k].timeout == first[k].timeout;

@@ -133,10 +133,15 @@ static void add(struct counts *sum, const struct counts *c)
 
 static void print(const struct counts *c, u32 runs)
 {
-	printf("# %u runs, %llu steps; %llu crashes (%llu in the middle of a step, %llu of all at once), %llu transactions lost unsynced, %llu pauses, %llu cuts, %llu resets, %llu slow links, %llu slow and %llu full disks, %llu clocks set\n",
+	printf("# %u runs, %llu steps; %llu crashes (%llu in the middle of a step, "
+	       "%llu of all at once), %llu transactions lost unsynced, %llu pauses, "
+	       "%llu cuts, %llu resets, %llu slow links, %llu slow and %llu full disks, "
+	       "%llu clocks set\n",
 	       runs, c->steps, c->crashes, c->mid_crashes, c->power_cuts, c->lost_txns, c->pauses,
 	       c->cuts, c->resets, c->slow_links, c->slow_disks, c->bad_disks, c->jumps);
-	printf("# %llu leaders, %llu DIFF, %llu from the log, %llu TRUNC, %llu SNAP; %llu requests, %llu writes and %llu reads answered, %llu unknown, %llu events, %llu connections, %llu sessions lost\n",
+	printf("# %llu leaders, %llu DIFF, %llu from the log, %llu TRUNC, %llu SNAP; "
+	       "%llu requests, %llu writes and %llu reads answered, %llu unknown, "
+	       "%llu events, %llu connections, %llu sessions lost\n",
 	       c->elections, c->diffs, c->histories, c->truncs, c->trees, c->requests,
 	       c->writes_acked, c->reads, c->unknown, c->events, c->connects, c->sessions_lost);
 }
@@ -197,13 +202,26 @@ int main(int argc, char **argv)
 		execv("/proc/self/exe", argv);
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		switch (c) {
-		case 's': o.seed = strtoull(optarg, NULL, 0); break;
-		case 'n': o.count = strtoul(optarg, NULL, 0); break;
-		case 'v': o.servers = strtoul(optarg, NULL, 0); break;
-		case 'o': o.observers = strtoul(optarg, NULL, 0); break;
-		case 't': o.seconds = strtoul(optarg, NULL, 0); break;
-		case 'x': o.trace = true; break;
-		default: return 2;
+		case 's':
+			o.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'n':
+			o.count = strtoul(optarg, NULL, 0);
+			break;
+		case 'v':
+			o.servers = strtoul(optarg, NULL, 0);
+			break;
+		case 'o':
+			o.observers = strtoul(optarg, NULL, 0);
+			break;
+		case 't':
+			o.seconds = strtoul(optarg, NULL, 0);
+			break;
+		case 'x':
+			o.trace = true;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (o.servers + (o.observers == ~0U ? 2 : o.observers) > SERVERS_MAX) {

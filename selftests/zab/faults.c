@@ -11,7 +11,8 @@
 #define HEALED_MS	120000
 
 static struct {
-	u64 runs, faults, elections, commits, diffs, truncs, reloads, snaps, histories, synced, starved, died;
+	u64 runs, faults, elections, commits, diffs, truncs, reloads, snaps, histories, synced,
+		starved, died;
 } total;
 
 static void start_all(struct cluster *c)
@@ -192,7 +193,8 @@ static void say_who(struct cluster *c)
 		struct node *n = &c->nodes[i];
 
 		if (n->up)
-			printf("# server %u: state %d, phase %d, epoch %llu, leader %lld, 0x%llx of 0x%llx, %u of %u\n",
+			printf("# server %u: state %d, phase %d, epoch %llu, leader %lld, "
+			       "0x%llx of 0x%llx, %u of %u\n",
 			       i, zab_state(n->z), zab_phase(n->z), zab_epoch(n->z),
 			       (long long)zab_leader(n->z), zab_committed(n->z),
 			       zab_last_zxid(n->z), n->tree.n, c->agreed.n);
@@ -243,7 +245,8 @@ void test_faults(void)
 	for (u64 seed = 1; seed <= SEEDS && wrong < 5; seed++)
 		if (!faults_run(seed, false)) {
 			wrong++;
-			printf("# seed %llu; again with all it does: selftests/zab/run --seed %llu\n",
+			printf("# seed %llu; again with all it does: "
+			       "selftests/zab/run --seed %llu\n",
 			       seed, seed);
 		}
 	faults_total();

@@ -186,7 +186,8 @@ static bool deliver_bytes(struct net *n, struct conn *c, u32 side)
 		ssize_t used = zab_packet_read(b->bytes + at, b->len - at, MAX_PACKET, &pkt, &need);
 
 		if (used <= 0) {
-			fprintf(stderr, "net: %zd of a packet, %zu bytes left\n", used, b->len - at);
+			fprintf(stderr, "net: %zd of a packet, %zu bytes left\n", used,
+				b->len - at);
 			abort();
 		}
 		at += used;

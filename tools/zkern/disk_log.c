@@ -361,7 +361,8 @@ static int make_line(struct make *m, const json_t *o)
 	if (json_object_get(o, "log"))
 		return make_head(m, o);
 	if (!m->headed || m->ended) {
-		cli_error("standard input: not the JSON of one log, from its \"log\" line to its \"end\" line");
+		cli_error("standard input: not the JSON of one log, "
+			  "from its \"log\" line to its \"end\" line");
 		return -EBADMSG;
 	}
 	if (json_object_get(o, "tail"))

@@ -164,7 +164,8 @@ static int node_line(struct show *s, const struct store_rec *rec)
 		fputs(" data=null", stdout);
 	else
 		printf(" data=%d", rec->node.data_len);
-	printf(" czxid=0x%llx mzxid=0x%llx pzxid=0x%llx ctime=%s mtime=%s version=%d cversion=%d aversion=%d owner=0x%llx acl=",
+	printf(" czxid=0x%llx mzxid=0x%llx pzxid=0x%llx ctime=%s mtime=%s "
+	       "version=%d cversion=%d aversion=%d owner=0x%llx acl=",
 	       st->czxid, st->mzxid, st->pzxid, out_time(st->ctime, c),
 	       out_time(st->mtime, m), st->version, st->cversion, st->aversion, st->owner);
 	out_escaped(stdout, acl_name(s, rec->node.acl_id),
