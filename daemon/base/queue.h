@@ -41,6 +41,7 @@ struct queue {
 	struct queue_item *newest __attribute__((aligned(64)));	/* producers */
 	int sleeping;		/* 1: the consumer sleeps or is about to */
 	int fd;
+	uint64_t unread;	/* consumer: writes to fd, made or to come, not read yet */
 };
 
 /* Not thread-safe, before and after use. Negative errno (EMFILE, ENFILE, ENOMEM). */
@@ -48,6 +49,7 @@ static inline int queue_init(struct queue *q)
 {
 	q->newest = NULL;
 	q->sleeping = 0;
+	q->unread = 0;
 	q->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return q->fd < 0 ? -errno : 0;
 }
@@ -122,6 +124,14 @@ static inline void *queue_take(struct queue *q)
 	return list;
 }
 
+/* Consumer: no sleeper any more. Who has found it asleep writes to the eventfd, which
+ * may be a while later. */
+static inline void queue_rise(struct queue *q)
+{
+	if (!__atomic_exchange_n(&q->sleeping, 0, __ATOMIC_SEQ_CST))
+		q->unread++;
+}
+
 /* Consumer: says that it goes to sleep. False: something came in, take it first.
  * After true it must wait for queue_fd() to be readable (or for whatever else it
  * waits for) and then call queue_awake(). */
@@ -130,7 +140,7 @@ static inline bool queue_may_sleep(struct queue *q)
 	__atomic_exchange_n(&q->sleeping, 1, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&q->newest, __ATOMIC_SEQ_CST))
 		return true;
-	__atomic_store_n(&q->sleeping, 0, __ATOMIC_RELAXED);
+	queue_rise(q);
 	return false;
 }
 
@@ -139,10 +149,10 @@ static inline void queue_awake(struct queue *q)
 {
 	uint64_t count;
 
-	/* Somebody else cleared it: his write to the eventfd was or will be made; if
-	 * it comes after this read, one sleep more ends early. */
-	if (!__atomic_exchange_n(&q->sleeping, 0, __ATOMIC_SEQ_CST))
-		(void)!read(q->fd, &count, sizeof(count));
+	queue_rise(q);
+	/* A write that comes after this read ends one more sleep early. */
+	if (q->unread && read(q->fd, &count, sizeof(count)) == sizeof(count))
+		q->unread -= count;
 }
 
 #endif

@@ -241,6 +241,13 @@ static void take_waiting(struct io *io)
 	}
 }
 
+static void handle_work(struct io *io)
+{
+	while (!list_empty(&io->work))
+		conn_work(list_first_entry(&io->work, struct conn, work));
+}
+
+/* Ends with no message left that was taken from the queue: nobody wakes us for those. */
 static void one_round(struct io *io, struct epoll_event *ev, int n)
 {
 	io->now_ms = coarse_ms();
@@ -254,14 +261,13 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 			conn_event(ev[i].data.ptr, ev[i].events);
 	}
 	take_held(io);
-	while (!list_empty(&io->work))
-		conn_work(list_first_entry(&io->work, struct conn, work));
+	handle_work(io);
+	take_waiting(io);
+	handle_work(io);	/* what was come across while looking for events */
 	if (io->stop_asked && !io->stopping) {
 		stop_conns(io);
-		while (!list_empty(&io->work))
-			conn_work(list_first_entry(&io->work, struct conn, work));
+		handle_work(io);
 	}
-	take_waiting(io);
 	close_some(io);
 	expire(io);
 	bury(io);

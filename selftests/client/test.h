@@ -25,7 +25,7 @@ struct test {
 	bool (*fn)(void);
 };
 
-extern const struct test access_tests[], read_tests[], conn_tests[], throttle_tests[];
+extern const struct test access_tests[], read_tests[], conn_tests[], throttle_tests[], wake_tests[];
 
 /* An ACL as jute: "31 world anyone, 1 digest u:x"; in a static buffer (one of 4). */
 struct jstr acl_of(const char *text);

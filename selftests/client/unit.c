@@ -35,6 +35,7 @@ int main(int argc, char **argv)
 	failed += run(read_tests, only, &n);
 	failed += run(throttle_tests, only, &n);
 	failed += run(conn_tests, only, &n);
+	failed += run(wake_tests, only, &n);
 	store_thread_exit();
 	printf("1..%d\n", n);
 	return failed ? 1 : 0;

@@ -81,6 +81,51 @@ void test_queue(void)
 	queue_destroy(&q);
 }
 
+static int readable(void)
+{
+	struct pollfd fd = { .fd = queue_fd(&q), .events = POLLIN };
+
+	return poll(&fd, 1, 0);
+}
+
+/* A producer that has seen the consumer asleep, and is held up before it writes. */
+static void half_kick(void)
+{
+	check_eq(__atomic_exchange_n(&q.sleeping, 0, __ATOMIC_SEQ_CST), 1);
+}
+
+static void other_half(void)
+{
+	uint64_t one = 1;
+
+	check_eq(write(q.fd, &one, sizeof(one)), sizeof(one));
+}
+
+/* The consumer wakes for another reason first: what is written late ends one sleep
+ * early and not all that follow. */
+void test_late_kick(void)
+{
+	check(!queue_init(&q));
+	for (int others = 0; others < 2; others++) {
+		check(queue_may_sleep(&q));
+		half_kick();
+		queue_awake(&q);
+		check(queue_may_sleep(&q));
+		if (others) {
+			queue_kick(&q);
+			check_eq(readable(), 1);
+		}
+		queue_awake(&q);
+		other_half();
+		for (int n = 0; n < 2; n++) {
+			check(queue_may_sleep(&q));
+			check_eq(readable(), !n);
+			queue_awake(&q);
+		}
+	}
+	queue_destroy(&q);
+}
+
 void test_crc32(void)
 {
 	static u8 bytes[70000];

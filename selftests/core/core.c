@@ -65,6 +65,7 @@ static const struct {
 	void (*run)(void);
 } tests[] = {
 	{ "queue: order, and no sleeper is forgotten", test_queue },
+	{ "queue: a late wake-up ends one sleep", test_late_kick },
 	{ "crc32 is zlib's", test_crc32 },
 	{ "paths: which are valid, and their recoding", test_paths },
 	{ "zab: states and what is refused in them", test_zab_states },

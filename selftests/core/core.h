@@ -33,6 +33,7 @@ u32 rnd(u32 below);
 void fail_allocation(unsigned int n);
 
 void test_queue(void);
+void test_late_kick(void);
 void test_crc32(void);
 void test_paths(void);
 void test_zab_states(void);
