@@ -18,17 +18,23 @@ is a matter of looking, not of searching:
  S1 a session never goes back: what it reads is never older than what it
     has written or read before, on whatever server;
  S2 after a sync a read has at least all that was answered, to anybody,
-    before the sync was sent;
+    before the sync was sent, in the epoch of whoever answered it or before
+    (a leader that is deposed and does not know it yet answers as well:
+    ZooKeeper's sync asks no quorum);
  F  at the end every write that was acknowledged is in each server's tree, or
     a later one of the same node is.
 """
 
+import bisect
 from collections import namedtuple, defaultdict
 
 # kind: "write", "read", "sync"; sent, done: seconds of one clock (done None:
 # outcome unknown); value, version, mzxid: of a read, or what a write made
-# (None if unknown); session: counts up with each new session of a client.
+# (None if unknown), of a sync mzxid alone: what its answer bore; session: counts up with each new session of a client.
 Op = namedtuple("Op", "client session kind key sent done value version mzxid")
+
+
+EPOCH_MAX = 1 << 31
 
 
 class Violation(Exception):
@@ -148,26 +154,53 @@ def check_sessions(history):
         seen[at] = op
 
 
+class Answered:
+    """Writes of one node that were answered, by epoch, so that the highest
+    zxid of those answered before a moment is found quickly."""
+
+    def __init__(self):
+        self.epochs = defaultdict(list)     # epoch: [(done, zxid)]
+
+    def add(self, op):
+        self.epochs[op.mzxid >> 32].append((op.done, op.mzxid))
+
+    def settle(self):
+        for pairs in self.epochs.values():
+            pairs.sort()
+            best = 0
+            for i, (done, z) in enumerate(pairs):
+                best = max(best, z)
+                pairs[i] = (done, best)
+
+    def highest(self, before, epoch):
+        best = 0
+        for e, pairs in self.epochs.items():
+            i = bisect.bisect_left(pairs, (before,))
+            if e <= epoch and i:
+                best = max(best, pairs[i - 1][1])
+        return best
+
+
 def check_syncs(history):
     """S2: the read that follows a sync of the same client and session."""
-    acked = defaultdict(list)       # key: [(done, mzxid)], best so far
-    for op in sorted((o for o in history if o.kind == "write" and
-                      o.done is not None), key=lambda o: o.done):
-        best = max(op.mzxid, acked[op.key][-1][1]) if acked[op.key] \
-            else op.mzxid
-        acked[op.key].append((op.done, best))
+    acked = defaultdict(Answered)
+    for op in history:
+        if op.kind == "write" and op.done is not None:
+            acked[op.key].add(op)
+    for a in acked.values():
+        a.settle()
     last_sync = {}
     for op in history:
         who = (op.client, op.session)
-        if op.kind == "sync":
-            last_sync[who] = op if op.done is not None else \
-                last_sync.get(who)
-        elif op.kind == "read" and op.done is not None and \
-                last_sync.get(who) is not None:
-            s = last_sync[who]
-            must = [z for d, z in acked[op.key] if d < s.sent]
-            if must and op.mzxid < must[-1]:
-                fail("S2", "%s after %s lacks zxid 0x%x", op, s, must[-1])
+        if op.kind == "sync" and op.done is not None:
+            last_sync[who] = op
+        s = last_sync.get(who)
+        if op.kind != "read" or op.done is None or s is None:
+            continue
+        must = acked[op.key].highest(
+            s.sent, s.mzxid >> 32 if s.mzxid is not None else EPOCH_MAX)
+        if op.mzxid < must:
+            fail("S2", "%s after %s lacks zxid 0x%x", op, s, must)
 
 
 def check(history):

@@ -119,7 +119,7 @@ class Worker(threading.Thread):
         self.zxid = max(self.zxid, f.zxid)
         r = In(f.body)
         if kind == "sync":
-            self.note(kind, k, sent, done)
+            self.note(kind, k, sent, done, mzxid=f.zxid)
             return True
         if kind == "read":
             value = r.buffer().decode()

@@ -15,8 +15,13 @@ MANY = 400
 
 
 def client(t, **kw):
+    """A connection; its session ends with the script, or its expiry would be
+    a transaction in another one."""
     kw.setdefault("timeout", 30000)
-    return Client(t.server.host, t.server.port, **kw)
+    c = Client(t.server.host, t.server.port, **kw)
+    if c.sid:
+        t.sessions[c.sid] = c.passwd
+    return c
 
 
 def burst(c, path, flags=wire.PERSISTENT, n=MANY):
