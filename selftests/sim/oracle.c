@@ -6,7 +6,8 @@
  *  - every server that applies a transaction has the same tree behind it (the digests
  *    of all are compared, for each zxid), so what is agreed is one sequence;
  *  - a server's zxids only grow;
- *  - who begins to lead has everything that a client was told is done;
+ *  - who begins to lead has everything that a client was told is done, or that any
+ *    server has taken for agreed;
  *  - a value that was read is the one that its transaction wrote;
  *  - when the harm is over there is one leader, all others are with it, and after a
  *    while without requests all trees and sessions are the same.
@@ -32,6 +33,7 @@ struct oracle {
 	struct seen seen[REGS][1u << 12];
 	u64 leaders[EPOCHS];		/* server id */
 	u64 acked;			/* the last one */
+	u64 agreed;			/* the last one that a server has applied */
 };
 
 void oracle_init(struct sim *s)
@@ -59,6 +61,8 @@ void oracle_applied(struct server *sv, u64 zxid, u64 digest)
 		wrong(sv->sim, "server %llu applies 0x%llx after 0x%llx", sv->id, zxid,
 		      sv->applied);
 	sv->applied = zxid;
+	if (zxid > o->agreed)
+		o->agreed = zxid;
 	for (u32 n = 0; n < TABLE / 2; n++, i = (i + 1) & (TABLE - 1)) {
 		struct fact *f = &o->facts[i];
 
@@ -105,6 +109,9 @@ void oracle_look(struct server *sv)
 	if (zab_committed(z) < s->oracle->acked)
 		wrong(s, "server %llu leads epoch %llu from 0x%llx on, but 0x%llx was acknowledged",
 		      sv->id, epoch, zab_committed(z), s->oracle->acked);
+	if (zab_committed(z) < s->oracle->agreed)
+		wrong(s, "server %llu leads epoch %llu from 0x%llx on, but 0x%llx was applied",
+		      sv->id, epoch, zab_committed(z), s->oracle->agreed);
 }
 
 void oracle_acked(struct sim *s, u64 zxid)
