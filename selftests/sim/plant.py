@@ -33,9 +33,9 @@ BUGS = [
      "	if (z->current != z->epoch)\n"
      "		zab_emit(z, ZAB_DO_SAVE_CURRENT)->zxid = z->epoch;\n",
      ""),
-    ("half of the voters are a quorum", "daemon/zab/leader.c",
+    ("one less than a majority is a quorum", "daemon/zab/leader.c",
      "	return ensemble_quorum(z->e, &s) &&\n",
-     "	return __builtin_popcountll(s.bits[0]) * 2 >= (int)ensemble_voters(z->e) &&\n"),
+     "	return __builtin_popcountll(s.bits[0]) >= (int)(ensemble_voters(z->e) / 2) &&\n"),
     ("NEWLEADER acknowledged before the history is on the disk",
      "daemon/zab/learner.c",
      "!fo->newleader || z->durable < fo->target ||",
