@@ -323,6 +323,7 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 	if (z->ld.epoch_fixed && accepted > z->epoch) {
 		leader_drop(z, l, "server %lld has accepted epoch %llu, this one is %llu",
 			    (long long)sid, accepted, z->epoch);
+		z->ld.outrun |= p->type == ZP_FOLLOWERINFO && ensemble_votes(z->e, sid);
 		return 0;
 	}
 	if (!zab_room(z, 2, 1))
@@ -960,6 +961,14 @@ void leader_half_tick(struct zab *z)
 	}
 	if (z->ld.retired && z->halves > z->limit) {
 		zab_give_up(z, "another server is to lead");
+		return;
+	}
+	/*
+	 * It promised a later epoch to somebody who did not come to lead, and may not
+	 * follow this one any more. 3.8 leaves it outside until the leader changes.
+	 */
+	if (z->ld.outrun) {
+		zab_give_up(z, "a voter has accepted a later epoch: a new one is needed");
 		return;
 	}
 	if (z->phase == ZAB_BROADCAST && z->halves % 2 == 0 &&

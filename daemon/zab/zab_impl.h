@@ -110,6 +110,7 @@ struct leading {
 	bool saving;		/* SAVE_CURRENT is on the list of the last step */
 	bool self_synced;	/* the own history is durable and the epoch saved */
 	bool resigning;
+	bool outrun;		/* a voter has accepted a later epoch */
 	bool retired;		/* a reconfiguration made another one the leader */
 	u64 base;		/* this epoch's proposals are numbered after it */
 	u64 own_epoch;		/* StateSummary of this server when it was elected */
