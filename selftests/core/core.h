@@ -10,20 +10,7 @@
 #include <stdio.h>
 #include <linux/types.h>
 
-extern unsigned int wrong;	/* of the test that runs */
-
-#define check(cond) do {							\
-	if (!(cond) && wrong++ < 10)						\
-		printf("# %s:%d: not so: %s\n", __FILE__, __LINE__, #cond);	\
-} while (0)
-
-/* The same for numbers, with what they were. */
-#define check_eq(a, b) do {							\
-	unsigned long long a_ = (a), b_ = (b);					\
-	if (a_ != b_ && wrong++ < 10)						\
-		printf("# %s:%d: %s is %llu, %s is %llu\n", __FILE__, __LINE__,	\
-		       #a, a_, #b, b_);						\
-} while (0)
+#include "selftests/lib/check.h"
 
 /* Random numbers that are the same in each run. */
 void rnd_seed(u64 seed);

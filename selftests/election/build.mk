@@ -5,7 +5,7 @@ ELECTION_T := selftests/election
 ELECTION_SRC := $(wildcard $(ELECTION_T)/*.c daemon/zab/ensemble*.c) daemon/zab/election.c \
 	daemon/zab/packet.c daemon/base/props.c
 TEST_PROGS += $(B)/$(ELECTION_T)/election
-$(B)/$(ELECTION_T)/election: $(ELECTION_SRC) $(wildcard $(ELECTION_T)/*.h daemon/zab/*.h) \
+$(B)/$(ELECTION_T)/election: $(ELECTION_SRC) $(wildcard $(ELECTION_T)/*.h selftests/lib/*.h daemon/zab/*.h) \
 		daemon/proto/jute.h $(B)/.flags
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

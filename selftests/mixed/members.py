@@ -51,14 +51,7 @@ def member(letter, n, config_of, net, data_dir=None):
             """leader, follower, observer; None: it does not serve."""
             if self.paused or not self.alive():
                 return None
-            try:
-                text = self.four_letter("srvr", timeout=2)
-            except OSError:
-                return None
-            for line in text.splitlines():
-                if line.startswith("Mode: "):
-                    return line[6:]
-            return None
+            return super().mode(timeout=2)
 
         def serving(self):
             return self.mode() is not None

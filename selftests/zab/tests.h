@@ -7,19 +7,7 @@
 #include <stdio.h>
 #include <linux/types.h>
 
-extern unsigned int wrong;	/* of the test that runs */
-
-#define check(cond) do {							\
-	if (!(cond) && wrong++ < 10)						\
-		printf("# %s:%d: not so: %s\n", __FILE__, __LINE__, #cond);	\
-} while (0)
-
-#define check_eq(a, b) do {							\
-	unsigned long long a_ = (a), b_ = (b);					\
-	if (a_ != b_ && wrong++ < 10)						\
-		printf("# %s:%d: %s is 0x%llx, %s is 0x%llx\n", __FILE__, __LINE__, \
-		       #a, a_, #b, b_);						\
-} while (0)
+#include "selftests/lib/check.h"
 
 /* The @n-th allocation from now on fails (0: none does), and those after it. */
 void fail_allocation(unsigned int n);

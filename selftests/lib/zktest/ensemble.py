@@ -66,23 +66,12 @@ class Ensemble:
             s.wait_ready()
         return self
 
-    def mode(self, s):
-        """What srvr says that s is: leader, follower, observer, or None."""
-        try:
-            text = s.four_letter("srvr", timeout=5)
-        except OSError:
-            return None
-        for line in text.splitlines():
-            if line.startswith("Mode: "):
-                return line[6:]
-        return None
-
     def wait_leader(self, timeout=60):
         """The server that leads, as soon as one says so."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             for s in self.servers:
-                if s.alive() and self.mode(s) == "leader":
+                if s.alive() and s.mode() == "leader":
                     return s
             time.sleep(0.05)
         raise AssertionError("no leader after %d s\n%s" % (

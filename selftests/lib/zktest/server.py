@@ -152,6 +152,17 @@ class Server:
         except OSError:
             return False
 
+    def mode(self, timeout=5):
+        """What srvr says that it is: leader, follower, ...; None: nothing."""
+        try:
+            text = self.four_letter("srvr", timeout)
+        except OSError:
+            return None
+        for line in text.splitlines():
+            if line.startswith("Mode: "):
+                return line[6:]
+        return None
+
     def four_letter(self, word, timeout=60):
         return four_letter(self.host, self.port, word, timeout)
 
