@@ -5,6 +5,10 @@ What the client has written is durable once a FLUSH (or FUA) that was sent after
 it is answered, and no sooner. At a power cut each write since then is kept, lost,
 or torn between two sectors, as a seeded random generator says, independently of
 the others: the most that a disk with a cache may do (and some more than most do).
+A sector has 4 KiB, as disks have had for a decade, whatever they say to old
+systems. With 512 bytes ext4 itself is not proof: its journal's commit block, torn,
+has a wrong checksum, and the next mount refuses the file system ("JBD2: journal
+transaction is corrupt").
 
     d = Disk(size, seed); d.path        # for qemu: nbd:unix:PATH
     ... the client goes away ...
@@ -22,7 +26,7 @@ import threading
 
 from zktest import proc
 
-SECTOR = 512
+SECTOR = 4096
 MAX_REQUEST = 64 << 20
 
 MAGIC, OPT_MAGIC, REPLY_MAGIC = 0x4e42444d41474943, 0x49484156454f5054, \
