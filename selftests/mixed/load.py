@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 
-from check import Op
+from check import Op, Violation
 from zktest import wire
 from zktest.jute import In
 
@@ -27,13 +27,13 @@ def key(i):
 class Guest(wire.Client):
     """A wire.Client that waits no longer than PATIENCE for its handshake."""
 
-    def __init__(self, host, port, sid, passwd, last_zxid):
+    def __init__(self, host, port, sid, passwd, last_zxid, session_ms):
         wire.Conn.__init__(self, host, port, PATIENCE)
         self.xid = 0
         self.events = []
         self.last_zxid = last_zxid
         try:
-            self.send_frame(wire.connect_request(SESSION_MS, sid, passwd,
+            self.send_frame(wire.connect_request(session_ms, sid, passwd,
                                                  last_zxid))
             self.session = wire.ConnectResponse(self.recv_frame(PATIENCE))
         except BaseException:
@@ -56,34 +56,43 @@ GONE = (OSError, wire.Closed, socket.timeout, struct.error)
 class Worker(threading.Thread):
     """One client.  ops: its history, in its order."""
 
-    def __init__(self, number, servers, seed, until):
+    def __init__(self, number, servers, seed, until,
+                 session_ms=SESSION_MS):
         super().__init__(daemon=True)
         self.number = number
         self.servers = servers
         self.rnd = random.Random(seed)
         self.until = until
+        self.session_ms = session_ms
         self.ops = []
         self.session = 0
         self.sid, self.passwd, self.zxid = 0, b"\0" * 16, 0
         self.conn = None
         self.values = 0
         self.broken = None          # an exception that must not be
-        self.reconnects = self.refused = 0
+        self.reconnects = 0
+        self.refusals = []          # texts: which session was over, where, when
+        self.heard = time.monotonic()
 
     def connect(self):
         s = self.rnd.choice(self.servers)
         try:
-            c = Guest(s.host, s.port, self.sid, self.passwd, self.zxid)
+            c = Guest(s.host, s.port, self.sid, self.passwd, self.zxid,
+                      self.session_ms)
         except GONE:
             time.sleep(0.05)
             return
         if not c.sid:               # the session is over
             c.close()
-            self.refused += 1
+            self.refusals.append(
+                "session 0x%x by %s server %s, %.1f s after its last answer" % (
+                    self.sid, s.kind, s.host,
+                    time.monotonic() - self.heard))
             self.sid, self.passwd = 0, b"\0" * 16
             self.session += 1
             return
         self.reconnects += 1
+        self.heard = time.monotonic()
         self.sid, self.passwd, self.conn = c.sid, c.passwd, c
 
     def lose(self):
@@ -116,6 +125,7 @@ class Worker(threading.Thread):
         if f is None or f.err:
             self.note(kind, k, sent, value=value)
             return False
+        self.heard = done
         self.zxid = max(self.zxid, f.zxid)
         r = In(f.body)
         if kind == "sync":
@@ -170,6 +180,9 @@ def final(s):
     out = {}
     for i in range(KEYS):
         f = c.call(wire.GET_DATA, wire.b_path_watch(key(i)))
+        if f.err:
+            raise Violation("%s server %s answers getData of %s with error %d" %
+                            (s.kind, s.host, key(i), f.err))
         r = In(f.body)
         value = r.buffer().decode()
         st = r.stat()

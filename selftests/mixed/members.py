@@ -71,7 +71,8 @@ class Ensemble:
             self.all.append(member(c, i, self.keys, net))
 
     def keys(self):
-        keys = {"initLimit": "20", "syncLimit": "6"}
+        keys = {"initLimit": "20", "syncLimit": "6",
+                "maxSessionTimeout": "40000"}
         for i in range(1, self.n + 1):
             keys["server.%d" % i] = "%s:%d:%d" % (
                 network.address(i), QUORUM_PORT, ELECTION_PORT)

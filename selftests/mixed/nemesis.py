@@ -9,7 +9,9 @@ class Nemesis:
     """Does one harm after the other until the time is over.  Harms that keep
     a minority away; counts() tells which were done."""
 
-    def __init__(self, ensemble, rnd, log):
+    def __init__(self, ensemble, rnd, log, only=()):
+        self.harms = [h for h in self.HARMS
+                      if not only or h.__name__ in only]
         self.e = ensemble
         self.rnd = rnd
         self.log = log
@@ -84,7 +86,7 @@ class Nemesis:
 
     def run(self, until):
         while time.monotonic() < until:
-            harm = self.rnd.choice(self.HARMS)
+            harm = self.rnd.choice(self.harms)
             v = self.victims()
             self.log("%s: %s" % (harm.__name__, " ".join(
                 "%d(%s)" % (s.number, s.mode()) for s in v)))
