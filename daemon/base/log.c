@@ -36,7 +36,7 @@ struct limit_place {
 	const char *file;
 	int line;
 	enum log_level level;
-	const char *fmt;
+	char text[160];		/* of the last one that was printed, maybe cut */
 	time_t second;
 	unsigned long left_out;
 };
@@ -249,8 +249,12 @@ void log_limited(enum log_level level, const char *file, int line, const char *f
 	pthread_mutex_lock(&limit_lock);
 	pl = limit_find(file, line);
 	pl->level = level;
-	pl->fmt = fmt;
 	print = limit_passes(pl, now_s(), tail, sizeof(tail));
+	if (print) {
+		va_start(ap, fmt);
+		vsnprintf(pl->text, sizeof(pl->text), fmt, ap);
+		va_end(ap);
+	}
 	poke = pl->left_out == 1;
 	pthread_mutex_unlock(&limit_lock);
 	if (poke)
@@ -281,7 +285,7 @@ static bool tell_left_out(void)
 		if (!pl.file)
 			break;
 		if (pl.left_out && now - pl.second >= TELL_SECONDS)
-			log_print(pl.level, "%lu similar suppressed: %s", pl.left_out, pl.fmt);
+			log_print(pl.level, "%lu similar suppressed: %s", pl.left_out, pl.text);
 		else
 			more |= pl.left_out;
 	}

@@ -34,10 +34,21 @@ struct dial {
 	u32 asking;			/* lookups under way */
 	u32 flying;			/* attempts under way */
 	u32 n, next;			/* candidates */
+	char why[NAME_LEN + 64];	/* of the last one that failed */
 	struct sockaddr_storage addrs[CANDIDATES];
 	struct attempt *tries[CANDIDATES];
 	struct lookup *lookups[PEER_ADDRS_MAX + MORE_MAX];
 };
+
+/* Notes why the candidate failed. */
+static void failed(struct dial *d, u32 nth, const char *what)
+{
+	char name[NAME_LEN];
+
+	sock_name(&d->addrs[nth], name, sizeof(name));
+	snprintf(d->why, sizeof(d->why), "%s: %s", name, what);
+	log_debug("server %llu at %s", d->dp.sid, d->why);
+}
 
 static void attempt_end(struct peers *p, struct dial *d, struct attempt *a)
 {
@@ -63,6 +74,9 @@ static void finish(struct peers *p, struct dial *d, int fd, const struct sockadd
 {
 	struct dial_params dp = d->dp;
 
+	if (fd < 0)
+		log_ratelimited(LOG_INFO, "the %s port of server %llu cannot be reached: %s",
+				dp.quorum ? "quorum" : "election", dp.sid, d->why);
 	dial_end(p, d);
 	dp.done(p, dp.owner, fd, sa);
 }
@@ -107,6 +121,8 @@ static void resolved(struct peers *p, void *owner, struct lookup *l)
 	d->asking--;
 	for (u32 i = 0; i < l->n; i++)
 		candidate(d, &l->addrs[i]);
+	if (!l->n)
+		snprintf(d->why, sizeof(d->why), "no address of %.64s", l->host);
 	if (!l->n)
 		log_ratelimited(LOG_WARN, "server %llu: no address of %s", d->dp.sid, l->host);
 	if (d->flying && d->next < d->n && d->next_ms == ~0ULL)
@@ -195,7 +211,6 @@ static void attempt_ready(struct peers *p, struct watch *w, u32 events)
 	struct dial *d = a->d;
 	struct sockaddr_storage sa = d->addrs[a->nth];
 	socklen_t len = sizeof(int);
-	char name[NAME_LEN];
 	int err = 0, fd;
 
 	(void)events;
@@ -204,8 +219,7 @@ static void attempt_ready(struct peers *p, struct watch *w, u32 events)
 	if (!err && to_itself(w->fd))
 		err = ECONNREFUSED;
 	if (err) {
-		sock_name(&sa, name, sizeof(name));
-		log_debug("server %llu at %s: %s", d->dp.sid, name, strerror(err));
+		failed(d, a->nth, strerror(err));
 		attempt_end(p, d, a);
 		progress(p, d);
 		return;
@@ -239,8 +253,10 @@ static void attempt_start(struct peers *p, struct dial *d)
 	/* Of one that is connected at once the set tells as of any other. */
 	if (fd < 0 ||
 	    (connect(fd, (const struct sockaddr *)sa, sock_len(sa)) && errno != EINPROGRESS) ||
-	    watch_set(p, &a->w, EPOLLOUT))
+	    watch_set(p, &a->w, EPOLLOUT)) {
+		failed(d, nth, strerror(errno));
 		attempt_end(p, d, a);
+	}
 }
 
 /* ------------------------------------------------------------ its course */
@@ -249,6 +265,11 @@ static void attempt_start(struct peers *p, struct dial *d)
 static void step(struct peers *p, struct dial *d)
 {
 	if (p->now_ms >= d->until_ms) {
+		for (u32 i = 0; i < CANDIDATES; i++)
+			if (d->tries[i])
+				failed(d, i, "no answer in time");
+		if (d->asking)
+			snprintf(d->why, sizeof(d->why), "its name is not resolved in time");
 		finish(p, d, -1, NULL);
 		return;
 	}
@@ -301,6 +322,7 @@ struct dial *dial_new(struct peers *p, const struct dial_params *dp)
 		}
 	}
 	d->dp.more = NULL;
+	strcpy(d->why, "no address is known");
 	d->until_ms = p->now_ms + dp->ms;
 	list_add_tail(&d->node, &p->dials);
 	go_on(p, d, p->now_ms);

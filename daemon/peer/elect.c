@@ -377,10 +377,8 @@ static void dialed(struct peers *p, void *owner, int fd, const struct sockaddr_s
 	struct epeer *e = owner;
 
 	e->dial = NULL;
-	if (fd < 0) {
-		log_ratelimited(LOG_INFO, "election: server %llu cannot be reached", e->sid);
+	if (fd < 0)
 		return;
-	}
 	if (say_hello(p, fd) || e->sid > p->p.myid)
 		close(fd);	/* it dials back */
 	else

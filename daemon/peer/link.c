@@ -304,12 +304,10 @@ static void dialed(struct peers *p, void *owner, int fd, const struct sockaddr_s
 	struct link *l = owner;
 
 	l->dial = NULL;
-	if (fd < 0) {
-		log_info("the leader's quorum port cannot be reached");
+	if (fd < 0)
 		link_lost(p, l, "not reached");
-	} else if (link_up(p, l, fd, sa)) {
+	else if (link_up(p, l, fd, sa))
 		write_out(p, l);
-	}
 }
 
 void link_connect(struct peers *p, struct link *l, u64 to)
