@@ -79,7 +79,6 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "quorum.auth.learnerRequireSasl", REFUSED, "false", NO_SASL },
 	{ "quorum.auth.*", IDLE, NULL, NO_SASL },
 	{ "ensembleAuthName", REFUSED, NULL, "the scheme \"ensemble\" is not supported" },
-	{ "testingonly.initialZxid", REFUSED, NULL, "for ZooKeeper's own tests alone" },
 
 	/* who may do what */
 	{ "secureClientPortAddress", IDLE, NULL, NO_TLS },

@@ -81,6 +81,7 @@ const struct conf_key conf_keys[] = {
 	{ "cnxTimeout", NUM, AT(cnx_timeout_ms), 1, INT_MAX },
 	{ "quorumListenOnAllIPs", BOOL, AT(quorum_listen_all), 0, 0 },
 	{ "leaderServes", YES, AT(leader_serves), 0, 0 },
+	{ "testingonly.initialZxid", NUM, AT(first_count), 0, 0xfffffffeLL },
 	{ "commitLogCount", NUM_LOW, AT(commit_log_count), COMMIT_LOG_MIN, INT_MAX },
 	{ "multiAddress.enabled", BOOL, AT(multi_addr), 0, 0 },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },

@@ -88,6 +88,7 @@ struct config {
 	bool leader_serves;		/* leaderServes, true */
 	bool multi_addr;		/* multiAddress.enabled */
 	u32 commit_log_count;		/* commitLogCount, 500 */
+	u32 first_count;		/* testingonly.initialZxid: see struct zab_params */
 	char *dynamic_file;		/* dynamicConfigFile; NULL: none */
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */

@@ -222,8 +222,8 @@ static void open_session(struct core *c, struct client *cl, const struct hello *
 		rc = pipeline_open(c, s, cl, m);
 	if (!rc)
 		return;
-	log_ratelimited(LOG_ERROR, "closing %s: no new session: %s", conn_name(cl->conn),
-			strerror(-rc));
+	log_ratelimited(rc == -EROFS ? LOG_INFO : LOG_ERROR, "closing %s: no new session: %s",
+			conn_name(cl->conn), pipeline_error(rc));
 	if (m) {
 		conn_put(m->conn);
 		free(m);

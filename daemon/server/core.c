@@ -130,6 +130,7 @@ static struct zab *new_zab(const struct config *cfg)
 		.history_bytes = HISTORY_BYTES,
 		.max_packet = core_max_packet(cfg),
 		.leader_serves = cfg->leader_serves,
+		.skip = cfg->first_count,
 	};
 
 	return zab_new(&p);

@@ -219,6 +219,8 @@ int core_restore(struct core *c, const struct disk_recovery *rec);
 void core_count(struct core *c);	/* brings c->stats up to date */
 
 /* ---- pipeline.c ---- */
+/* Why one of these was refused; -EROFS: there is no zxid to be had. */
+const char *pipeline_error(int rc);
 /* A client's write. Takes @r over. */
 void pipeline_write(struct core *c, struct client *cl, struct request *r);
 /* 0, or negative errno: not proposed. @reply is posted when it is applied (taken over

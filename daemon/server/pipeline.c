@@ -184,6 +184,11 @@ static int propose_write(struct core *c, struct request *r, struct txn *t, s32 e
 	return -ENOMEM;
 }
 
+const char *pipeline_error(int rc)
+{
+	return rc == -EROFS ? "no leader, or it is about to go" : strerror(-rc);
+}
+
 /* The leader: prepares it. Takes @r over in any case. */
 static int prepare_write(struct core *c, struct client *cl, struct request *r)
 {
@@ -229,8 +234,8 @@ void pipeline_write(struct core *c, struct client *cl, struct request *r)
 	}
 	if (!rc)
 		return;
-	log_ratelimited(LOG_ERROR, "closing %s: cannot take a write: %s", conn_name(cl->conn),
-			strerror(-rc));
+	log_ratelimited(rc == -EROFS ? LOG_INFO : LOG_ERROR, "closing %s: cannot take a write: %s",
+			conn_name(cl->conn), pipeline_error(rc));
 	client_close(c, cl);
 }
 

@@ -567,7 +567,8 @@ void remote_packet(struct core *c, const struct zab_action *a)
 	if (!rc)
 		return;
 	/* It must not wait for an answer that will not come: let it begin anew. */
-	log_ratelimited(LOG_ERROR, "closing the link of server %llu: its %s cannot be taken: %s",
-			a->from, zab_packet_name(a->packet.type), strerror(-rc));
+	log_ratelimited(rc == -EROFS ? LOG_INFO : LOG_ERROR,
+			"closing the link of server %llu: its %s cannot be taken: %s",
+			a->from, zab_packet_name(a->packet.type), pipeline_error(rc));
 	quorum_break(c, a->link);
 }

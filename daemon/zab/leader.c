@@ -511,6 +511,8 @@ int leader_propose(struct zab *z, const struct zab_event *ev)
 	if (rc)
 		return rc;
 	win_push(&z->w, t);
+	if (EPOCH_OF(z->last) < z->epoch)
+		z->ld.base = t->zxid - 1;
 	z->last = t->zxid;
 	for (u32 i = 0; i < z->ld.n; i++) {
 		struct learner *l = z->ld.learners[i];

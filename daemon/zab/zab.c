@@ -606,7 +606,7 @@ u64 zab_next_zxid(const struct zab *z)
 	    z->ld.retired)
 		return 0;
 	if (EPOCH_OF(z->last) < z->epoch)
-		next = ZXID(z->epoch, 1);
+		next = ZXID(z->epoch, z->p.skip) + 1;
 	/* Leader.propose(): all ones are not given out, another epoch must begin. */
 	return EPOCH_OF(next) == z->epoch && COUNT_OF(next) != ~0U ? next : 0;
 }

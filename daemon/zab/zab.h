@@ -184,6 +184,8 @@ struct zab_params {
 	u32 max_packet;			/* bytes */
 	bool leader_serves;
 	bool reconfig;			/* reconfigEnabled */
+	u32 skip;			/* numbers that an epoch of this leader begins behind, for
+					 * tests of its end (testingonly.initialZxid) */
 	struct ensemble *next;		/* proposed, as far as was known; NULL */
 };
 
