@@ -65,8 +65,6 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "multiAddress.reachabilityCheckEnabled", IDLE, NULL, NO_PING },
 	{ "messageTracker.BufferSize", IDLE, NULL, STATS },
 	{ "messageTracker.Enabled", IGNORED, "false", STATS },
-	{ "readonlymode.enabled", IGNORED, "false",
-	  "a server without a quorum serves nobody in this version" },
 	{ "db.autocreate", IGNORED, "true", "an empty directory is a new server's" },
 	{ "version", IDLE, NULL, "it is taken with server.N alone" },
 

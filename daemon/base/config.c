@@ -82,6 +82,7 @@ const struct conf_key conf_keys[] = {
 	{ "quorumListenOnAllIPs", BOOL, AT(quorum_listen_all), 0, 0 },
 	{ "leaderServes", YES, AT(leader_serves), 0, 0 },
 	{ "commitLogCount", NUM_LOW, AT(commit_log_count), COMMIT_LOG_MIN, INT_MAX },
+	{ "readonlymode.enabled", BOOL, AT(readonly_mode), 0, 0 },
 	{ "multiAddress.enabled", BOOL, AT(multi_addr), 0, 0 },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
 	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },

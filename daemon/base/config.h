@@ -88,6 +88,7 @@ struct config {
 	bool leader_serves;		/* leaderServes, true */
 	bool multi_addr;		/* multiAddress.enabled */
 	u32 commit_log_count;		/* commitLogCount, 500 */
+	bool readonly_mode;		/* readonlymode.enabled */
 	char *dynamic_file;		/* dynamicConfigFile; NULL: none */
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */

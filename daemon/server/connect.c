@@ -79,6 +79,14 @@ static struct client *client_new(struct core *c, struct conn *conn, struct auth_
 	return cl;
 }
 
+/* One that only this server knows, and that was to be closed, ends with its connection. */
+static void detach_session(struct core *c, struct sess *s)
+{
+	s->client = NULL;
+	if (s->local && s->pub.closing)
+		session_end(c->locals, s);
+}
+
 /* It hears of no watch any more, and serves no session. */
 static void client_detach(struct core *c, struct client *cl)
 {
@@ -88,7 +96,7 @@ static void client_detach(struct core *c, struct client *cl)
 		c->sweep = true;
 	}
 	if (cl->sess)
-		cl->sess->client = NULL;
+		detach_session(c, cl->sess);
 	cl->sess = NULL;
 }
 
@@ -163,7 +171,8 @@ struct hello {
 	s32 timeout;
 	u64 id;
 	struct jstr passwd;
-	bool old;		/* before 3.4: no readOnly flag, nor one in the answer */
+	bool reads;		/* the readOnly flag: it is content with reading */
+	bool old;		/* before 3.4: no such flag, nor one in the answer */
 };
 
 static bool hello_read(const struct request *r, struct hello *h)
@@ -177,10 +186,12 @@ static bool hello_read(const struct request *r, struct hello *h)
 	h->id = jr_long(&in);
 	h->passwd = jr_str(&in);
 	h->old = !jr_left(&in);
+	h->reads = !h->old && jr_bool(&in);
 	return !in.err;
 }
 
-struct message *connect_answer(struct conn *conn, struct sess *s, bool old)
+struct message *connect_answer(const struct core *c, struct conn *conn, struct sess *s,
+			       bool old)
 {
 	u32 body = 4 + 4 + 8 + 4 + ZK_PASSWD_LEN + !old;
 	struct message *m = message_new(conn, MSG_CONNECTED, 4 + body);
@@ -196,6 +207,8 @@ struct message *connect_answer(struct conn *conn, struct sess *s, bool old)
 		session_passwd(s->pub.id, m->bytes + 24);
 		m->session = &s->pub;
 	}
+	if (!old)
+		m->bytes[m->len - 1] = c->readonly;
 	return m;
 }
 
@@ -216,7 +229,7 @@ static void open_session(struct core *c, struct client *cl, const struct hello *
 
 	if (s) {
 		client_attach(cl, s);
-		m = connect_answer(cl->conn, s, h->old);
+		m = connect_answer(c, cl->conn, s, h->old);
 	}
 	if (m)
 		rc = pipeline_open(c, s, cl, m);
@@ -231,6 +244,27 @@ static void open_session(struct core *c, struct client *cl, const struct hello *
 	client_close(c, cl);
 	if (s)
 		session_end(c->sessions, s);
+}
+
+/* One that the ensemble does not hear of: there is nothing to wait for. */
+static void open_local(struct core *c, struct client *cl, const struct hello *h)
+{
+	struct sess *s = session_restore(c->locals, session_new_id(c->sessions), h->timeout,
+					 c->now_ms);
+	struct message *m;
+
+	if (!s) {
+		log_ratelimited(LOG_ERROR, "closing %s: no memory for a session",
+				conn_name(cl->conn));
+		client_close(c, cl);
+		return;
+	}
+	s->local = true;
+	client_attach(cl, s);
+	m = connect_answer(c, cl->conn, s, h->old);
+	if (m)
+		m->zxid = c->applied;
+	post(c, cl, m);
 }
 
 static bool passwd_right(const struct hello *h)
@@ -248,6 +282,14 @@ static void resume_session(struct core *c, struct client *cl, const struct hello
 	struct sess *s = session_find(c->sessions, h->id);
 	int rc;
 
+	if (s && c->readonly) {
+		log_ratelimited(LOG_INFO, "closing %s: session 0x%llx is the ensemble's, and there "
+				"is no quorum", conn_name(cl->conn), h->id);
+		client_close(c, cl);
+		return;
+	}
+	if (!s)
+		s = session_find(c->locals, h->id);
 	metric_count(METRIC_connection_revalidate_count, 1);
 	if (s && s->client)
 		client_close(c, s->client);
@@ -271,10 +313,10 @@ static void resume_session(struct core *c, struct client *cl, const struct hello
 	}
 	if (s) {
 		s->owner = SESSION_LOCAL;
-		session_touch(c->sessions, s, h->timeout, c->now_ms);
+		session_touch(s->local ? c->locals : c->sessions, s, h->timeout, c->now_ms);
 		client_attach(cl, s);
 	}
-	post(c, cl, connect_answer(cl->conn, s, h->old));
+	post(c, cl, connect_answer(c, cl->conn, s, h->old));
 }
 
 void connect_revived(struct core *c, const struct reviving *v, bool valid)
@@ -299,7 +341,7 @@ void connect_revived(struct core *c, const struct reviving *v, bool valid)
 	} else {
 		s = NULL;
 	}
-	post(c, cl, connect_answer(cl->conn, s, v->old));
+	post(c, cl, connect_answer(c, cl->conn, s, v->old));
 }
 
 static void renew_one(void *arg, struct sess *s)
@@ -317,6 +359,7 @@ void connect_close_all(struct core *c)
 	list_for_each_entry(cl, &c->all_clients, link)
 		client_close(c, cl);
 	sessions_replace(c->sessions, renew_one, c);
+	sessions_clear(c->locals);
 }
 
 void connect_request(struct core *c, struct request *r)
@@ -331,6 +374,10 @@ void connect_request(struct core *c, struct request *r)
 		client_close(c, cl);
 	} else if (!hello_read(r, &h)) {
 		client_close(c, cl);
+	} else if (c->readonly && !h.reads) {
+		log_ratelimited(LOG_INFO, "closing %s: it wants to write, and there is no quorum",
+				conn_name(cl->conn));
+		client_close(c, cl);
 	} else if (h.last_zxid > (s64)c->applied) {
 		log_ratelimited(LOG_INFO, "closing %s: it has seen zxid 0x%llx, our last is "
 				"0x%llx", conn_name(cl->conn), (u64)h.last_zxid, c->applied);
@@ -339,6 +386,8 @@ void connect_request(struct core *c, struct request *r)
 		h.timeout = clamp_timeout(c, h.timeout);
 		if (h.id)
 			resume_session(c, cl, &h);
+		else if (c->readonly)
+			open_local(c, cl, &h);
 		else
 			open_session(c, cl, &h);
 	}
@@ -357,6 +406,23 @@ void connect_ended(struct core *c, struct sess *s)
 		client_close(c, s->client);
 	remote_forget(c, s);
 	session_end(c->sessions, s);
+}
+
+void connect_local_ended(struct core *c, struct sess *s)
+{
+	session_closing(s);
+	if (s->client)
+		client_close(c, s->client);
+	else
+		session_end(c->locals, s);
+}
+
+void connect_local_expired(void *core, struct sess *s)
+{
+	metric_count(METRIC_stale_sessions_expired, 1);
+	log_info("expiring local session 0x%llx, timeout of %d ms exceeded", s->pub.id,
+		 s->pub.timeout);
+	connect_local_ended(core, s);
 }
 
 void connect_expired(void *core, struct sess *s)

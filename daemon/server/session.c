@@ -156,11 +156,16 @@ struct sess *session_restore(struct sessions *ss, u64 id, s32 timeout, u64 now_m
 	return s;
 }
 
-struct sess *session_create(struct sessions *ss, s32 timeout, u64 now_ms)
+u64 session_new_id(struct sessions *ss)
 {
 	while (session_find(ss, ss->next_id))
 		ss->next_id++;
-	return session_restore(ss, ss->next_id++, timeout, now_ms);
+	return ss->next_id++;
+}
+
+struct sess *session_create(struct sessions *ss, s32 timeout, u64 now_ms)
+{
+	return session_restore(ss, session_new_id(ss), timeout, now_ms);
 }
 
 void session_touch(struct sessions *ss, struct sess *s, s32 timeout, u64 now_ms)

@@ -220,6 +220,7 @@ static void test_findings(void)
 	found("localSessionsEnabled=true\n",
 	      "1 W localSessionsEnabled: ignored: all sessions are global");
 	found("DigestAuthenticationProvider.digestAlg=SHA-256\n", "digested by SHA1 alone");
+	silent("readonlymode.enabled=true\n", "serving readers is there");
 	found("learner.asyncSending=true\n", "1 N learner.asyncSending: has no meaning here");
 	found("commitLogCount=5\n", "1 W commitLogCount: 5 is too low, taken as 500");
 	found("jvm.pause.monitor=true\n", "there is no Java virtual machine");
