@@ -31,6 +31,13 @@ static struct client **client_slot(struct core *c, const struct conn *conn)
 	return p;
 }
 
+struct sess *connect_session(struct core *c, u64 id)
+{
+	struct sess *s = session_find(c->sessions, id);
+
+	return s ? s : session_find(c->locals, id);
+}
+
 struct client *client_find(struct core *c, const struct conn *conn)
 {
 	return c->clients_size ? *client_slot(c, conn) : NULL;
@@ -79,12 +86,18 @@ static struct client *client_new(struct core *c, struct conn *conn, struct auth_
 	return cl;
 }
 
+static void end_local(struct core *c, struct sess *s)
+{
+	remote_forget(c, s);
+	session_end(c->locals, s);
+}
+
 /* One that only this server knows, and that was to be closed, ends with its connection. */
 static void detach_session(struct core *c, struct sess *s)
 {
 	s->client = NULL;
 	if (s->local && s->pub.closing)
-		session_end(c->locals, s);
+		end_local(c, s);
 }
 
 /* It hears of no watch any more, and serves no session. */
@@ -279,17 +292,17 @@ static bool passwd_right(const struct hello *h)
 
 static void resume_session(struct core *c, struct client *cl, const struct hello *h)
 {
-	struct sess *s = session_find(c->sessions, h->id);
+	struct sess *s = connect_session(c, h->id);
+	bool local;
 	int rc;
 
-	if (s && c->readonly) {
+	if (s && !s->local && c->readonly) {
 		log_ratelimited(LOG_INFO, "closing %s: session 0x%llx is the ensemble's, and there "
 				"is no quorum", conn_name(cl->conn), h->id);
 		client_close(c, cl);
 		return;
 	}
-	if (!s)
-		s = session_find(c->locals, h->id);
+	local = s && s->local;
 	metric_count(METRIC_connection_revalidate_count, 1);
 	if (s && s->client)
 		client_close(c, s->client);
@@ -297,7 +310,7 @@ static void resume_session(struct core *c, struct client *cl, const struct hello
 		log_ratelimited(LOG_WARN, "%s: wrong password for session 0x%llx",
 				conn_name(cl->conn), h->id);
 		s = NULL;
-	} else if (c->serving && !c->leading) {
+	} else if (c->serving && !c->leading && !local) {
 		/* the leader knows, and is told who serves it from now on */
 		rc = remote_revive(c, cl, h->id, h->timeout, h->old);
 		if (rc) {
@@ -386,7 +399,7 @@ void connect_request(struct core *c, struct request *r)
 		h.timeout = clamp_timeout(c, h.timeout);
 		if (h.id)
 			resume_session(c, cl, &h);
-		else if (c->readonly)
+		else if (c->readonly || (c->peers && c->cfg->local_sessions))
 			open_local(c, cl, &h);
 		else
 			open_session(c, cl, &h);
@@ -414,7 +427,7 @@ void connect_local_ended(struct core *c, struct sess *s)
 	if (s->client)
 		client_close(c, s->client);
 	else
-		session_end(c->locals, s);
+		end_local(c, s);
 }
 
 void connect_local_expired(void *core, struct sess *s)

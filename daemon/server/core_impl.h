@@ -11,6 +11,7 @@
  *   op.c        requests of connected clients that are no writes
  *   watchop.c   requests about watches
  *   fire.c      events of committed transactions
+ *   upgrade.c   sessions of one server become the ensemble's
  *   readonly.c  serving readers without a quorum
  *   orphan.c    ephemerals that were found without a session
  *   reap.c      container and TTL nodes that have had their time
@@ -66,6 +67,7 @@ struct proposal {
 	struct txn *txn;		/* reference; NULL: none yet */
 	s32 cxid;			/* of a request at the leader */
 	struct request *request;	/* such a one of a client: its answer is not made yet */
+	s32 refused;			/* its error, whatever the leader says; or ZOK */
 	bool moved;			/* the answer: its session is elsewhere, be closed */
 	enum proposal_kind kind;
 	bool read_after;		/* some of @after look at the tree */
@@ -292,8 +294,8 @@ void quorum_free(struct core *c);
 
 /* ---- remote.c ---- */
 /* On a learner. Sends a request to the leader as a proposal that waits. @r: a client's
- * write, taken over on success only. */
-int remote_write(struct core *c, struct client *cl, struct request *r);
+ * write, taken over on success only. @refused: upgrade_session(). */
+int remote_write(struct core *c, struct client *cl, struct request *r, s32 refused);
 int remote_open(struct core *c, struct sess *s, struct client *cl, struct message *reply);
 int remote_close(struct core *c, struct sess *s, s32 cxid, struct client *cl,
 		 struct message *reply);
@@ -318,6 +320,8 @@ void connect_request(struct core *c, struct request *r);
 void connect_gone(struct core *c, struct request *r);
 /* The leader said whether the session lives. */
 void connect_revived(struct core *c, const struct reviving *v, bool valid);
+/* One that the ensemble knows, or this server alone; or NULL. */
+struct sess *connect_session(struct core *c, u64 id);
 /* Nobody is served for a while: all connections are closed. */
 void connect_close_all(struct core *c);
 /* Ends a client's part in its session and asks its I/O thread to close. */
@@ -376,6 +380,15 @@ void fire_free(struct core *c);
 struct blob *fire_blob(int event, const char *path, u32 len);
 /* Wakes nobody: an answer, or the publishing, does. */
 void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid);
+
+/* ---- upgrade.c ---- */
+/*
+ * Before a write of @cl is sent on: if it makes an ephemeral and the session is local,
+ * the ensemble is told of the session first. *@refused: that is not allowed, and what
+ * makes an ephemeral is to fail with this error; else ZOK. Negative errno: it can
+ * neither be told nor refused now.
+ */
+int upgrade_session(struct core *c, struct client *cl, const struct request *r, s32 *refused);
 
 /* ---- readonly.c ---- */
 /* Whether this server looks for a leader may have changed. */

@@ -4,10 +4,11 @@
  * carries out what it wants done, in order, before the next event. What this server is,
  * and whom it may serve, follows from that; other threads and the store are told here.
  *
- * Nobody is served but in BROADCAST (for readers there is readonly.c). On leaving it what is agreed is applied, what is not
- * is dropped, and all connections are closed (Leader.shutdown, Learner.shutdown). Until
- * then a learner's transactions are applied as a replay: a tree that came from an
- * Apache ZooKeeper may hold the outcome of transactions that follow it.
+ * Nobody is served but in BROADCAST (for readers there is readonly.c). On leaving it what
+ * is agreed is applied, what is not is dropped, and all connections are closed
+ * (Leader.shutdown, Learner.shutdown). Until then a learner's transactions are applied as
+ * a replay: a tree that came from an Apache ZooKeeper may hold the outcome of transactions
+ * that follow it.
  *
  * A single server goes through the same: it has no peers, and only its disk can make it
  * stop leading; its connections stay then, as reads go on.

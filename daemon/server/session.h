@@ -68,6 +68,8 @@ void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms);
  * nothing was done.
  */
 int session_renew(struct sessions *ss, struct sess *s);
+/* From one table into another, where its id is not. */
+void session_move(struct sessions *from, struct sessions *to, struct sess *s);
 /* Its closeSession is applied: out of the table. */
 void session_end(struct sessions *ss, struct sess *s);
 /* All go: another table takes their place. Their connections are closed by then. */
