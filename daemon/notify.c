@@ -161,7 +161,9 @@ static void tell_status(struct core *c)
 	next_us = now_us() + STATUS_EVERY_MS * 1000;
 	core_stats(c, &s);
 	sd_notifyf(0, "STATUS=%s: zxid 0x%llx, %llu sessions, %llu requests outstanding",
-		   s.closed ? "without a quorum" : "serving", s.zxid, s.sessions, s.outstanding);
+		   s.serves == CORE_SERVES_ALL ? "serving" :
+		   s.serves == CORE_SERVES_READERS ? "without a quorum, for readers" :
+						     "without a quorum", s.zxid, s.sessions, s.outstanding);
 }
 
 void notify_alive(struct core *c)

@@ -138,8 +138,7 @@ static void do_icfg(struct ask *a, struct jout *j)
 
 static void do_isro(struct ask *a, struct jout *j)
 {
-	(void)a;
-	boolean(j, "read_only", false);
+	boolean(j, "read_only", values_serves(a->cs) == CORE_SERVES_READERS);
 }
 
 /* The newest whole snapshot: files get their names when they are. */
@@ -179,11 +178,11 @@ static void do_lead(struct ask *a, struct jout *j)
 	struct core_stats s = { .zxid = 0 };
 	const struct peer *lead;
 
-	if (!e) {
+	core_stats(a->cs->core, &s);
+	if (!e || s.serves == CORE_SERVES_READERS) {
 		snprintf(a->error, sizeof(a->error), "server is not initialized");
 		return;
 	}
-	core_stats(a->cs->core, &s);
 	lead = ensemble_find(e, s.leader);
 	boolean(j, "is_leader", s.leader == a->cs->cfg->myid);
 	number(j, "leader_id", (s64)s.leader);
@@ -297,7 +296,7 @@ static void do_srvr(struct ask *a, struct jout *j)
 
 	a->cs->st->ops->info(a->cs->st, &info);
 	string(j, "version", VALUES_VERSION);
-	boolean(j, "read_only", false);
+	boolean(j, "read_only", values_serves(a->cs) == CORE_SERVES_READERS);
 	put_stats(a->cs, j, &s);
 	put_sizes(j, "client_response", &s);
 	number(j, "node_count", values_nodes(&info));
@@ -402,7 +401,7 @@ static void do_zab(struct ask *a, struct jout *j)
 	char text[32];
 
 	core_stats(a->cs->core, &s);
-	if (cfg->ensemble && !s.closed) {
+	if (cfg->ensemble && s.serves == CORE_SERVES_ALL) {
 		snprintf(text, sizeof(text), "0x%llx", zxid);
 		number(j, "myid", cfg->myid);
 		boolean(j, "is_leader", s.leader == cfg->myid);
@@ -473,7 +472,7 @@ void command_run(struct client_side *cs, const char *name, const char *mask, str
 	struct jout j;
 
 	jout_begin(&j, out);
-	if (cmd && !cmd->always && !values_serving(cs)) {
+	if (cmd && !cmd->always && values_serves(cs) == CORE_SERVES_NOBODY) {
 		snprintf(a.error, sizeof(a.error),
 			 "This ZooKeeper instance is not currently serving requests");
 		string(&j, "command", name);

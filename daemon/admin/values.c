@@ -88,18 +88,20 @@ const char *values_state(struct client_side *cs)
 	if (!cs->cfg->ensemble)
 		return "standalone";
 	core_stats(cs->core, &s);
+	if (s.serves == CORE_SERVES_READERS)
+		return "read-only";
 	if (s.phase != ZAB_BROADCAST)
 		return "broken";
 	return s.state == ZAB_LEADING ? "leader" :
 	       s.state == ZAB_OBSERVING ? "observer" : "follower";
 }
 
-bool values_serving(struct client_side *cs)
+enum core_serves values_serves(struct client_side *cs)
 {
 	struct core_stats s = no_stats;
 
 	core_stats(cs->core, &s);
-	return !s.closed;
+	return s.serves;
 }
 
 /* "leading - broadcast" (QuorumPeer.getDetailedPeerState()). */
@@ -119,7 +121,7 @@ static void ensemble_gauges(struct client_side *cs, const struct sink *k,
 {
 	char state[64];
 
-	if (!cs->cfg->ensemble)
+	if (!cs->cfg->ensemble || s->serves == CORE_SERVES_READERS)
 		return;
 	text(k, "peer_state", peer_state(s, state, sizeof(state)));
 	whole(k, "quorum_size", ensemble_voters(cs->cfg->ensemble));
@@ -162,7 +164,7 @@ void values_gauges(struct client_side *cs, value_fn fn, void *arg)
 	whole(&k, "max_file_descriptor_count", max_fds());
 	whole(&k, "approximate_data_size", info.stats.data_bytes);
 	whole(&k, "open_file_descriptor_count", count_fds());
-	whole(&k, "local_sessions", 0);
+	whole(&k, "local_sessions", core.local_sessions);
 	whole(&k, "uptime", coarse_ms() - cs->started_ms);
 	whole(&k, "max_latency", s.max_latency);
 	whole(&k, "outstanding_tls_handshake", 0);

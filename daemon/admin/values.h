@@ -33,11 +33,11 @@ void values_gauges(struct client_side *cs, value_fn fn, void *arg);
 /* Our own, "zkern_...": what 3.8.0 has not; counts since the start, never reset. */
 void values_own(struct client_side *cs, value_fn fn, void *arg);
 
-/* What this server is: "leader", "follower", "observer", "standalone"; of an ensemble and
- * serving nobody: "broken" (ServerStats.getServerState() has no word for it). */
+/* What this server is: "leader", "follower", "observer", "standalone", "read-only"; of an
+ * ensemble and serving nobody: "broken" (ServerStats.getServerState() has no word for it). */
 const char *values_state(struct client_side *cs);
-/* Whether clients are served. */
-bool values_serving(struct client_side *cs);
+/* Which clients are served. */
+enum core_serves values_serves(struct client_side *cs);
 
 /* Rounded to four places and as Java prints a double ("0.0", "1.25"); @buf of 32. */
 const char *values_real(double x, char *buf);

@@ -62,6 +62,7 @@ const struct conf_key conf_keys[] = {
 	{ "connection_throttle_drop_decrease", SHARE, AT(connect_drop_decrease), 0, 1 },
 	{ "connection_throttle_decrease_ratio", SHARE, AT(connect_decrease_ratio), 0, 1 },
 	{ "connection_throttle_weight_enabled", BOOL, AT(connect_weighed), 0, 0 },
+	{ "connection_throttle_local_session_weight", NUM, AT(connect_weight_local), 1, 16 },
 	{ "connection_throttle_global_session_weight", NUM, AT(connect_weight_new), 1, 16 },
 	{ "connection_throttle_renew_session_weight", NUM, AT(connect_weight_renew), 1, 16 },
 	{ "autopurge.snapRetainCount", NUM_LOW, AT(purge_retain), PURGE_RETAIN_MIN, INT_MAX },
@@ -83,6 +84,9 @@ const struct conf_key conf_keys[] = {
 	{ "leaderServes", YES, AT(leader_serves), 0, 0 },
 	{ "testingonly.initialZxid", NUM, AT(first_count), 0, 0xfffffffeLL },
 	{ "commitLogCount", NUM_LOW, AT(commit_log_count), COMMIT_LOG_MIN, INT_MAX },
+	{ "localSessionsEnabled", BOOL, AT(local_sessions), 0, 0 },
+	{ "localSessionsUpgradingEnabled", BOOL, AT(local_upgrade), 0, 0 },
+	{ "readonlymode.enabled", BOOL, AT(readonly_mode), 0, 0 },
 	{ "multiAddress.enabled", BOOL, AT(multi_addr), 0, 0 },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
 	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
@@ -383,6 +387,8 @@ static int settle_rest(struct conf_load *l)
 		rc = settle_needs(l, "autopurge.snapRetainCount", "autopurge.purgeInterval");
 	if (!rc)
 		rc = settle_needs(l, "zkern.auditFile", "audit.enable");
+	if (!rc)
+		rc = settle_needs(l, "localSessionsUpgradingEnabled", "localSessionsEnabled");
 	if (!rc && cfg->max_cnxns && cfg->max_client_cnxns > cfg->max_cnxns)
 		rc = conf_say(l, CONFIG_NOTE, "maxClientCnxns",
 			      "%u of one address are more than the %u of maxCnxns",
@@ -457,6 +463,7 @@ int config_default(struct config *cfg)
 	cfg->connect_freeze_ms = -1;
 	cfg->connect_drop_increase = 0.02;
 	cfg->connect_drop_decrease = 0.002;
+	cfg->connect_weight_local = 1;
 	cfg->connect_weight_new = 3;
 	cfg->connect_weight_renew = 2;
 	cfg->purge_retain = PURGE_RETAIN_MIN;

@@ -41,7 +41,7 @@ struct config {
 	bool stale_latency;		/* request_stale_latency_check */
 	/* connection_throttle_*: tokens (0: no bound), _fill_time in ms, _fill_count,
 	 * _freeze_time in ms (-1: nothing by chance), _drop_increase, _drop_decrease,
-	 * _decrease_ratio, _weight_enabled, _{global,renew}_session_weight */
+	 * _decrease_ratio, _weight_enabled, _{local,global,renew}_session_weight */
 	u32 connect_tokens;
 	u32 connect_fill_ms;
 	u32 connect_fill_count;
@@ -50,6 +50,7 @@ struct config {
 	double connect_drop_decrease;
 	double connect_decrease_ratio;
 	bool connect_weighed;
+	u32 connect_weight_local;
 	u32 connect_weight_new;
 	u32 connect_weight_renew;
 	u32 purge_retain;		/* autopurge.snapRetainCount, 3 */
@@ -89,6 +90,9 @@ struct config {
 	bool multi_addr;		/* multiAddress.enabled */
 	u32 commit_log_count;		/* commitLogCount, 500 */
 	u32 first_count;		/* testingonly.initialZxid: see struct zab_params */
+	bool readonly_mode;		/* readonlymode.enabled */
+	bool local_sessions;		/* localSessionsEnabled */
+	bool local_upgrade;		/* localSessionsUpgradingEnabled */
 	char *dynamic_file;		/* dynamicConfigFile; NULL: none */
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */

@@ -125,7 +125,9 @@ static void say_ruok(struct client_side *cs, struct jw *out)
 
 static void say_isro(struct client_side *cs, struct jw *out)
 {
-	jw_printf(out, values_serving(cs) ? "rw" : "null");
+	static const char *const words[] = { "rw", "null", "ro" };
+
+	jw_printf(out, "%s", words[values_serves(cs)]);
 }
 
 static void say_crst(struct client_side *cs, struct jw *out)
@@ -174,9 +176,16 @@ static void put_server(struct client_side *cs, struct jw *out)
 	put_proposals(cs, out);
 }
 
-static void say_srvr(struct client_side *cs, struct jw *out)
+static void put_version(struct client_side *cs, struct jw *out)
 {
 	jw_printf(out, "Zookeeper version: %s\n", VALUES_VERSION);
+	if (values_serves(cs) == CORE_SERVES_READERS)
+		jw_printf(out, "READ-ONLY mode; serving only read-only clients\n");
+}
+
+static void say_srvr(struct client_side *cs, struct jw *out)
+{
+	put_version(cs, out);
 	put_server(cs, out);
 }
 
@@ -184,7 +193,8 @@ static void say_srvr(struct client_side *cs, struct jw *out)
 
 static void say_stat(struct client_side *cs, struct jw *out)
 {
-	jw_printf(out, "Zookeeper version: %s\nClients:\n", VALUES_VERSION);
+	put_version(cs, out);
+	jw_printf(out, "Clients:\n");
 	put_conns(cs, out, true);
 	jw_printf(out, "\n");
 	put_server(cs, out);
@@ -211,17 +221,21 @@ static void put_ports(struct jw *out, const struct peer *me, bool election)
 	jw_printf(out, "\n");
 }
 
-/* QuorumZooKeeperServer.dumpConf() */
-static void put_ensemble(const struct config *cfg, struct jw *out)
+/* QuorumZooKeeperServer.dumpConf(), ReadOnlyZooKeeperServer.dumpConf() */
+static void put_ensemble(const struct config *cfg, bool readers, struct jw *out)
 {
 	const struct peer *me = ensemble_find(cfg->ensemble, cfg->myid);
-	char *members = ensemble_print(cfg->ensemble);
+	char *members;
 
 	jw_printf(out, "initLimit=%u\nsyncLimit=%u\nelectionAlg=3\n", cfg->init_limit,
 		  cfg->sync_limit);
 	put_ports(out, me, true);
 	put_ports(out, me, false);
-	jw_printf(out, "peerType=%d\nmembership: \n", me->observer);
+	jw_printf(out, "peerType=%d\n", me->observer);
+	if (readers)
+		return;
+	jw_printf(out, "membership: \n");
+	members = ensemble_print(cfg->ensemble);
 	if (members)
 		jw_bytes(out, members, strlen(members));
 	else
@@ -244,7 +258,7 @@ static void say_conf(struct client_side *cs, struct jw *out)
 	jw_printf(out, "clientPortListenBacklog=-1\nserverId=%llu\n",
 		  cfg->ensemble ? cfg->myid : 0ULL);
 	if (cfg->ensemble)
-		put_ensemble(cfg, out);
+		put_ensemble(cfg, values_serves(cs) == CORE_SERVES_READERS, out);
 }
 
 void environment_each(void (*fn)(void *arg, const char *key, const char *value), void *arg)
@@ -362,12 +376,14 @@ static const struct word {
 	{ "wchs", 0x77636873, false, false, say_wchs },
 };
 
-/* srvr always; else what the list, separated by commas, names, or all for "*". */
-static bool allowed(const char *list, const char *name)
+/* srvr always, and isro where clients need it to find a server that writes; else what the
+ * list, separated by commas, names, or all for "*". */
+static bool allowed(const struct config *cfg, const char *name)
 {
+	const char *list = cfg->fourlw_whitelist;
 	size_t len = strlen(name);
 
-	if (!strcmp(name, "srvr"))
+	if (!strcmp(name, "srvr") || (cfg->readonly_mode && !strcmp(name, "isro")))
 		return true;
 	while (list && *list) {
 		size_t n;
@@ -429,12 +445,12 @@ bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len)
 		return false;
 	stats_received(c, 1);
 	metric_count(METRIC_bytes_received_count, 4);
-	if (!allowed(c->cs->cfg->fourlw_whitelist, w->name))
+	if (!allowed(c->cs->cfg, w->name))
 		jw_printf(out, "%s is not executed because it is not in the whitelist.\n",
 			  w->name);
 	else if (word == STMK)
 		set_trace_mask(c, rest, len);
-	else if (!w->always && !values_serving(c->cs))
+	else if (!w->always && values_serves(c->cs) == CORE_SERVES_NOBODY)
 		jw_printf(out, "This ZooKeeper instance is not currently serving requests\n");
 	else if (w->quick && w->say)
 		w->say(c->cs, out);

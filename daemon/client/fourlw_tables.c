@@ -9,6 +9,7 @@
 #include "daemon/client/fourlw.h"
 #include "daemon/client/report.h"
 #include "daemon/server/walk.h"
+#include "daemon/zab/zab.h"
 
 #define CNXN_TICK_MS	10000	/* of NIOServerCnxnFactory's cnxnExpiryQueue */
 
@@ -35,6 +36,7 @@ static void put_date(struct jw *out, u64 ms)
 struct expiring {
 	u64 ms;
 	u64 session;
+	s32 timeout;
 	const char *name;	/* of a connection; NULL: a session */
 };
 
@@ -117,6 +119,56 @@ static void put_ephemerals(struct client_side *cs, struct jw *out,
 	jw_free(&text);
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct expiring *x = a, *y = b;
+
+	return x->session < y->session ? -1 : x->session > y->session;
+}
+
+/* Those that are local, or that are not; their number. */
+static u32 expiring_of(const struct client_side *cs, const struct walk_session *s, u32 n,
+		       bool local, struct expiring *e)
+{
+	u32 found = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		if (s[i].local != local)
+			continue;
+		e[found].ms = expiry_round(s[i].expires_ms, cs->cfg->tick_ms);
+		e[found].timeout = s[i].timeout;
+		e[found++].session = s[i].id;
+	}
+	return found;
+}
+
+/* LearnerSessionTracker.dumpSessions(): it is the leader that knows when these expire. */
+static void put_global(struct jw *out, struct expiring *e, u32 n)
+{
+	qsort(e, n, sizeof(*e), by_id);
+	jw_printf(out, "Global Sessions(%u):\n", n);
+	for (u32 i = 0; i < n; i++)
+		jw_printf(out, "0x%llx\t%dms\n", e[i].session, e[i].timeout);
+}
+
+static void put_trackers(struct client_side *cs, struct jw *out, struct expiring *e,
+			 const struct walk_session *s, u32 n)
+{
+	struct core_stats st = { .zxid = 0 };
+	u32 found = expiring_of(cs, s, n, true, e);
+	bool locals = cs->cfg->ensemble && (cs->cfg->local_sessions || found);
+
+	core_stats(cs->core, &st);
+	jw_printf(out, "SessionTracker dump:\n");
+	if (locals)
+		put_expiring(out, "Local Session", e, found);
+	found = expiring_of(cs, s, n, false, e);
+	if (cs->cfg->ensemble && st.state != ZAB_LEADING)
+		put_global(out, e, found);
+	else
+		put_expiring(out, locals ? "Global Session" : "Session", e, found);
+}
+
 static int put_sessions(struct client_side *cs, struct jw *out)
 {
 	struct walk_session *s;
@@ -131,12 +183,7 @@ static int put_sessions(struct client_side *cs, struct jw *out)
 		free(s);
 		return -ENOMEM;
 	}
-	for (u32 i = 0; i < n; i++) {
-		e[i].ms = expiry_round(s[i].expires_ms, cs->cfg->tick_ms);
-		e[i].session = s[i].id;
-	}
-	jw_printf(out, "SessionTracker dump:\n");
-	put_expiring(out, "Session", e, n);
+	put_trackers(cs, out, e, s, n);
 	put_ephemerals(cs, out, s, n);
 	free(e);
 	free(s);

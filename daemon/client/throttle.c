@@ -66,8 +66,10 @@ static bool lucky(struct throttle *t, u64 now_ms)
 
 bool throttle_admits(struct throttle *t, bool renew, u64 now_ms)
 {
-	u32 need = !t->cfg->connect_weighed ? 1 : renew ? t->cfg->connect_weight_renew :
-							  t->cfg->connect_weight_new;
+	const struct config *cfg = t->cfg;
+	bool local = cfg->ensemble && cfg->local_sessions;
+	u32 need = !cfg->connect_weighed ? 1 : renew ? cfg->connect_weight_renew :
+		   local ? cfg->connect_weight_local : cfg->connect_weight_new;
 	u32 deficit;
 	bool ok;
 

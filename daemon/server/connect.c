@@ -31,6 +31,13 @@ static struct client **client_slot(struct core *c, const struct conn *conn)
 	return p;
 }
 
+struct sess *connect_session(struct core *c, u64 id)
+{
+	struct sess *s = session_find(c->sessions, id);
+
+	return s ? s : session_find(c->locals, id);
+}
+
 struct client *client_find(struct core *c, const struct conn *conn)
 {
 	return c->clients_size ? *client_slot(c, conn) : NULL;
@@ -79,6 +86,20 @@ static struct client *client_new(struct core *c, struct conn *conn, struct auth_
 	return cl;
 }
 
+static void end_local(struct core *c, struct sess *s)
+{
+	remote_forget(c, s);
+	session_end(c->locals, s);
+}
+
+/* One that only this server knows, and that was to be closed, ends with its connection. */
+static void detach_session(struct core *c, struct sess *s)
+{
+	s->client = NULL;
+	if (s->local && s->pub.closing)
+		end_local(c, s);
+}
+
 /* It hears of no watch any more, and serves no session. */
 static void client_detach(struct core *c, struct client *cl)
 {
@@ -88,7 +109,7 @@ static void client_detach(struct core *c, struct client *cl)
 		c->sweep = true;
 	}
 	if (cl->sess)
-		cl->sess->client = NULL;
+		detach_session(c, cl->sess);
 	cl->sess = NULL;
 }
 
@@ -163,7 +184,8 @@ struct hello {
 	s32 timeout;
 	u64 id;
 	struct jstr passwd;
-	bool old;		/* before 3.4: no readOnly flag, nor one in the answer */
+	bool reads;		/* the readOnly flag: it is content with reading */
+	bool old;		/* before 3.4: no such flag, nor one in the answer */
 };
 
 static bool hello_read(const struct request *r, struct hello *h)
@@ -177,10 +199,12 @@ static bool hello_read(const struct request *r, struct hello *h)
 	h->id = jr_long(&in);
 	h->passwd = jr_str(&in);
 	h->old = !jr_left(&in);
+	h->reads = !h->old && jr_bool(&in);
 	return !in.err;
 }
 
-struct message *connect_answer(struct conn *conn, struct sess *s, bool old)
+struct message *connect_answer(const struct core *c, struct conn *conn, struct sess *s,
+			       bool old)
 {
 	u32 body = 4 + 4 + 8 + 4 + ZK_PASSWD_LEN + !old;
 	struct message *m = message_new(conn, MSG_CONNECTED, 4 + body);
@@ -196,6 +220,8 @@ struct message *connect_answer(struct conn *conn, struct sess *s, bool old)
 		session_passwd(s->pub.id, m->bytes + 24);
 		m->session = &s->pub;
 	}
+	if (!old)
+		m->bytes[m->len - 1] = c->readonly;
 	return m;
 }
 
@@ -216,7 +242,7 @@ static void open_session(struct core *c, struct client *cl, const struct hello *
 
 	if (s) {
 		client_attach(cl, s);
-		m = connect_answer(cl->conn, s, h->old);
+		m = connect_answer(c, cl->conn, s, h->old);
 	}
 	if (m)
 		rc = pipeline_open(c, s, cl, m);
@@ -233,6 +259,27 @@ static void open_session(struct core *c, struct client *cl, const struct hello *
 		session_end(c->sessions, s);
 }
 
+/* One that the ensemble does not hear of: there is nothing to wait for. */
+static void open_local(struct core *c, struct client *cl, const struct hello *h)
+{
+	struct sess *s = session_restore(c->locals, session_new_id(c->sessions), h->timeout,
+					 c->now_ms);
+	struct message *m;
+
+	if (!s) {
+		log_ratelimited(LOG_ERROR, "closing %s: no memory for a session",
+				conn_name(cl->conn));
+		client_close(c, cl);
+		return;
+	}
+	s->local = true;
+	client_attach(cl, s);
+	m = connect_answer(c, cl->conn, s, h->old);
+	if (m)
+		m->zxid = c->applied;
+	post(c, cl, m);
+}
+
 static bool passwd_right(const struct hello *h)
 {
 	u8 right[ZK_PASSWD_LEN];
@@ -245,9 +292,17 @@ static bool passwd_right(const struct hello *h)
 
 static void resume_session(struct core *c, struct client *cl, const struct hello *h)
 {
-	struct sess *s = session_find(c->sessions, h->id);
+	struct sess *s = connect_session(c, h->id);
+	bool local;
 	int rc;
 
+	if (s && !s->local && c->readonly) {
+		log_ratelimited(LOG_INFO, "closing %s: session 0x%llx is the ensemble's, and there "
+				"is no quorum", conn_name(cl->conn), h->id);
+		client_close(c, cl);
+		return;
+	}
+	local = s && s->local;
 	metric_count(METRIC_connection_revalidate_count, 1);
 	if (s && s->client)
 		client_close(c, s->client);
@@ -255,7 +310,7 @@ static void resume_session(struct core *c, struct client *cl, const struct hello
 		log_ratelimited(LOG_WARN, "%s: wrong password for session 0x%llx",
 				conn_name(cl->conn), h->id);
 		s = NULL;
-	} else if (c->serving && !c->leading) {
+	} else if (c->serving && !c->leading && !local) {
 		/* the leader knows, and is told who serves it from now on */
 		rc = remote_revive(c, cl, h->id, h->timeout, h->old);
 		if (rc) {
@@ -271,10 +326,10 @@ static void resume_session(struct core *c, struct client *cl, const struct hello
 	}
 	if (s) {
 		s->owner = SESSION_LOCAL;
-		session_touch(c->sessions, s, h->timeout, c->now_ms);
+		session_touch(s->local ? c->locals : c->sessions, s, h->timeout, c->now_ms);
 		client_attach(cl, s);
 	}
-	post(c, cl, connect_answer(cl->conn, s, h->old));
+	post(c, cl, connect_answer(c, cl->conn, s, h->old));
 }
 
 void connect_revived(struct core *c, const struct reviving *v, bool valid)
@@ -299,7 +354,7 @@ void connect_revived(struct core *c, const struct reviving *v, bool valid)
 	} else {
 		s = NULL;
 	}
-	post(c, cl, connect_answer(cl->conn, s, v->old));
+	post(c, cl, connect_answer(c, cl->conn, s, v->old));
 }
 
 static void renew_one(void *arg, struct sess *s)
@@ -317,6 +372,7 @@ void connect_close_all(struct core *c)
 	list_for_each_entry(cl, &c->all_clients, link)
 		client_close(c, cl);
 	sessions_replace(c->sessions, renew_one, c);
+	sessions_clear(c->locals);
 }
 
 void connect_request(struct core *c, struct request *r)
@@ -331,6 +387,10 @@ void connect_request(struct core *c, struct request *r)
 		client_close(c, cl);
 	} else if (!hello_read(r, &h)) {
 		client_close(c, cl);
+	} else if (c->readonly && !h.reads) {
+		log_ratelimited(LOG_INFO, "closing %s: it wants to write, and there is no quorum",
+				conn_name(cl->conn));
+		client_close(c, cl);
 	} else if (h.last_zxid > (s64)c->applied) {
 		log_ratelimited(LOG_INFO, "closing %s: it has seen zxid 0x%llx, our last is "
 				"0x%llx", conn_name(cl->conn), (u64)h.last_zxid, c->applied);
@@ -339,6 +399,8 @@ void connect_request(struct core *c, struct request *r)
 		h.timeout = clamp_timeout(c, h.timeout);
 		if (h.id)
 			resume_session(c, cl, &h);
+		else if (c->readonly || (c->peers && c->cfg->local_sessions))
+			open_local(c, cl, &h);
 		else
 			open_session(c, cl, &h);
 	}
@@ -357,6 +419,23 @@ void connect_ended(struct core *c, struct sess *s)
 		client_close(c, s->client);
 	remote_forget(c, s);
 	session_end(c->sessions, s);
+}
+
+void connect_local_ended(struct core *c, struct sess *s)
+{
+	session_closing(s);
+	if (s->client)
+		client_close(c, s->client);
+	else
+		end_local(c, s);
+}
+
+void connect_local_expired(void *core, struct sess *s)
+{
+	metric_count(METRIC_stale_sessions_expired, 1);
+	log_info("expiring local session 0x%llx, timeout of %d ms exceeded", s->pub.id,
+		 s->pub.timeout);
+	connect_local_ended(core, s);
 }
 
 void connect_expired(void *core, struct sess *s)

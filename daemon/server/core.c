@@ -95,6 +95,7 @@ void core_count(struct core *c)
 	set(&c->stats.zxid, c->applied);
 	set(&c->stats.outstanding, zab_outstanding(c->zab));
 	set(&c->stats.sessions, sessions_total(c->sessions));
+	set(&c->stats.local_sessions, sessions_total(c->locals));
 	set(&c->stats.watches, w.watches);
 	set(&c->stats.watched_paths, w.paths);
 	set(&c->stats.watchers, w.watchers);
@@ -197,7 +198,8 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->watches = watches_new();
 	c->sessions = sessions_new(cfg->tick_ms, cfg->ensemble ? cfg->myid : SERVER_ID,
 				   core_wall_ms(c), c->now_ms);
-	if (!c->zab || !c->watches || !c->sessions || core_restore(c, rec))
+	c->locals = sessions_new(cfg->tick_ms, 0, 0, c->now_ms);
+	if (!c->zab || !c->watches || !c->sessions || !c->locals || core_restore(c, rec))
 		goto fail;
 	core_count(c);
 	return c;
@@ -223,6 +225,7 @@ void core_free(struct core *c)
 	pipeline_free(c);
 	clients_free(c);
 	sessions_free(c->sessions);
+	sessions_free(c->locals);
 	watches_free(c->watches);
 	zab_free(c->zab);
 	if (c->ch.buckets)
@@ -241,7 +244,7 @@ void core_submit(struct core *c, struct request *r)
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current)
 {
 	c->peers = p;
-	c->stats.closed = 1;
+	c->stats.serves = CORE_SERVES_NOBODY;
 	c->accepted = accepted;
 	c->current = current;
 }
@@ -417,12 +420,16 @@ static void expire(struct core *c)
 	if (c->leading && may_expire(c))
 		sessions_expire(c->sessions, c->now_ms, EXPIRE_LOOKS,
 				EXPIRE_FLIGHT - c->expiring, connect_expired, c);
+	if (sessions_total(c->locals))
+		sessions_expire(c->locals, c->now_ms, EXPIRE_LOOKS, EXPIRE_LOOKS,
+				connect_local_expired, c);
 }
 
 static void timers(struct core *c)
 {
 	retry_disk(c);
 	quorum_timers(c);
+	readonly_timer(c);
 	expire(c);
 	reap(c);
 	snapshot(c);
@@ -439,6 +446,10 @@ static int sleep_ms(const struct core *c)
 	/* else what was proposed wakes us when it is durable */
 	if (c->leading && may_expire(c) && sessions_next_ms(c->sessions) < next)
 		next = sessions_next_ms(c->sessions);
+	if (sessions_total(c->locals) && sessions_next_ms(c->locals) < next)
+		next = sessions_next_ms(c->locals);
+	if (c->alone_ms && c->alone_ms < next)
+		next = c->alone_ms;
 	if (c->disk_failed && c->retry_ms < next)
 		next = c->retry_ms;
 	if (c->reap_ms < next)

@@ -72,18 +72,26 @@ void core_free(struct core *c);
  * have outstanding is bounded by the I/O thread (it stops reading from it). */
 void core_submit(struct core *c, struct request *r);
 
+/* Whom a server serves. */
+enum core_serves {
+	CORE_SERVES_ALL,
+	CORE_SERVES_NOBODY,
+	CORE_SERVES_READERS,	/* no quorum: read-only clients (readonly.c) */
+};
+
 /* Counters that srvr, stat, mntr print; any thread, relaxed. */
 struct core_stats {
 	u64 zxid;
 	u64 outstanding;
-	u64 sessions;
+	u64 sessions;		/* that the ensemble knows */
+	u64 local_sessions;	/* of this server alone */
 	u64 watches;
 	u64 watched_paths;
 	u64 watchers;		/* connections that watch something */
 	u64 watch_bytes;	/* memory of the tables of watches */
 	u64 proposals;
 	u64 commits;
-	u64 closed;		/* clients are not served */
+	u64 serves;		/* enum core_serves */
 	u64 state;		/* enum zab_state */
 	u64 phase;		/* enum zab_phase */
 	u64 leader;		/* its id; ~0: none */

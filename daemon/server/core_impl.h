@@ -11,6 +11,8 @@
  *   op.c        requests of connected clients that are no writes
  *   watchop.c   requests about watches
  *   fire.c      events of committed transactions
+ *   upgrade.c   sessions of one server become the ensemble's
+ *   readonly.c  serving readers without a quorum
  *   orphan.c    ephemerals that were found without a session
  *   reap.c      container and TTL nodes that have had their time
  */
@@ -65,6 +67,7 @@ struct proposal {
 	struct txn *txn;		/* reference; NULL: none yet */
 	s32 cxid;			/* of a request at the leader */
 	struct request *request;	/* such a one of a client: its answer is not made yet */
+	s32 refused;			/* its error, whatever the leader says; or ZOK */
 	bool moved;			/* the answer: its session is elsewhere, be closed */
 	enum proposal_kind kind;
 	bool read_after;		/* some of @after look at the tree */
@@ -174,7 +177,8 @@ struct core {
 	struct zab *zab;
 	struct changes ch;
 	struct prep prep;
-	struct sessions *sessions;
+	struct sessions *sessions;	/* that the ensemble knows */
+	struct sessions *locals;	/* of this server alone; ids are ->sessions' */
 	struct watches *watches;
 	u64 applied;			/* zxid */
 	u32 committed;			/* of the outstanding: may be applied */
@@ -182,6 +186,11 @@ struct core {
 	u32 budget;			/* of events, left in this round */
 	struct firing firing;
 	bool open;			/* connections are let in */
+	bool readonly;			/* and are those of readers */
+	bool mixed;			/* the tree is not as of one zxid: it came from a
+					 * server that wrote meanwhile, and what it wrote
+					 * has not followed yet */
+	u64 alone_ms;			/* when to begin to serve readers; 0: not, or done */
 	bool serving;			/* writes are taken: an ensemble, or the disk, works */
 	bool leading;			/* and it is this server that prepares them */
 	bool posted;			/* messages since the last client_flush() */
@@ -263,6 +272,8 @@ void quorum_start(struct core *c);
 /* One event into ZAB, and what it wants done; what it commits is applied later, with what
  * others commit in the same round (quorum_run()). */
 void quorum_step(struct core *c, const struct zab_event *ev);
+/* Other threads hear of what this server is, and whom it serves. */
+void quorum_tell(struct core *c);
 /* Carries out what ZAB wants done. */
 void quorum_drain(struct core *c);
 /* The same, and applies. */
@@ -285,8 +296,8 @@ void quorum_free(struct core *c);
 
 /* ---- remote.c ---- */
 /* On a learner. Sends a request to the leader as a proposal that waits. @r: a client's
- * write, taken over on success only. */
-int remote_write(struct core *c, struct client *cl, struct request *r);
+ * write, taken over on success only. @refused: upgrade_session(). */
+int remote_write(struct core *c, struct client *cl, struct request *r, s32 refused);
 int remote_open(struct core *c, struct sess *s, struct client *cl, struct message *reply);
 int remote_close(struct core *c, struct sess *s, s32 cxid, struct client *cl,
 		 struct message *reply);
@@ -311,16 +322,22 @@ void connect_request(struct core *c, struct request *r);
 void connect_gone(struct core *c, struct request *r);
 /* The leader said whether the session lives. */
 void connect_revived(struct core *c, const struct reviving *v, bool valid);
+/* One that the ensemble knows, or this server alone; or NULL. */
+struct sess *connect_session(struct core *c, u64 id);
 /* Nobody is served for a while: all connections are closed. */
 void connect_close_all(struct core *c);
 /* Ends a client's part in its session and asks its I/O thread to close. */
 void client_close(struct core *c, struct client *cl);
 void connect_expired(void *core, struct sess *s);
+/* The same of a session that nobody else knows, and its orderly end. */
+void connect_local_expired(void *core, struct sess *s);
+void connect_local_ended(struct core *c, struct sess *s);
 /* The proposal of a session's begin or end is applied. */
 void connect_opened(struct core *c, struct sess *s);
 void connect_ended(struct core *c, struct sess *s);
 /* The frame of a ConnectResponse; @s NULL: refused. NULL: memory. */
-struct message *connect_answer(struct conn *conn, struct sess *s, bool old_client);
+struct message *connect_answer(const struct core *c, struct conn *conn, struct sess *s,
+			       bool old_client);
 void clients_free(struct core *c);
 
 /* ---- op.c ---- */
@@ -365,6 +382,25 @@ void fire_free(struct core *c);
 struct blob *fire_blob(int event, const char *path, u32 len);
 /* Wakes nobody: an answer, or the publishing, does. */
 void fire_to(struct core *c, struct client *cl, struct blob *b, u64 zxid);
+
+/* ---- upgrade.c ---- */
+/*
+ * Before a write of @cl is sent on: if it makes an ephemeral and the session is local,
+ * the ensemble is told of the session first. *@refused: that is not allowed, and what
+ * makes an ephemeral is to fail with this error; else ZOK. Negative errno: it can
+ * neither be told nor refused now.
+ */
+int upgrade_session(struct core *c, struct client *cl, const struct request *r, s32 *refused);
+
+/* ---- readonly.c ---- */
+/* Whether this server looks for a leader may have changed. */
+void readonly_look(struct core *c);
+/* The tree is about to be another one. */
+void readonly_end(struct core *c);
+/* A timer: each round. */
+void readonly_timer(struct core *c);
+/* Whether readers are told ZNOTREADONLY. */
+bool readonly_refuses(const struct core *c, s32 op);
 
 /* ---- orphan.c ---- */
 /* At start, before clients come. */

@@ -198,6 +198,16 @@ static void unknown_now(struct core *c, struct client *cl, const struct request 
 		client_close(c, cl);
 }
 
+/* A session that nobody else knows. */
+static void close_local(struct core *c, struct client *cl, const struct request *r, u64 zxid)
+{
+	struct sess *s = cl->sess;
+
+	post(c, cl, reply_new(cl->conn, r->xid, zxid, ZOK, NULL, 0));
+	if (cl->sess)
+		connect_local_ended(c, s);
+}
+
 /* What is no write, when its turn has come: behind the transaction @zxid. */
 static void run(struct core *c, struct client *cl, struct request *r, u64 zxid)
 {
@@ -206,6 +216,10 @@ static void run(struct core *c, struct client *cl, struct request *r, u64 zxid)
 
 	if (read_is_read(r->op)) {
 		read_now(c, cl, r);
+		return;
+	}
+	if (r->op == OP_CLOSESESSION) {
+		close_local(c, cl, r, zxid);
 		return;
 	}
 	clear_out(c);
@@ -302,9 +316,14 @@ void op_request(struct core *c, struct request *r)
 		return;
 	}
 	note_auth(cl, r);
-	if (is_write(r)) {
+	if (r->op == OP_CLOSESESSION && cl->sess->local)
+		session_closing(cl->sess);
+	if (readonly_refuses(c, r->op)) {
+		post(c, cl, reply_new(r->conn, r->xid, c->applied, ZNOTREADONLY, NULL, 0));
+		request_free(r);
+	} else if (is_write(r)) {
 		pipeline_write(c, cl, r);
-	} else if (r->op == OP_CLOSESESSION) {
+	} else if (r->op == OP_CLOSESESSION && !cl->sess->local) {
 		close_session(c, cl, r);
 	} else if (r->op == OP_SYNC && c->serving && !c->leading) {
 		ask_sync(c, cl, r);

@@ -189,8 +189,8 @@ const char *pipeline_error(int rc)
 	return rc == -EROFS ? "no leader, or it is about to go" : strerror(-rc);
 }
 
-/* The leader: prepares it. Takes @r over in any case. */
-static int prepare_write(struct core *c, struct client *cl, struct request *r)
+/* The leader: prepares it. Takes @r over in any case. @refused: upgrade_session(). */
+static int prepare_write(struct core *c, struct client *cl, struct request *r, s32 refused)
 {
 	struct prep_ask a = pipeline_ask(c, cl->sess->pub.id, r->xid, r->auth);
 	int rc = -EROFS;
@@ -198,6 +198,8 @@ static int prepare_write(struct core *c, struct client *cl, struct request *r)
 	struct txn *t;
 	s32 err;
 
+	if (cl->sess->local)
+		a.no_ephemerals = refused ? refused : ZSESSIONEXPIRED;
 	if (a.zxid)
 		rc = prep_request(&c->prep, &a, r->op, r->body, r->len, &t, &err);
 	if (rc == -EOPNOTSUPP) {
@@ -222,13 +224,14 @@ static int prepare_write(struct core *c, struct client *cl, struct request *r)
 
 void pipeline_write(struct core *c, struct client *cl, struct request *r)
 {
-	int rc = -EROFS;
+	s32 refused = ZOK;
+	int rc = c->serving ? upgrade_session(c, cl, r, &refused) : -EROFS;
 
-	if (c->leading) {
-		rc = prepare_write(c, cl, r);
+	if (!rc && c->leading) {
+		rc = prepare_write(c, cl, r, refused);
 	} else {
-		if (c->serving)
-			rc = remote_write(c, cl, r);
+		if (!rc)
+			rc = remote_write(c, cl, r, refused);
 		if (rc)
 			request_free(r);
 	}
@@ -440,7 +443,7 @@ static void apply_batch(struct core *c, struct proposal *p, int n)
 /* Its session is served elsewhere by now: it is told nothing (FinalRequestProcessor). */
 static void close_moved(struct core *c, const struct txn *t)
 {
-	struct sess *s = session_find(c->sessions, t->session);
+	struct sess *s = connect_session(c, t->session);
 
 	if (s && s->client)
 		client_close(c, s->client);
@@ -555,6 +558,7 @@ static bool make_answer(struct core *c, struct proposal *p)
 {
 	struct txn *t = p->txn;
 	struct request *r = p->request;
+	s32 err = p->refused ? p->refused : t->err;
 
 	if (!r)
 		return true;
@@ -563,9 +567,8 @@ static bool make_answer(struct core *c, struct proposal *p)
 		return true;
 	}
 	if (!p->audit && audit_on())
-		p->audit = audit_lines(r, t, t->err);
-	p->reply = reply_for(r, t->zxid, t->err, c->prep.out.buf,
-			     t->err ? 0 : c->prep.out.len);
+		p->audit = audit_lines(r, t, err);
+	p->reply = reply_for(r, t->zxid, err, c->prep.out.buf, err ? 0 : c->prep.out.len);
 	if (p->reply)
 		p->request = NULL;
 	return p->reply;
@@ -602,7 +605,7 @@ static void find_session(struct core *c, struct proposal *p)
 {
 	struct txn *t = p->txn;
 
-	p->sess = session_find(c->sessions, t->session);
+	p->sess = connect_session(c, t->session);
 	p->kind = PROPOSAL_WRITE;
 	if (t->type == OP_CREATESESSION) {
 		while (!p->sess) {

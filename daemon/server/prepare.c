@@ -112,6 +112,7 @@ void prep_begin(struct prep *p, const struct prep_ask *ask, s32 type)
 	p->time = ask->time;
 	p->session = ask->session;
 	p->auth = ask->auth;
+	p->no_ephemerals = ask->no_ephemerals;
 	p->fail = 0;
 	p->n_ops = 0;
 	reuse(&p->txn);

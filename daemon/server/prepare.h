@@ -35,6 +35,7 @@ struct prep {
 	s64 time;
 	u64 session;
 	const struct auth_set *auth;
+	s32 no_ephemerals;
 	int fail;		/* -ENOMEM and the like: nothing can be made */
 	struct jw txn;		/* its bytes */
 	struct jw unlisted;	/* closeSession: the paths, when they are too many for it */
@@ -54,6 +55,7 @@ struct prep_ask {
 	u64 session;
 	s32 cxid;
 	const struct auth_set *auth;
+	s32 no_ephemerals;	/* why the session may not own any; ZOK: it may */
 };
 
 int prep_init(struct prep *p, const struct config *cfg, struct changes *ch);
@@ -114,6 +116,9 @@ void prep_refused(struct prep *p, u32 at, u32 n, s32 err);
  * record is appended to p->txn, the result to p->out. */
 s32 prep_op(struct prep *p, const struct wish *w, bool in_multi);
 s32 prep_multi(struct prep *p, const u8 *body, u32 len);
+/* A multi's next member, and its type in the request; false: its end, or it is malformed
+ * (@r->err). */
+bool prep_multi_next(struct jr *r, s32 *type, struct wish *w);
 /* Reads what a request of type @type asks for; false: malformed. */
 bool wish_read(struct jr *r, s32 type, struct wish *w);
 /* Gives up: p->fail. */

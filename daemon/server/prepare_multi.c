@@ -16,17 +16,16 @@ struct member {
 	struct wish wish;
 };
 
-/* The next member; false at the end marker or on error (r->err). */
-static bool next(struct jr *r, struct member *m)
+bool prep_multi_next(struct jr *r, s32 *type, struct wish *w)
 {
 	bool done;
 
-	m->type = jr_int(r);
+	*type = jr_int(r);
 	done = jr_bool(r);
 	jr_int(r);
 	if (r->err || done)
 		return false;
-	switch (m->type) {
+	switch (*type) {
 	case OP_CREATE:
 	case OP_CREATE2:
 	case OP_CREATECONTAINER:
@@ -34,7 +33,7 @@ static bool next(struct jr *r, struct member *m)
 	case OP_DELETE:
 	case OP_SETDATA:
 	case OP_CHECK:
-		if (wish_read(r, m->type, &m->wish) && m->wish.path.len >= 0)
+		if (wish_read(r, *type, w) && w->path.len >= 0)
 			return true;
 	}
 	/* Reads may stand in a multiRead only; a null path throws. */
@@ -72,7 +71,7 @@ static bool well_formed(const u8 *body, u32 len, u32 *n)
 	struct jr r;
 
 	jr_init(&r, body, len);
-	for (*n = 0; next(&r, &m);)
+	for (*n = 0; prep_multi_next(&r, &m.type, &m.wish);)
 		(*n)++;
 	return !r.err;
 }
@@ -138,7 +137,7 @@ s32 prep_multi(struct prep *p, const u8 *body, u32 len)
 		return ZMARSHALLINGERROR;
 	jw_int(&p->txn, n);
 	jr_init(&r, body, len);
-	while (!err && next(&r, &m)) {
+	while (!err && prep_multi_next(&r, &m.type, &m.wish)) {
 		err = one(p, &m);
 		/* An exception that is not the client's fault takes it all. */
 		if (p->fail || err == ZMARSHALLINGERROR)

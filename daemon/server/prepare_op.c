@@ -207,7 +207,7 @@ static s32 check_mode(const struct prep *p, const struct wish *w, struct creatio
 		c->owner = ttl ? ZK_OWNER_TTL_MASK | (u64)w->ttl : NO_TTL;
 	else
 		c->owner = c->ephemeral ? p->session : 0;
-	return ZOK;
+	return c->ephemeral ? p->no_ephemerals : ZOK;
 }
 
 /* How many children were ever created, as this transaction has it. */

@@ -4,10 +4,11 @@
  * carries out what it wants done, in order, before the next event. What this server is,
  * and whom it may serve, follows from that; other threads and the store are told here.
  *
- * Nobody is served but in BROADCAST. On leaving it what is agreed is applied, what is not
- * is dropped, and all connections are closed (Leader.shutdown, Learner.shutdown). Until
- * then a learner's transactions are applied as a replay: a tree that came from an
- * Apache ZooKeeper may hold the outcome of transactions that follow it.
+ * Nobody is served but in BROADCAST (for readers there is readonly.c). On leaving it what
+ * is agreed is applied, what is not is dropped, and all connections are closed
+ * (Leader.shutdown, Learner.shutdown). Until then a learner's transactions are applied as
+ * a replay: a tree that came from an Apache ZooKeeper may hold the outcome of transactions
+ * that follow it.
  *
  * A single server goes through the same: it has no peers, and only its disk can make it
  * stop leading; its connections stay then, as reads go on.
@@ -121,11 +122,12 @@ static void tell_store(struct core *c)
 		log_ratelimited(LOG_WARN, "cannot tell the store about our state");
 }
 
-static void tell_others(struct core *c, enum zab_phase phase)
+void quorum_tell(struct core *c)
 {
-	set_stat(&c->stats.closed, !c->open);
+	set_stat(&c->stats.serves, c->readonly ? CORE_SERVES_READERS :
+				   c->open ? CORE_SERVES_ALL : CORE_SERVES_NOBODY);
 	set_stat(&c->stats.state, zab_state(c->zab));
-	set_stat(&c->stats.phase, phase);
+	set_stat(&c->stats.phase, zab_phase(c->zab));
 	set_stat(&c->stats.leader, zab_leader(c->zab));
 	set_stat(&c->stats.epoch, zab_epoch(c->zab));
 	if (zab_state(c->zab) == ZAB_LEADING)
@@ -162,6 +164,7 @@ static void begin_serving(struct core *c)
 	c->serving = true;
 	c->open = !c->peers || !c->leading || c->cfg->leader_serves;
 	c->begun = true;
+	c->mixed = false;
 	c->pinged_ms = 0;
 	if (!c->peers)
 		return;
@@ -202,8 +205,9 @@ static void set_state(struct core *c, const struct zab_action *a)
 		begin_serving(c);
 	else if (!serve && c->serving)
 		end_serving(c);
+	readonly_look(c);
 	tell_store(c);
-	tell_others(c, a->phase);
+	quorum_tell(c);
 }
 
 /* ------------------------------------------------------------ actions */
@@ -256,8 +260,10 @@ static void reload(struct core *c, const char *what)
 {
 	struct disk_recovery rec = { 0 };
 	char why[512] = "";
-	int rc = disk_reload(c->disk, c->st, &rec, why, sizeof(why));
+	int rc;
 
+	readonly_end(c);
+	rc = disk_reload(c->disk, c->st, &rec, why, sizeof(why));
 	if (!rc) {
 		c->applied = rec.zxid;
 		__atomic_store_n(&c->durable, rec.zxid, __ATOMIC_RELEASE);
@@ -302,6 +308,7 @@ static void received(struct core *c, u64 link, u64 zxid)
 {
 	c->receiving = 0;
 	reload(c, "after receiving a tree");
+	c->mixed = true;
 	if (c->applied != zxid)
 		log_warn("the leader's tree is as of 0x%llx, it said 0x%llx", c->applied, zxid);
 	follow(c, ZAB_EV_RECEIVED, link, c->applied);
@@ -519,6 +526,7 @@ void quorum_start(struct core *c)
 
 	if (c->peers)
 		tell_store(c);
+	readonly_look(c);
 	quorum_step(c, &ev);
 }
 

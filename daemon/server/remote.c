@@ -76,7 +76,7 @@ static void keep(struct sess *s, struct proposal *p)
 	s->asked_last = p;
 }
 
-int remote_write(struct core *c, struct client *cl, struct request *r)
+int remote_write(struct core *c, struct client *cl, struct request *r, s32 refused)
 {
 	struct proposal *p = proposal_new(c);
 	int rc = p ? send_request(c, r, cl->sess->pub.id, false) : -ENOMEM;
@@ -88,6 +88,9 @@ int remote_write(struct core *c, struct client *cl, struct request *r)
 	}
 	p->cxid = r->xid;
 	p->request = r;
+	/* as a part of a multi it fails as the leader says: nobody knows the session */
+	if (r->op != OP_MULTI)
+		p->refused = refused;
 	keep(cl->sess, p);
 	pipeline_last(cl, p);
 	return 0;
@@ -199,7 +202,7 @@ static enum proposal_kind kind_of(s32 type)
 /* An end that the leader itself thought of has cxid 0, as a client's write may have. */
 struct proposal *remote_take(struct core *c, const struct txn *t)
 {
-	struct sess *s = session_find(c->sessions, t->session);
+	struct sess *s = connect_session(c, t->session);
 	struct proposal *p = s ? s->asked : NULL;
 
 	if (!p || p->cxid != t->cxid || p->kind != kind_of(t->type))
@@ -248,6 +251,7 @@ void remote_drop(struct core *c)
 	struct reviving *v;
 
 	sessions_each(c->sessions, drop_one, c);
+	sessions_each(c->locals, drop_one, c);
 	while ((p = c->syncs)) {
 		c->syncs = p->next;
 		proposal_free(c, p);
@@ -269,6 +273,8 @@ void remote_free(struct core *c)
 
 	if (c->sessions)
 		sessions_each(c->sessions, drop_one, c);
+	if (c->locals)
+		sessions_each(c->locals, drop_one, c);
 	while ((p = c->syncs)) {
 		c->syncs = p->next;
 		proposal_free(c, p);
@@ -340,7 +346,7 @@ static void put_touched(struct core *c, u64 since)
 	list_for_each_entry(cl, &c->all_clients, link) {
 		struct sess *s = cl->sess;
 
-		if (!s || __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED) < since)
+		if (!s || s->local || __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED) < since)
 			continue;
 		jw_long(&c->wire, s->pub.id);
 		jw_int(&c->wire, s->pub.timeout);
@@ -388,9 +394,13 @@ static struct auth_set *ids_of(struct core *c, const struct zab_packet *pkt)
 	return auth_set_get(k->auth);
 }
 
-/* SessionTrackerImpl.checkSession */
-static s32 check_session(struct sess *s, u64 link)
+/* LeaderSessionTracker.checkSession: one that is not known may be another server's own. */
+static s32 check_session(const struct core *c, u64 id, u64 link)
 {
+	struct sess *s = session_find(c->sessions, id);
+
+	if (!s && c->cfg->local_sessions && id >> 56 != c->cfg->myid)
+		return ZOK;
 	if (!s || s->pub.closing)
 		return ZSESSIONEXPIRED;
 	if (!s->owner)
@@ -443,12 +453,14 @@ static int end_session(struct core *c, const struct prep_ask *a)
 	return rc;
 }
 
-static int prepare(struct core *c, const struct prep_ask *a, u64 link, s32 op, struct jr *r)
+static int prepare(struct core *c, struct prep_ask *a, u64 link, s32 op, struct jr *r)
 {
-	s32 err = check_session(session_find(c->sessions, a->session), link);
+	s32 err = check_session(c, a->session, link);
 	struct txn *t;
 	int rc;
 
+	if (!session_find(c->sessions, a->session))
+		a->no_ephemerals = ZSESSIONEXPIRED;
 	if (err) {
 		rc = prep_refuse(&c->prep, a, err, &t);
 	} else {

@@ -136,11 +136,22 @@ static void place(struct sessions *ss, struct sess *s)
 	list_add_tail(&s->due, &ss->wheel[tick % WHEEL]);
 }
 
+static void insert(struct sessions *ss, struct sess *s)
+{
+	struct sess **slot = slot_of(ss, s->pub.id);
+
+	place(ss, s);
+	s->next = NULL;
+	*slot = s;
+	if (++ss->n > ss->n_buckets)
+		grow(ss);
+}
+
 struct sess *session_restore(struct sessions *ss, u64 id, s32 timeout, u64 now_ms)
 {
-	struct sess **slot = slot_of(ss, id), *s;
+	struct sess *s;
 
-	if (*slot)
+	if (session_find(ss, id))
 		return NULL;
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -149,18 +160,20 @@ struct sess *session_restore(struct sessions *ss, u64 id, s32 timeout, u64 now_m
 	s->pub.timeout = timeout;
 	s->pub.heard_ms = now_ms;
 	INIT_LIST_HEAD(&s->due);
-	place(ss, s);
-	*slot = s;
-	if (++ss->n > ss->n_buckets)
-		grow(ss);
+	insert(ss, s);
 	return s;
+}
+
+u64 session_new_id(struct sessions *ss)
+{
+	while (session_find(ss, ss->next_id))
+		ss->next_id++;
+	return ss->next_id++;
 }
 
 struct sess *session_create(struct sessions *ss, s32 timeout, u64 now_ms)
 {
-	while (session_find(ss, ss->next_id))
-		ss->next_id++;
-	return session_restore(ss, ss->next_id++, timeout, now_ms);
+	return session_restore(ss, session_new_id(ss), timeout, now_ms);
 }
 
 void session_touch(struct sessions *ss, struct sess *s, s32 timeout, u64 now_ms)
@@ -206,13 +219,25 @@ int session_renew(struct sessions *ss, struct sess *s)
 	return 0;
 }
 
-void session_end(struct sessions *ss, struct sess *s)
+static void take_out(struct sessions *ss, struct sess *s)
 {
 	struct sess **slot = slot_of(ss, s->pub.id);
 
-	session_closing(s);
 	*slot = s->next;
 	ss->n--;
+	list_del_init(&s->due);
+}
+
+void session_move(struct sessions *from, struct sessions *to, struct sess *s)
+{
+	take_out(from, s);
+	insert(to, s);
+}
+
+void session_end(struct sessions *ss, struct sess *s)
+{
+	session_closing(s);
+	take_out(ss, s);
 	s->ended = true;
 	s->client = NULL;
 	if (!s->users)

@@ -35,6 +35,7 @@ struct sess {
 	struct proposal *asked;	/* on a learner: sent to the leader, not committed yet */
 	struct proposal *asked_last;
 	bool committed;		/* its createSession is applied */
+	bool local;		/* of this server alone: in core's ->locals */
 	bool ending;		/* its closeSession is agreed and will be */
 	bool ended;		/* out of the table; freed with its last user */
 };
@@ -48,6 +49,8 @@ struct sessions *sessions_new(u32 tick_ms, u64 server_id, u64 wall_ms, u64 now_m
 /* Frees the sessions too, whoever uses them. */
 void sessions_free(struct sessions *ss);
 
+/* An id that is not in use in this table, and is not given out again. */
+u64 session_new_id(struct sessions *ss);
 /* A new id, not in use, heard of @now_ms; NULL: -ENOMEM. */
 struct sess *session_create(struct sessions *ss, s32 timeout, u64 now_ms);
 /* A known one: from the disk, or a leader. NULL: memory, or @id is there already. */
@@ -65,6 +68,8 @@ void session_reopen(struct sessions *ss, struct sess *s, u64 now_ms);
  * nothing was done.
  */
 int session_renew(struct sessions *ss, struct sess *s);
+/* From one table into another, where its id is not. */
+void session_move(struct sessions *from, struct sessions *to, struct sess *s);
 /* Its closeSession is applied: out of the table. */
 void session_end(struct sessions *ss, struct sess *s);
 /* All go: another table takes their place. Their connections are closed by then. */

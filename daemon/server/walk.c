@@ -149,6 +149,7 @@ static void *gather(const struct arena *a, size_t size, u64 *n)
 struct session_walk {
 	struct arena found;
 	u32 cursor;
+	bool locals;
 };
 
 static void see_session(void *arg, struct sess *s)
@@ -163,13 +164,20 @@ static void see_session(void *arg, struct sess *s)
 		return;
 	e->id = s->pub.id;
 	e->expires_ms = __atomic_load_n(&s->pub.heard_ms, __ATOMIC_RELAXED) + s->pub.timeout;
+	e->timeout = s->pub.timeout;
+	e->local = s->local;
 }
 
 static bool sessions_turn(struct core *c, void *arg)
 {
 	struct session_walk *w = arg;
 
-	w->cursor = sessions_some(c->sessions, w->cursor, AT_ONCE, see_session, w);
+	w->cursor = sessions_some(w->locals ? c->locals : c->sessions, w->cursor, AT_ONCE,
+				  see_session, w);
+	if (!w->cursor && !w->locals) {
+		w->locals = true;
+		return !w->found.err;
+	}
 	return w->cursor && !w->found.err;
 }
 

@@ -23,6 +23,8 @@ int core_call(struct core *c, bool (*fn)(struct core *c, void *arg), void *arg);
 struct walk_session {
 	u64 id;
 	u64 expires_ms;		/* monotonic; unless something is heard of it */
+	s32 timeout;		/* ms */
+	bool local;		/* of this server alone */
 };
 
 /* All sessions that may expire, by the time when they do; malloc'ed. */

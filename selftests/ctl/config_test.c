@@ -217,9 +217,12 @@ static void test_findings(void)
 	found("clientPort=1\nsecureClientPort=2281\n", "2 W secureClientPort: ignored: TLS");
 	found("peerType=observer\n", "1 W peerType: one server by itself does not observe");
 	found("peerType=boss\n", "1 E peerType: not one of participant, observer: boss");
-	found("localSessionsEnabled=true\n",
-	      "1 W localSessionsEnabled: ignored: all sessions are global");
+	silent("localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=true\n",
+	       "sessions of one server are there");
+	found("localSessionsUpgradingEnabled=true\n",
+	      "1 N localSessionsUpgradingEnabled: has no effect without localSessionsEnabled");
 	found("DigestAuthenticationProvider.digestAlg=SHA-256\n", "digested by SHA1 alone");
+	silent("readonlymode.enabled=true\n", "serving readers is there");
 	found("learner.asyncSending=true\n", "1 N learner.asyncSending: has no meaning here");
 	found("commitLogCount=5\n", "1 W commitLogCount: 5 is too low, taken as 500");
 	found("jvm.pause.monitor=true\n", "there is no Java virtual machine");
