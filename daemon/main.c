@@ -301,6 +301,7 @@ static int start_peers(struct daemon *d)
 		.out_max = PEER_OUT_MAX,
 		.disk = d->disk,
 		.deliver = core_deliver,
+		.wake = core_wake,
 		.arg = d->core,
 	};
 	int rc;

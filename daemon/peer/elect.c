@@ -239,7 +239,7 @@ static bool deliver_vote(struct peers *p, struct econn *c, const u8 *body, u32 l
 	memcpy(ev->bytes, body, len);
 	if (v.config)
 		ev->vote.config = (const char *)ev->bytes + ((const u8 *)v.config - body);
-	p->p.deliver(p->p.arg, ev);
+	event_deliver(p, ev);
 	return true;
 }
 

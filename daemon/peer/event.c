@@ -95,6 +95,12 @@ struct peer_event *event_of(struct peers *p, struct share *s, u64 cost,
 	return ev;
 }
 
+void event_deliver(struct peers *p, struct peer_event *ev)
+{
+	p->p.deliver(p->p.arg, ev);
+	p->delivered = true;
+}
+
 void event_drop(struct peer_event *ev)
 {
 	if (ev)

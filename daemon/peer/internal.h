@@ -132,6 +132,8 @@ struct peer_event *event_new(enum peer_event_type type, u64 link, u32 len);
 struct peer_event *event_of(struct peers *p, struct share *s, u64 cost,
 			    enum peer_event_type type, u64 link, u32 len);
 void event_drop(struct peer_event *ev);
+/* To the core, which is woken before this thread waits. */
+void event_deliver(struct peers *p, struct peer_event *ev);
 
 /* ------------------------------------------------------------ resolve.c */
 
@@ -356,6 +358,7 @@ struct peers {
 	bool started;
 	bool stopping;			/* atomic */
 	bool resume;			/* atomic: the core gave something back */
+	bool unsaid;			/* core: queued since peer_flush() */
 	int epfd;
 	int spare_fd;
 	u64 now_ms;
@@ -389,6 +392,7 @@ struct peers {
 	struct receiver *rx;
 
 	/* event.c */
+	bool delivered;			/* and the core was not woken yet */
 	u64 in_bytes;			/* atomic */
 	u32 n_stalled;			/* atomic */
 	struct rx_gate gate;

@@ -102,7 +102,7 @@ static void link_end_one(struct peers *p, struct link *l, bool say)
 	l->dial = NULL;
 	share_unstall(p, &l->stalled);
 	if (say && (l->up || l->out))
-		p->p.deliver(p->p.arg, l->down);
+		event_deliver(p, l->down);
 	else
 		event_drop(l->down);
 	l->down = NULL;
@@ -204,7 +204,7 @@ static bool deliver_packet(struct peers *p, struct link *l, const struct zab_pac
 		ev->packet.data = ev->bytes + (pkt->data - bytes);
 	if (pkt->auth)
 		ev->packet.auth = ev->bytes + (pkt->auth - bytes);
-	p->p.deliver(p->p.arg, ev);
+	event_deliver(p, ev);
 	return true;
 }
 
@@ -295,7 +295,7 @@ static bool link_up(struct peers *p, struct link *l, int fd, const struct sockad
 	heard(p, l);
 	log_info("link %llx: %s %s", l->id, l->out ? "connected with the leader" : "a learner from",
 		 l->name);
-	p->p.deliver(p->p.arg, ev);
+	event_deliver(p, ev);
 	return link_watch(p, l);
 }
 
@@ -479,7 +479,7 @@ static void received(struct peers *p, struct link *l, struct receiver *r)
 	if (!r->err || r->disk) {
 		r->event->type = r->err ? PEER_RECEIVE_FAILED : PEER_RECEIVED;
 		r->event->err = r->err;
-		p->p.deliver(p->p.arg, r->event);
+		event_deliver(p, r->event);
 		r->event = NULL;
 	}
 	if (r->err || ending) {

@@ -65,8 +65,10 @@ struct peers_params {
 	u64 in_max;			/* bytes that came in and wait for the core, a link */
 	u64 out_max;			/* bytes that wait to go out, a link */
 	struct disk *disk;
-	/* on a thread of peers: takes the event over */
+	/* on the thread "peers": takes the event over; after some of them, wakes who is
+	 * to handle them */
 	void (*deliver)(void *arg, struct peer_event *ev);
+	void (*wake)(void *arg);
 	void *arg;
 };
 
@@ -87,7 +89,9 @@ int peer_lead(struct peers *p, bool leading);
 /* ZAB_DO_CONNECT: tries all addresses, again and again within initLimit ticks
  * (Learner.connectToLeader); LINK_DOWN if in vain. */
 int peer_connect(struct peers *p, u64 to, u64 link);
-/* These take a reference of their own to @b, @t. */
+/* These take a reference of their own to @b, @t. peer_flush() must follow, once for
+ * however many there were, before the core sleeps: it wakes the thread that sends. */
+void peer_flush(struct peers *p);
 int peer_send(struct peers *p, u64 link, struct zab_bytes *b);
 int peer_send_txn(struct peers *p, u64 link, s32 packet_type, struct txn *t);
 /* ZAB_DO_SEND_HISTORY, from the logs on disk. */

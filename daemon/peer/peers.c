@@ -146,12 +146,22 @@ static bool woken(struct peers *p)
 	       __atomic_load_n(&p->stopping, __ATOMIC_SEQ_CST);
 }
 
-static void wait_for_more(struct peers *p, bool idle)
+/* The core is woken once for all that came in meanwhile. */
+static void wake_core(struct peers *p)
+{
+	if (p->delivered)
+		p->p.wake(p->p.arg);
+	p->delivered = false;
+}
+
+static void wait_for_more(struct peers *p)
 {
 	struct epoll_event evs[EVENTS];
-	bool sleeps = idle && queue_may_sleep(&p->inbox);
+	bool sleeps;
 	int n;
 
+	wake_core(p);
+	sleeps = queue_may_sleep(&p->inbox);
 	n = epoll_wait(p->epfd, evs, EVENTS, sleeps && !woken(p) ? timeout_ms(p) : 0);
 	if (sleeps)
 		queue_awake(&p->inbox);
@@ -163,6 +173,7 @@ static void wait_for_more(struct peers *p, bool idle)
 		if (w->fd >= 0 && w->mask && w != &p->inbox_w)
 			w->ready(p, w, evs[i].events);
 	}
+	wake_core(p);
 }
 
 /* Commands are not carried out any more; the threads of links end. */
@@ -173,6 +184,7 @@ static void wind_up(struct peers *p)
 	listen_end(p);
 	elect_end(p);
 	while (!link_end(p)) {
+		wake_core(p);
 		for (c = queue_take(&p->inbox); c; c = next) {
 			next = c->next;
 			if (c->type == CMD_SENT || c->type == CMD_RECEIVED)
@@ -187,6 +199,7 @@ static void wind_up(struct peers *p)
 			queue_awake(&p->inbox);
 		}
 	}
+	wake_core(p);
 	free_dead(p);
 }
 
@@ -198,7 +211,6 @@ static void *peers_main(void *arg)
 	p->now_ms = peer_now_ms();
 	while (!__atomic_load_n(&p->stopping, __ATOMIC_SEQ_CST)) {
 		struct cmd *c = queue_take(&p->inbox), *next;
-		bool idle = !c;
 
 		for (; c; c = next) {
 			next = c->next;
@@ -211,7 +223,7 @@ static void *peers_main(void *arg)
 		link_flush_dirty(p);
 		timers(p);
 		free_dead(p);
-		wait_for_more(p, idle);
+		wait_for_more(p);
 	}
 	wind_up(p);
 	store_thread_exit();
@@ -390,6 +402,21 @@ static struct item *item_new(enum item_kind kind, u64 link)
 	return it;
 }
 
+/* Behind what was queued before; peer_flush() wakes the thread. */
+static void send_later(struct peers *p, struct item *it)
+{
+	queue_add(&p->inbox, it);
+	p->unsaid = true;
+}
+
+void peer_flush(struct peers *p)
+{
+	if (!p->unsaid)
+		return;
+	p->unsaid = false;
+	queue_kick(&p->inbox);
+}
+
 int peer_send(struct peers *p, u64 link, struct zab_bytes *b)
 {
 	struct item *it = item_new(ITEM_BYTES, link);
@@ -397,7 +424,7 @@ int peer_send(struct peers *p, u64 link, struct zab_bytes *b)
 	if (!it)
 		return -ENOMEM;
 	it->bytes = bytes_get(b);
-	queue_push(&p->inbox, it);
+	send_later(p, it);
 	return 0;
 }
 
@@ -411,7 +438,7 @@ int peer_send_txn(struct peers *p, u64 link, s32 packet_type, struct txn *t)
 	jute_put32(it->head, packet_type);
 	jute_put64(it->head + 4, t->zxid);
 	jute_put32(it->head + 12, t->len);
-	queue_push(&p->inbox, it);
+	send_later(p, it);
 	return 0;
 }
 

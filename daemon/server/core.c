@@ -5,8 +5,8 @@
  *
  * A round: take all that other threads have queued and handle it, in order; carry
  * out what ZAB wants done; commit what has become durable; look at the timers;
- * wake the I/O threads that sleep, once. Then sleep until there is more. So under
- * load a round is a group: one append of the log, one apply, one wake-up.
+ * wake the threads that send, to servers and to clients, once. Then sleep until there
+ * is more. So under load a round is a group: one append of the log, one apply, one wake-up.
  *
  * The log thread reports by one item that is its own: it is in the queue at most
  * once, however many reports there were.
@@ -79,6 +79,8 @@ u64 core_coarse_ms(const struct core *c)
 
 void core_nap(struct core *c, u32 ms)
 {
+	/* what waits to go out holds memory */
+	quorum_flush(c);
 	c->env.nap(c->env.arg, ms);
 }
 
@@ -255,6 +257,12 @@ void core_deliver(void *core, struct peer_event *ev)
 	struct core *c = core;
 
 	queue_add(&c->peer_queue, ev);
+}
+
+void core_wake(void *core)
+{
+	struct core *c = core;
+
 	queue_kick(&c->queue);
 }
 
@@ -466,7 +474,7 @@ static void wait_for_work(struct core *c)
 
 	if (!queue_may_sleep(&c->queue))
 		return;
-	/* Pairs with core_deliver(): it sees us asleep, or we see what it added. */
+	/* Pairs with core_wake(): it sees us asleep, or we see what it added. */
 	if (__atomic_load_n(&c->peer_queue.newest, __ATOMIC_SEQ_CST)) {
 		queue_awake(&c->queue);
 		return;
@@ -483,10 +491,12 @@ static bool round_once(struct core *c)
 	c->budget = FIRE_BUDGET;
 	handle_all(c);
 	quorum_events(c);
+	quorum_flush(c);
 	quorum_run(c);
 	timers(c);
 	more = !__atomic_load_n(&c->stopping, __ATOMIC_RELAXED) || quorum_ending(c);
 	quorum_run(c);
+	quorum_flush(c);
 	disk_kick(c->disk);
 	core_count(c);
 	if (c->posted && c->side)
@@ -500,6 +510,7 @@ static void begin(struct core *c)
 	c->now_ms = core_coarse_ms(c);
 	c->budget = FIRE_BUDGET;
 	quorum_start(c);
+	quorum_flush(c);
 }
 
 int core_begin(struct core *c)

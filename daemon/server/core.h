@@ -50,8 +50,9 @@ u32 core_max_packet(const struct config *cfg);
 /* Before core_start(): it is one of cfg->ensemble. @accepted, @current: its epochs. The
  * caller keeps @p until core_free(). */
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current);
-/* Any thread: peers' deliver(). */
+/* Any thread: peers' deliver() and wake(). */
 void core_deliver(void *core, struct peer_event *ev);
+void core_wake(void *core);
 int core_start(struct core *c);
 /*
  * core_start() in its parts, for who drives the core himself, in one thread: begins; one

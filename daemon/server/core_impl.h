@@ -278,6 +278,8 @@ void quorum_tell(struct core *c);
 void quorum_drain(struct core *c);
 /* The same, and applies. */
 void quorum_run(struct core *c);
+/* What was queued for other servers goes out. */
+void quorum_flush(struct core *c);
 /* What the log thread reported since. */
 void quorum_durable(struct core *c);
 void quorum_disk_failed(struct core *c);

@@ -439,6 +439,12 @@ void quorum_drain(struct core *c)
 	}
 }
 
+void quorum_flush(struct core *c)
+{
+	if (c->peers)
+		peer_flush(c->peers);
+}
+
 void quorum_run(struct core *c)
 {
 	quorum_drain(c);

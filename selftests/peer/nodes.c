@@ -76,6 +76,14 @@ static void deliver(void *arg, struct peer_event *ev)
 	n->last = ev;
 	n->bytes += ev->len;
 	n->delivered++;
+	pthread_mutex_unlock(&n->lock);
+}
+
+static void wake(void *arg)
+{
+	struct node *n = arg;
+
+	pthread_mutex_lock(&n->lock);
 	pthread_cond_broadcast(&n->more);
 	pthread_mutex_unlock(&n->lock);
 }
@@ -96,6 +104,7 @@ void node_init(struct node *n, struct lan *lan, u64 id)
 		.in_max = 64 * 1024 * 1024,
 		.out_max = 64 * 1024 * 1024,
 		.deliver = deliver,
+		.wake = wake,
 		.arg = n,
 	};
 }
@@ -301,6 +310,7 @@ void send_packet(struct node *n, u64 link, s32 type, u64 zxid, const void *data,
 
 	need(!peer_send(n->p, link, b), "no memory");
 	zab_bytes_put(b);
+	peer_flush(n->p);
 }
 
 void lead(struct node *leader, struct lan *lan, u64 id)

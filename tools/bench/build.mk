@@ -2,13 +2,15 @@
 # The benchmark's programs: build/bench/NAME. What measures the tree is compiled
 # as the daemon is, what measures the device as the tools are.
 
-BENCH_PROGS += $(addprefix $(B)/bench/,load canned tree reads crowd watch_bytes)
+BENCH_PROGS += $(addprefix $(B)/bench/,load canned tree reads crowd watch_bytes failover)
 
 $(B)/obj/tools/bench/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
 $(B)/obj/tools/bench/tree.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
 $(B)/obj/tools/bench/reads.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
 
 $(B)/bench/load: $(call objs,tools/bench/load.c tools/bench/load_conn.c \
+	tools/bench/measure.c)
+$(B)/bench/failover: $(call objs,tools/bench/failover.c tools/bench/load_conn.c \
 	tools/bench/measure.c)
 $(B)/bench/crowd: $(call objs,$(addprefix tools/bench/,crowd.c crowd_peer.c \
 	crowd_watch.c crowd_session.c crowd_hold.c measure.c))

@@ -6,6 +6,7 @@
  *   load.c       options, the run, what is printed
  *   load_conn.c  one connection: handshake, requests, replies
  *   measure.c    histogram of latencies; a process's CPU time
+ *   failover.c   another program: how long writes pause when the leader is killed
  */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
@@ -17,11 +18,13 @@
 #include "daemon/proto/zookeeper.h"
 
 #define MAX_DEPTH	1024
+#define MAX_SERVERS	8
 
 enum load_op { LOAD_GET, LOAD_SET, LOAD_CREATE, LOAD_PING };
 
 struct load {
-	struct sockaddr_in addr;
+	struct sockaddr_in addrs[MAX_SERVERS];	/* connections take turns */
+	unsigned int n_addrs;
 	enum load_op op;
 	unsigned int conns;
 	unsigned int depth;
@@ -43,6 +46,8 @@ struct conn {
 	struct load *load;
 	int fd;
 	unsigned int id;
+	u64 session;
+	u8 passwd[ZK_PASSWD_LEN];
 	unsigned int out;	/* outstanding */
 	u32 xid;		/* of the last request */
 	u64 created;
@@ -54,13 +59,22 @@ struct conn {
 	size_t rx_cap;
 };
 
-/* Connects and makes a session (blocking), then goes non-blocking. 0 or -errno. */
+/* "ADDRESS:PORT" becomes another one of the servers. -EINVAL; -E2BIG. */
+int load_server(struct load *l, const char *s);
+/* Connects with one of the servers, by @id, and makes a session (blocking). What it took
+ * is freed by conn_close() also if it fails. 0 or -errno. */
 int conn_open(struct conn *c, struct load *load, unsigned int id);
+/* The same server anew, with the session that was made, if one was. Blocking; -EAGAIN if
+ * there is no answer for @wait_ms. */
+int conn_again(struct conn *c, unsigned int wait_ms);
+int conn_nonblock(struct conn *c);
 void conn_close(struct conn *c);
 /* Fills up to the depth and writes what can be written. */
 int conn_push(struct conn *c);
 /* Reads what is there; counts replies; -EPROTO or the errno of a refused request. */
 int conn_pull(struct conn *c);
+/* Blocking: one request, and its reply. -EREMOTEIO: refused; other -errno. */
+int conn_call(struct conn *c);
 /* Blocking: makes /bench, the parents and the nodes. */
 int conn_prepare(struct conn *c, unsigned int depth);
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One connection of the load generator. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "load.h"
 
 #define SESSION_MS	30000
+#define ANSWER_MS	30000
 #define RX_BYTES	(256 * 1024)
 
 static void frame_begin(struct jw *w, size_t *at)
@@ -39,7 +42,6 @@ static int write_all(struct conn *c)
 
 static int shake_hands(struct conn *c)
 {
-	static const u8 none[ZK_PASSWD_LEN];
 	u8 answer[64];
 	size_t at;
 	ssize_t n;
@@ -49,44 +51,84 @@ static int shake_hands(struct conn *c)
 	jw_int(&c->tx, 0);
 	jw_long(&c->tx, 0);
 	jw_int(&c->tx, SESSION_MS);
-	jw_long(&c->tx, 0);
-	jw_str(&c->tx, none, sizeof(none));
+	jw_long(&c->tx, c->session);
+	jw_str(&c->tx, c->passwd, sizeof(c->passwd));
 	jw_bool(&c->tx, false);
 	frame_end(&c->tx, at);
 	err = write_all(c);
 	if (err)
 		return err;
 	n = recv(c->fd, answer, 4, MSG_WAITALL);
-	if (n != 4 || jute_get32(answer) > sizeof(answer))
-		return -EPROTO;
+	if (n != 4)
+		return n < 0 ? -errno : -ECONNRESET;
 	at = jute_get32(answer);
-	if (at < 36 || recv(c->fd, answer, at, MSG_WAITALL) != (ssize_t)at)
+	if (at < 36 || at > sizeof(answer))
 		return -EPROTO;
-	return jute_get64(answer + 8) ? 0 : -ECONNREFUSED;
+	if (recv(c->fd, answer, at, MSG_WAITALL) != (ssize_t)at)
+		return -ECONNRESET;
+	c->session = jute_get64(answer + 8);
+	memcpy(c->passwd, answer + 20, sizeof(c->passwd));
+	return c->session ? 0 : -ECONNREFUSED;
+}
+
+int load_server(struct load *l, const char *s)
+{
+	struct sockaddr_in *a = &l->addrs[l->n_addrs];
+	const char *colon = strrchr(s, ':');
+	char host[64];
+
+	if (l->n_addrs == MAX_SERVERS)
+		return -E2BIG;
+	if (!colon || colon - s >= (long)sizeof(host))
+		return -EINVAL;
+	memcpy(host, s, colon - s);
+	host[colon - s] = '\0';
+	a->sin_family = AF_INET;
+	a->sin_port = htons(atoi(colon + 1));
+	if (inet_pton(AF_INET, host, &a->sin_addr) != 1)
+		return -EINVAL;
+	l->n_addrs++;
+	return 0;
+}
+
+int conn_again(struct conn *c, unsigned int wait_ms)
+{
+	struct timeval tv = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
+	const struct sockaddr_in *to = &c->load->addrs[c->id % c->load->n_addrs];
+	int one = 1;
+
+	if (c->fd >= 0)
+		close(c->fd);
+	c->out = 0;
+	c->rx_len = 0;
+	c->tx_at = 0;
+	c->tx.len = 0;
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		return -errno;
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (connect(c->fd, (const struct sockaddr *)to, sizeof(*to)))
+		return -errno;
+	return shake_hands(c);
 }
 
 int conn_open(struct conn *c, struct load *load, unsigned int id)
 {
-	int one = 1, err;
-
 	memset(c, 0, sizeof(*c));
 	c->load = load;
 	c->id = id;
+	c->fd = -1;
 	c->rx = malloc(RX_BYTES);
 	c->rx_cap = RX_BYTES;
 	jw_init(&c->tx, 0);
-	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0 || !c->rx)
-		return -ENOMEM;
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(c->fd, (struct sockaddr *)&load->addr, sizeof(load->addr)))
-		return -errno;
-	err = shake_hands(c);
-	if (err)
-		return err;
-	if (fcntl(c->fd, F_SETFL, O_NONBLOCK))
-		return -errno;
-	return 0;
+	return c->rx ? conn_again(c, ANSWER_MS) : -ENOMEM;
+}
+
+int conn_nonblock(struct conn *c)
+{
+	return fcntl(c->fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
 }
 
 void conn_close(struct conn *c)
@@ -276,15 +318,46 @@ static int take_created(const u8 *p, u32 len)
 	return 0;
 }
 
+/* Blocking: the next frame is at ->rx; its length, or -errno. */
+static ssize_t read_frame(struct conn *c)
+{
+	ssize_t n;
+	u8 head[4];
+	u32 len;
+
+	n = recv(c->fd, head, 4, MSG_WAITALL);
+	if (n != 4)
+		return n < 0 ? -errno : -ECONNRESET;
+	len = jute_get32(head);
+	if (len > c->rx_cap)
+		return -EPROTO;
+	n = recv(c->fd, c->rx, len, MSG_WAITALL);
+	if (n != (ssize_t)len)
+		return n < 0 ? -errno : -ECONNRESET;
+	return n;
+}
+
+int conn_call(struct conn *c)
+{
+	ssize_t n;
+	int err;
+
+	put_request(c);
+	err = write_all(c);
+	if (err)
+		return err;
+	n = read_frame(c);
+	return n < 0 ? n : take_reply(c, c->rx, n);
+}
+
 int conn_prepare(struct conn *c, unsigned int depth)
 {
 	unsigned int sent = 0, got = 0, all = c->load->nodes + 1;
-	u8 head[4], *body;
+	ssize_t n;
 	int err;
 
 	if (c->load->parents > 1)
 		all += c->load->parents;
-	fcntl(c->fd, F_SETFL, 0);
 	while (got < all) {
 		/* /bench first, alone. */
 		while (sent < all && sent - got < (got ? depth : 1))
@@ -292,17 +365,11 @@ int conn_prepare(struct conn *c, unsigned int depth)
 		err = write_all(c);
 		if (err)
 			return err;
-		if (recv(c->fd, head, 4, MSG_WAITALL) != 4 || jute_get32(head) > RX_BYTES)
-			return -ECONNRESET;
-		body = c->rx;
-		if (recv(c->fd, body, jute_get32(head), MSG_WAITALL) !=
-		    (ssize_t)jute_get32(head))
-			return -ECONNRESET;
-		err = take_created(body, jute_get32(head));
+		n = read_frame(c);
+		err = n < 0 ? n : take_created(c->rx, n);
 		if (err)
 			return err;
 		got++;
 	}
-	fcntl(c->fd, F_SETFL, O_NONBLOCK);
 	return 0;
 }
