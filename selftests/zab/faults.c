@@ -12,7 +12,7 @@
 
 static struct {
 	u64 runs, faults, elections, commits, diffs, truncs, reloads, snaps, histories, synced,
-		starved, died;
+		confirmed, starved, died;
 } total;
 
 static void start_all(struct cluster *c)
@@ -174,6 +174,7 @@ static void count(const struct cluster *c)
 	total.snaps += c->snaps;
 	total.histories += c->histories;
 	total.synced += c->synced;
+	total.confirmed += c->confirmed;
 	total.starved += c->starved;
 	total.died += c->died;
 }
@@ -182,8 +183,8 @@ void faults_total(void)
 {
 	printf("# %llu seeds, %llu faults: %llu leaders, %llu commits, %llu syncs, ", total.runs,
 	       total.faults, total.elections, total.commits, total.synced);
-	printf("%llu diffs, %llu from logs, %llu truncated (%llu reloads), %llu trees, ",
-	       total.diffs, total.histories, total.truncs, total.reloads, total.snaps);
+	printf("%llu confirmed, %llu diffs, %llu from logs, %llu truncated (%llu reloads), %llu trees, ",
+	       total.confirmed, total.diffs, total.histories, total.truncs, total.reloads, total.snaps);
 	printf("%llu times no memory, %llu deaths between actions\n", total.starved, total.died);
 }
 
@@ -288,6 +289,7 @@ void test_three(void)
 	check_eq(cluster_leader(c)->id, 2);
 	load(c, 5000);
 	check(c->synced > 0);
+	check(c->confirmed > 0);
 	check_eq(c->elections, 1);
 	end(c);
 }
