@@ -103,6 +103,7 @@ struct config {
 	u64 watch_limit;		/* zkern.clientWatchLimitInKb: bytes of one client's
 					 * watches, 256 MiB; 0: no bound
 					  */
+	bool linearizable_reads;	/* zkern.linearizableReads */
 	u32 log_level;			/* zkern.logLevel: enum log_level */
 	char *log_file;			/* zkern.logFile, NULL: standard error */
 	bool audit;			/* audit.enable */

@@ -99,6 +99,7 @@ static struct client_side *side_new(const struct config *cfg, struct core *core,
 		return NULL;
 	cs->refs = 1;
 	cs->cfg = cfg;
+	cs->confirms = cfg->ensemble && cfg->linearizable_reads;
 	cs->core = core;
 	cs->st = st;
 	cs->disk = disk;

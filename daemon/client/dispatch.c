@@ -506,8 +506,8 @@ static int take(struct conn *c, s32 xid, s32 op, const u8 *body, u32 len)
 	}
 	if (!read_is_read(op))
 		return ask_core(c, xid, op, body, len, 0);
-	return watch ? ask_read(c, xid, op, body, len) :
-		       answer_read(c, xid, op, body, len);
+	return watch || c->cs->confirms ? ask_read(c, xid, op, body, len) :
+					  answer_read(c, xid, op, body, len);
 }
 
 int conn_take(struct conn *c, const u8 *frame, u32 len)

@@ -232,6 +232,7 @@ struct client_side {
 	u32 outstanding;		/* atomic: requests of all connections at the core */
 	u32 conn_gen;			/* atomic: crst */
 	u32 io_gen;			/* atomic: srst */
+	bool confirms;			/* reads go to the core (server/confirm.c) */
 	s64 large_requests;		/* atomic: bytes of large requests at the core */
 	u64 large_bytes;		/* atomic: budget of long answers, spent */
 	struct throttle throttle;

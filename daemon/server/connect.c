@@ -78,6 +78,7 @@ static struct client *client_new(struct core *c, struct conn *conn, struct auth_
 	cl->conn = conn_get(conn);
 	cl->auth = auth_set_get(auth);
 	cl->watcher = WATCHER_NONE;
+	INIT_LIST_HEAD(&cl->keeping);
 	slot = client_slot(c, conn);
 	*slot = cl;
 	list_add_tail(&cl->link, &c->all_clients);
@@ -108,6 +109,7 @@ static void client_detach(struct core *c, struct client *cl)
 		cl->watcher = WATCHER_NONE;
 		c->sweep = true;
 	}
+	confirm_forget(cl);
 	if (cl->sess)
 		detach_session(c, cl->sess);
 	cl->sess = NULL;
@@ -171,6 +173,7 @@ void clients_free(struct core *c)
 		for (cl = c->clients[i]; cl; cl = next) {
 			next = cl->next;
 			cl->user_of = NULL;	/* sessions_free() takes it */
+			confirm_forget(cl);
 			client_drop(cl);
 		}
 	}

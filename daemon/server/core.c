@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "daemon/base/log.h"
@@ -136,6 +137,9 @@ static struct zab *new_zab(const struct config *cfg)
 		.skip = cfg->first_count,
 	};
 
+	/* as early as in the boot: the time is nobody else's either */
+	if (getrandom(&p.chance, sizeof(p.chance), GRND_NONBLOCK) != sizeof(p.chance))
+		p.chance = clock_ms(CLOCK_REALTIME);
 	return zab_new(&p);
 }
 
@@ -182,6 +186,7 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->now_ms = core_coarse_ms(c);
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
 	INIT_LIST_HEAD(&c->all_clients);
+	INIT_LIST_HEAD(&c->keeping);
 	c->stats.leader = ~0ULL;
 	c->stats.last_size = ~0ULL;
 	c->stats.min_size = ~0ULL;

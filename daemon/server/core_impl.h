@@ -8,6 +8,7 @@
  *   quorum.c    drives ZAB: its actions, its events, what this server is
  *   remote.c    what passes between a learner's clients and their leader
  *   connect.c   connections and sessions come and go
+ *   confirm.c   reads that wait until a quorum confirmed who leads
  *   op.c        requests of connected clients that are no writes
  *   watchop.c   requests about watches
  *   fire.c      events of committed transactions
@@ -46,6 +47,10 @@ struct client {
 	 * the leader has not numbered yet. */
 	u64 last_zxid;
 	struct proposal *last;
+	/* Requests from the first read on that is not confirmed (confirm.c). */
+	struct request *kept;
+	struct request **kept_tail;
+	struct list_head keeping;	/* of those with such, unless there are none */
 };
 
 #define ZXID_UNKNOWN	(~0ULL)
@@ -210,6 +215,9 @@ struct core {
 	u32 batch_room;
 
 	struct list_head all_clients;
+	struct list_head keeping;	/* clients with requests that are kept */
+	u64 confirmed;			/* the last round (zab_confirm()) ... */
+	u64 released;			/* ... and the last that was acted on */
 	struct client **clients;	/* hash table by conn */
 	u32 clients_size, n_clients;
 
@@ -346,6 +354,8 @@ void clients_free(struct core *c);
 void op_request(struct core *c, struct request *r);
 /* The client has proved another identity. */
 void op_auth(struct core *c, struct request *r);
+/* A request whose turn it is among those of its client. Takes it over. */
+void op_go(struct core *c, struct client *cl, struct request *r);
 /* One that waited: its turn has come. */
 void op_run_after(struct core *c, struct request *r, u64 zxid);
 void request_free(struct request *r);
@@ -360,6 +370,15 @@ struct message *reply_for(struct request *r, u64 zxid, s32 err, const void *body
 void post(struct core *c, struct client *cl, struct message *m);
 /* For a message without a client to blame. */
 void post_message(struct core *c, struct message *m);
+
+/* ---- confirm.c ---- */
+/* Keeps @r, which it takes over, if it has to wait for a confirmation or for one that
+ * does. False: it has not. */
+bool confirm_keep(struct core *c, struct client *cl, struct request *r);
+/* Those go on that are confirmed. What is agreed is applied, as far as can be. */
+void confirm_release(struct core *c);
+/* @cl serves no session any more. */
+void confirm_forget(struct client *cl);
 
 /* ---- watchop.c ---- */
 /* Sets the watch that a read asked for. 0, -ENOMEM, or -EDQUOT (logged): the client

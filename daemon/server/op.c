@@ -305,17 +305,15 @@ static void ask_sync(struct core *c, struct client *cl, struct request *r)
 	request_free(r);
 }
 
-void op_request(struct core *c, struct request *r)
+/* What was agreed when a read was confirmed is to be in the tree; it may not be yet. */
+static bool lacks_agreed(const struct core *c, const struct client *cl, const struct request *r)
 {
-	struct client *cl = client_find(c, r->conn);
+	return r->round && c->committed &&
+	       (!pipeline_busy(c, cl) || cl->last_zxid <= zab_committed(c->zab));
+}
 
-	if (!cl || !cl->sess || cl->sess->pub.closing) {
-		metric_count(METRIC_stale_requests, 1);
-		metric_count(METRIC_stale_requests_dropped, 1);
-		request_free(r);
-		return;
-	}
-	note_auth(cl, r);
+static void go(struct core *c, struct client *cl, struct request *r)
+{
 	if (r->op == OP_CLOSESESSION && cl->sess->local)
 		session_closing(cl->sess);
 	if (readonly_refuses(c, r->op)) {
@@ -327,6 +325,8 @@ void op_request(struct core *c, struct request *r)
 		close_session(c, cl, r);
 	} else if (r->op == OP_SYNC && c->serving && !c->leading) {
 		ask_sync(c, cl, r);
+	} else if (lacks_agreed(c, cl, r)) {
+		pipeline_after(c, cl, r, true);
 	} else if (pipeline_busy(c, cl) || pipeline_firing(c)) {
 		pipeline_after(c, cl, r, r->op == OP_SYNC);
 	} else if (r->op == OP_SYNC && c->tail) {
@@ -335,6 +335,29 @@ void op_request(struct core *c, struct request *r)
 		run(c, cl, r, c->applied);
 		request_free(r);
 	}
+}
+
+void op_request(struct core *c, struct request *r)
+{
+	struct client *cl = client_find(c, r->conn);
+
+	if (!cl || !cl->sess || cl->sess->pub.closing) {
+		metric_count(METRIC_stale_requests, 1);
+		metric_count(METRIC_stale_requests_dropped, 1);
+		request_free(r);
+		return;
+	}
+	note_auth(cl, r);
+	if (!confirm_keep(c, cl, r))
+		go(c, cl, r);
+}
+
+void op_go(struct core *c, struct client *cl, struct request *r)
+{
+	if (cl->sess && !cl->sess->pub.closing)
+		go(c, cl, r);
+	else
+		request_free(r);
 }
 
 void op_run_after(struct core *c, struct request *r, u64 zxid)

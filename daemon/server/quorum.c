@@ -423,6 +423,9 @@ static void act(struct core *c, const struct zab_action *a)
 	case ZAB_DO_SYNCED:
 		remote_synced(c);
 		break;
+	case ZAB_DO_CONFIRMED:
+		c->confirmed = a->zxid;
+		break;
 	}
 }
 
@@ -449,6 +452,7 @@ void quorum_run(struct core *c)
 {
 	quorum_drain(c);
 	pipeline_apply(c, &c->budget);
+	confirm_release(c);
 }
 
 /* ------------------------------------------------------------ events */

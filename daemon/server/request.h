@@ -80,6 +80,7 @@ struct request {
 	s32 op;
 	bool large;			/* its answer may be long (client/large.c) */
 	u64 received_ns;		/* monotonic, for latency figures */
+	u64 round;			/* the core's: waits for it to be confirmed; 0: none */
 	void (*task)(void *arg);
 	void *arg;
 	u32 len;			/* bytes of the body: after the RequestHeader */

@@ -12,6 +12,7 @@
  *   other for no voter would answer each other for ever.
  * - A better vote of an earlier round does not end the wait for better ones: who sent it
  *   is told of this round, and will vote in it.
+ * - Whose first vote in this round is worse than the own one is told that at once.
  * - While looking, who is no voter is told the vote of this round, not that of the last one.
  */
 #include <errno.h>
@@ -260,6 +261,15 @@ static void look_at_config(struct election *el, const struct zab_vote *v)
 	ensemble_put(e);
 }
 
+/*
+ * It has just begun to look, and what it was sent before it did is lost to it: 3.8 lets it
+ * ask again, after a while.
+ */
+static bool is_behind(const struct election *el, u64 from, const struct vote *v)
+{
+	return v->round == el->round && !el->received[from].there && better(el, &el->mine, v);
+}
+
 void election_vote(struct election *el, u64 from, const struct zab_vote *in, u64 now_ms)
 {
 	struct vote v = vote_of(in);
@@ -273,7 +283,7 @@ void election_vote(struct election *el, u64 from, const struct zab_vote *in, u64
 		return;
 	}
 	/* one that lags behind is told so at once */
-	if (v.state == PEER_LOOKING && v.round < el->round)
+	if (v.state == PEER_LOOKING && (v.round < el->round || is_behind(el, from, &v)))
 		tell(el, from, &el->mine, el->round, PEER_LOOKING);
 	if (!is_voter(el, v.leader))
 		return;

@@ -195,6 +195,12 @@ static bool quorum(const struct zab *z, bool self, bool both,
 	       (!both || !z->next || ensemble_quorum(z->next, &s));
 }
 
+bool leader_quorum(const struct zab *z,
+		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg)
+{
+	return quorum(z, true, true, has, arg);
+}
+
 bool zab_quorum_synced(const struct zab *z, const struct ensemble *e)
 {
 	struct idset s = { { 0 } };
@@ -747,6 +753,7 @@ void leader_pump(struct zab *z)
 
 	if (!z->e) {
 		commit_agreed(z);
+		confirm_lead(z);
 		return;
 	}
 	fix_epoch(z);
@@ -760,6 +767,7 @@ void leader_pump(struct zab *z)
 		before = z->committed;
 		if (z->phase == ZAB_BROADCAST)
 			commit_agreed(z);
+		confirm_lead(z);
 		answer_syncs(z);
 	} while (z->committed != before);
 	sweep(z);
@@ -881,7 +889,26 @@ static int on_request(struct zab *z, struct learner *l, const struct zab_packet 
 		leader_drop(z, l, "REQUEST of %d bytes", p->len);
 		return 0;
 	}
-	return jute_get32(p->data + 12) == OP_SYNC ? on_sync(z, l) : pass_up(z, l, p);
+	if (jute_get32(p->data + 12) != OP_SYNC)
+		return pass_up(z, l, p);
+	return confirm_asked(p) ? confirm_ask(z, l) : on_sync(z, l);
+}
+
+static int on_ping(struct zab *z, struct learner *l, const struct zab_packet *p)
+{
+	int rc = 0;
+
+	if (p->len > 0 && p->len % 12) {
+		leader_drop(z, l, "PING of %d bytes", p->len);
+		return 0;
+	}
+	if (l->stage != STAGE_LIVE)
+		return 0;
+	if (p->len > 0)
+		rc = pass_up(z, l, p);
+	if (!rc)
+		confirm_pong(l);
+	return rc;
 }
 
 static int on_live(struct zab *z, struct learner *l, const struct zab_packet *p)
@@ -891,11 +918,7 @@ static int on_live(struct zab *z, struct learner *l, const struct zab_packet *p)
 		on_proposal_ack(z, l, p->zxid);
 		return 0;
 	case ZP_PING:
-		if (p->len > 0 && p->len % 12)
-			leader_drop(z, l, "PING of %d bytes", p->len);
-		else if (p->len > 0 && l->stage == STAGE_LIVE)
-			return pass_up(z, l, p);
-		return 0;
+		return on_ping(z, l, p);
 	case ZP_REVALIDATE:
 	case ZP_REQUEST:
 		if (l->stage == STAGE_LIVE)
@@ -984,7 +1007,7 @@ void leader_half_tick(struct zab *z)
 		return;
 	for (u32 i = 0; i < z->ld.n; i++)
 		if (forwards(z->ld.learners[i]))
-			zab_emit_packet(z, z->ld.learners[i]->link, ZP_PING, z->last, NULL, -1);
+			confirm_ping(z, z->ld.learners[i]);
 }
 
 u32 zab_learners(const struct zab *z, struct zab_learner *out, u32 max)

@@ -436,12 +436,15 @@ void learner_pump(struct zab *z)
 	ack_newleader(z);
 	ack_proposals(z);
 	commit_marked(z);
+	confirm_follow(z);
 }
 
 /* ---------------------------------------------------------------- packets */
 
-static int on_sync(struct zab *z)
+static int on_sync(struct zab *z, const struct zab_packet *p)
 {
+	if (confirm_synced(z, p))
+		return 0;
 	if (!z->fo.syncs) {
 		log_ratelimited(LOG_WARN, "ensemble: a SYNC that was not asked for");
 		return 0;
@@ -492,7 +495,7 @@ static int on_history(struct zab *z, const struct zab_packet *p)
 		break;
 	case ZP_SYNC:
 		if (live)
-			return on_sync(z);
+			return on_sync(z, p);
 	}
 	return bad(z, p, "it is not for a learner now");
 }

@@ -89,6 +89,7 @@ void zab_give_up(struct zab *z, const char *fmt, ...)
 		leader_end(z);
 	else
 		learner_end(z);
+	confirm_end(z);
 	if (lost)
 		zab_emit(z, ZAB_DO_FAIL)->zxid = z->committed;
 	else
@@ -114,6 +115,7 @@ void zab_commit_one(struct zab *z)
 	z->committed = t->zxid;
 	a->txn = txn_get(t);
 	a->zxid = t->zxid;
+	confirm_committed(z, t);
 }
 
 void zab_limit(struct zab *z, u32 ticks)
@@ -259,6 +261,8 @@ u64 zab_deadline(const struct zab *z)
 {
 	u64 d = ~0ULL, el;
 
+	if (z->cf.wanted && !z->cf.flying && !z->starved)
+		return z->now;
 	if (!z->e)
 		return z->starved ? z->now + STARVED_MS : d;
 	if (z->ld.saving)

@@ -24,6 +24,7 @@
  *   leader.c    discovery, acknowledgements, commit
  *   sync.c      what a learner needs to have the leader's history
  *   learner.c   follower and observer
+ *   confirm.c   whether this server's leader still leads
  *   members.c   the membership while it changes
  *   history.c   transactions in memory: committed ones that learners may still lack,
  *               and those that are not committed yet
@@ -141,6 +142,8 @@ enum zab_action_type {
 				 * @in_force, or else proposed: keep it (the dynamic file;
 				 * the next one), and its addresses */
 	ZAB_DO_SYNCED,		/* the oldest unanswered zab_sync() of this learner is due */
+	ZAB_DO_CONFIRMED,	/* @zxid: all zab_confirm() that gave this number or a lower
+				 * one are answered with yes */
 };
 
 /* Bytes that several actions may share. */
@@ -187,6 +190,7 @@ struct zab_params {
 	u32 skip;			/* numbers that an epoch of this leader begins behind, for
 					 * tests of its end (testingonly.initialZxid) */
 	struct ensemble *next;		/* proposed, as far as was known; NULL */
+	u64 chance;			/* a number that no other life of a server has */
 };
 
 /* NULL: memory, or @p->ensemble does not name myid. The caller owns the machine. */
@@ -246,6 +250,17 @@ int zab_send(struct zab *z, u64 link, const struct zab_packet *packet);
 /* Learner: asks for a SYNC for session @session; @body is the request's. The same
  * errors. Its DO_SYNCED come in the order of the calls. */
 int zab_sync(struct zab *z, const struct zab_packet *request);
+/*
+ * Asks whether the leader that this server is, or follows, still leads. The answer to the
+ * number given is a DO_CONFIRMED: a quorum followed that leader at some time after this
+ * call, and all that anybody can have been told is done before it was committed by
+ * DO_COMMITs before that action. No answer comes once this server has left BROADCAST.
+ * Cheap: all who ask until a round begins (at the next step; zab_deadline() asks for
+ * one) or while another one is under way share it. A round is one PING to each follower
+ * and its answer; on a learner, one more packet to its leader and back. 0: not in
+ * BROADCAST.
+ */
+u64 zab_confirm(struct zab *z);
 
 /* What mntr, stat and the admin server show of the learners; leader only. */
 struct zab_learner {

@@ -100,6 +100,12 @@ struct learner {
 	u64 heard;		/* half ticks */
 	u64 due;		/* SyncLimitCheck: the proposal waited for, 0: none ... */
 	u64 due_since;		/* ... since this half tick */
+	u64 pings;		/* sent since it is LIVE, and ... */
+	u64 pongs;		/* ... answered, in order */
+	u64 round;		/* the last one that it was asked in, ... */
+	u64 round_ping;		/* ... by this PING */
+	u64 asks;		/* waits for this round itself; 0: for none */
+	bool knows;		/* was told that it will be answered */
 	struct owed *owed;	/* oldest first */
 	u32 n_owed, owed_size;
 };
@@ -131,6 +137,14 @@ enum follow_stage {
 	FOLLOW_LIVE,		/* UPTODATE came */
 };
 
+/* How far a round is that a learner has asked its leader for (confirm.c). */
+enum ask {
+	ASK_NOT,
+	ASK_SYNC,
+	ASK_PROPOSAL,
+	ASK_DONE,
+};
+
 struct following {
 	u64 link;
 	bool connected;		/* there is something to close */
@@ -144,6 +158,17 @@ struct following {
 	u64 covered;		/* SNAP's zxid: what the leader repeats up to it is known */
 	u64 heard;		/* half ticks */
 	u64 syncs;		/* zab_sync() unanswered */
+	enum ask ask;		/* the leader, whether it still leads */
+	u64 ahead;		/* @syncs that are answered before it */
+	bool sure;		/* this leader has said that it will answer */
+	bool unsure;		/* it has not: its SYNC confirms nothing */
+};
+
+/* Whether this server's leader still leads (confirm.c). */
+struct confirming {
+	u64 round;		/* the last one that began */
+	bool flying;		/* it is not over */
+	bool wanted;		/* another one is to begin */
 };
 
 enum busy { BUSY_NO, BUSY_TRUNCATE, BUSY_RECEIVE };
@@ -194,6 +219,7 @@ struct zab {
 
 	struct leading ld;
 	struct following fo;
+	struct confirming cf;
 
 	struct actions acts;
 	struct zab_bytes **pool;
@@ -266,8 +292,32 @@ struct learner *leader_find(const struct zab *z, u64 link);
 void leader_drop(struct zab *z, struct learner *l, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 bool leader_votes(const struct zab *z, const struct learner *l);
+/* Whether this server and the voters of which @has is true are a quorum, of the membership
+ * that was proposed as well. */
+bool leader_quorum(const struct zab *z,
+		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg);
 /* Sends @l what it lacks and NEWLEADER. False: no memory. */
 bool leader_sync(struct zab *z, struct learner *l);
+
+/* ---- confirm.c ---- */
+
+/* This server does not lead or follow any more. */
+void confirm_end(struct zab *z);
+/* In BROADCAST: whatever can be done about rounds. */
+void confirm_lead(struct zab *z);
+void confirm_follow(struct zab *z);
+/* Sends PING. Room for it. */
+void confirm_ping(struct zab *z, struct learner *l);
+/* @l, which is LIVE, answered one. */
+void confirm_pong(struct learner *l);
+/* Whether a REQUEST of type sync asks for a round. */
+bool confirm_asked(const struct zab_packet *p);
+/* @l asks for one. -ENOMEM. */
+int confirm_ask(struct zab *z, struct learner *l);
+/* On a learner: whether this SYNC is the answer to its own question. */
+bool confirm_synced(struct zab *z, const struct zab_packet *p);
+/* On any server: @t is agreed. */
+void confirm_committed(struct zab *z, const struct txn *t);
 
 /* ---- learner.c ---- */
 

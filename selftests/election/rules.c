@@ -104,8 +104,9 @@ void test_order(void)
 
 	told(TO(1, 3, 4, 5), PEER_LOOKING, 2, 0x100000005, 1, 1);
 	check(strstr(sent[0].config, "server.5=e:1:2:participant\nversion=0"));
+	/* whose first one is worse may have missed ours */
 	hear(el, 1, PEER_LOOKING, 1, 0x100000005, 1, 1);	/* a lower id */
-	told_none();
+	told(TO(1), PEER_LOOKING, 2, 0x100000005, 1, 1);
 	hear(el, 1, PEER_LOOKING, 5, 0x100000004, 1, 1);	/* a lower zxid */
 	told_none();
 	hear(el, 1, PEER_LOOKING, 5, 0x100000009, 1, 0);	/* a lower epoch */
@@ -176,6 +177,7 @@ void test_sure(void)
 	/* what is not better makes the wait longer, and is not counted */
 	hear_at(el, 1150, 2, PEER_LOOKING, 2, 7, 1, 1);
 	check_eq(election_deadline(el), 1150 + ELECTION_FINALIZE_MS);
+	told(TO(2), PEER_LOOKING, 3, 7, 1, 1);
 	/* not even a later round */
 	hear_at(el, 1160, 2, PEER_LOOKING, 2, 7, 9, 1);
 	check_eq(election_round(el), 1);

@@ -115,6 +115,14 @@ def spoil_sync(ops, tree, rnd):
     ops.append(ops[i]._replace(client=77, sent=1e6 + 2, done=1e6 + 3))
 
 
+def spoil_fresh(ops, tree, rnd):
+    """A read that was to be fresh gives what is old."""
+    i = some(ops, "read", rnd, lambda o: o.mzxid < max(
+        w.mzxid for w in ops if w.kind == "write" and w.key == o.key and
+        w.done is not None))
+    ops.append(ops[i]._replace(client=77, sent=1e6, done=1e6 + 1, fresh=True))
+
+
 def spoil_differ(ops, tree, rnd):
     """One server's tree is another's."""
     return [dict(tree, **{"/k0": ("other", 1, 1)})]
@@ -123,7 +131,7 @@ def spoil_differ(ops, tree, rnd):
 SPOILT = [
     ("F", spoil_lost), ("W1", spoil_zxid), ("W2", spoil_order),
     ("W3", spoil_version), ("R1", spoil_value), ("R2", spoil_future),
-    ("S1", spoil_session), ("S2", spoil_sync), ("F", spoil_differ),
+    ("S1", spoil_session), ("S2", spoil_sync), ("L", spoil_fresh), ("F", spoil_differ),
 ]
 
 

@@ -21,6 +21,8 @@ is a matter of looking, not of searching:
     before the sync was sent, in the epoch of whoever answered it or before
     (a leader that is deposed and does not know it yet answers as well:
     ZooKeeper's sync asks no quorum);
+ L  a read that its server promised to be fresh has all that was answered, to
+    anybody, before it was sent;
  F  at the end every write that was acknowledged is in each server's tree, or
     a later one of the same node is.
 """
@@ -31,7 +33,9 @@ from collections import namedtuple, defaultdict
 # kind: "write", "read", "sync"; sent, done: seconds of one clock (done None:
 # outcome unknown); value, version, mzxid: of a read, or what a write made
 # (None if unknown), of a sync mzxid alone: what its answer bore; session: counts up with each new session of a client.
-Op = namedtuple("Op", "client session kind key sent done value version mzxid")
+# fresh: a read of a server with zkern.linearizableReads.
+Op = namedtuple("Op", "client session kind key sent done value version mzxid "
+                "fresh", defaults=(False,))
 
 
 EPOCH_MAX = 1 << 31
@@ -181,14 +185,31 @@ class Answered:
         return best
 
 
-def check_syncs(history):
-    """S2: the read that follows a sync of the same client and session."""
+def answered(history):
+    """{key: Answered}"""
     acked = defaultdict(Answered)
     for op in history:
         if op.kind == "write" and op.done is not None:
             acked[op.key].add(op)
     for a in acked.values():
         a.settle()
+    return acked
+
+
+def check_fresh(history):
+    """L: whoever the leader was."""
+    acked = answered(history)
+    for op in history:
+        if op.kind != "read" or op.done is None or not op.fresh:
+            continue
+        must = acked[op.key].highest(op.sent, EPOCH_MAX)
+        if op.mzxid < must:
+            fail("L", "%s lacks zxid 0x%x", op, must)
+
+
+def check_syncs(history):
+    """S2: the read that follows a sync of the same client and session."""
+    acked = answered(history)
     last_sync = {}
     for op in history:
         who = (op.client, op.session)
@@ -212,6 +233,7 @@ def check(history):
     check_reads(history, writes, learnt)
     check_sessions(history)
     check_syncs(history)
+    check_fresh(history)
     return len(history)
 
 

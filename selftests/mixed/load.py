@@ -68,6 +68,7 @@ class Worker(threading.Thread):
         self.session = 0
         self.sid, self.passwd, self.zxid = 0, b"\0" * 16, 0
         self.conn = None
+        self.fresh = False          # reads on it are linearizable
         self.values = 0
         self.broken = None          # an exception that must not be
         self.reconnects = 0
@@ -94,6 +95,7 @@ class Worker(threading.Thread):
         self.reconnects += 1
         self.heard = time.monotonic()
         self.sid, self.passwd, self.conn = c.sid, c.passwd, c
+        self.fresh = s.fresh
 
     def lose(self):
         self.conn.close()
@@ -102,7 +104,8 @@ class Worker(threading.Thread):
     def note(self, kind, k, sent, done=None, value=None, version=None,
              mzxid=None):
         self.ops.append(Op(self.number, self.session, kind, k, sent, done,
-                           value, version, mzxid))
+                           value, version, mzxid,
+                           kind == "read" and self.fresh))
 
     def op(self, kind, k):
         """One operation; False: the connection is gone."""

@@ -9,6 +9,7 @@ import net as network
 from zktest import proc, server
 
 CLIENT_PORT, QUORUM_PORT, ELECTION_PORT = 2181, 2888, 3888
+LINEARIZABLE = "zkern.linearizableReads"
 LETTERS = {"a": server.ApacheServer, "m": server.ZkerndServer}
 
 
@@ -20,6 +21,7 @@ def member(letter, n, config_of, net, data_dir=None):
         start_timeout = 120
         number = n
         letter_ = letter
+        fresh = False           # it promises that of reads
 
         def __init__(self):
             super().__init__(data_dir=data_dir)
@@ -68,7 +70,9 @@ class Ensemble:
         self.all = []
         self.n = len(letters)
         for i, c in enumerate(letters, 1):
-            self.all.append(member(c, i, self.keys, net))
+            s = member(c, i, self.keys, net)
+            s.fresh = c == "m" and self.extra.get(LINEARIZABLE) == "yes"
+            self.all.append(s)
 
     def keys(self):
         keys = {"initLimit": "20", "syncLimit": "6",

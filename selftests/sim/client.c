@@ -37,6 +37,7 @@ struct pending {
 	s32 xid;
 	enum wish_kind kind;
 	u32 reg;
+	u64 done;		/* by then, for anybody */
 };
 
 struct client_model {
@@ -258,7 +259,9 @@ static void ask(struct client_model *cm, enum wish_kind kind, u32 reg)
 		op = OP_CLOSESESSION;
 		break;
 	}
-	cm->waiting[cm->n_waiting++] = (struct pending){ ++cm->xid, kind, reg };
+	cm->waiting[cm->n_waiting++] = (struct pending){
+		.xid = ++cm->xid, .kind = kind, .reg = reg, .done = oracle_done(cm->sim),
+	};
 	cm->sim->counts.requests++;
 	tell(cm->sim, "client %u asks server %llu, %d of kind %d", cm->index, cm->conn->sv->id,
 	     cm->xid, kind);
@@ -411,6 +414,10 @@ static void on_reply(struct client_model *cm, const struct message *m)
 	if (p.kind == WISH_SYNC)
 		return;
 	if (p.kind == WISH_GET || p.kind == WISH_WATCH) {
+		if (s->linearizable && zxid < p.done)
+			wrong(s, "client %u reads at 0x%llx, but 0x%llx was acknowledged before "
+			      "it asked", cm->index, zxid, p.done);
+		s->counts.fresh += s->linearizable;
 		if (!err)
 			on_data(cm, &p, &r);
 		return;

@@ -9,6 +9,8 @@
  *  - who begins to lead has everything that a client was told is done, or that any
  *    server has taken for agreed;
  *  - a value that was read is the one that its transaction wrote;
+ *  - where reads are linearizable, one has every write that was acknowledged, to any
+ *    client, before it was sent (client.c);
  *  - when the harm is over there is one leader, all others are with it, and after a
  *    while without requests all trees and sessions are the same.
  */
@@ -119,6 +121,11 @@ void oracle_acked(struct sim *s, u64 zxid)
 	s->counts.writes_acked++;
 	if (zxid > s->oracle->acked)
 		s->oracle->acked = zxid;
+}
+
+u64 oracle_done(const struct sim *s)
+{
+	return s->oracle->acked;
 }
 
 void oracle_read(struct sim *s, u32 reg, u64 mzxid, const u8 *value, s32 len)

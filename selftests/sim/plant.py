@@ -43,6 +43,19 @@ BUGS = [
     ("reads do not wait for a sync", "daemon/zab/leader.c",
      "u64 zxid = zab_outstanding(z) ? z->last : z->committed;",
      "u64 zxid = z->committed;"),
+    ("a read does not wait until a quorum has answered",
+     "daemon/zab/confirm.c",
+     "!leader_quorum(z, has_answered, z->cf.round)))",
+     "false))"),
+    ("an answer to any PING confirms who leads", "daemon/zab/confirm.c",
+     "l->round == round && l->pongs >= l->round_ping;",
+     "l->pongs;"),
+    ("a learner's read waits for what it has itself",
+     "daemon/server/confirm.c",
+     "	r->round = wanted ? zab_confirm(c->zab) : 0;\n",
+     "	r->round = !wanted || !c->leading ? 0 : zab_confirm(c->zab);\n"
+     "	if (!r->round && !cl->kept)\n		return false;\n"
+     "	if (!r->round)\n		wanted = false;\n"),
 ]
 
 

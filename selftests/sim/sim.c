@@ -140,10 +140,11 @@ static void print(const struct counts *c, u32 runs)
 	       runs, c->steps, c->crashes, c->mid_crashes, c->power_cuts, c->lost_txns, c->pauses,
 	       c->cuts, c->resets, c->slow_links, c->slow_disks, c->bad_disks, c->jumps);
 	printf("# %llu leaders, %llu DIFF, %llu from the log, %llu TRUNC, %llu SNAP; "
-	       "%llu requests, %llu writes and %llu reads answered, %llu unknown, "
+	       "%llu requests, %llu writes and %llu reads (%llu linearizable) answered, %llu unknown, "
 	       "%llu events, %llu connections, %llu sessions lost\n",
 	       c->elections, c->diffs, c->histories, c->truncs, c->trees, c->requests,
-	       c->writes_acked, c->reads, c->unknown, c->events, c->connects, c->sessions_lost);
+	       c->writes_acked, c->reads, c->fresh, c->unknown, c->events,
+	       c->connects, c->sessions_lost);
 }
 
 static int run_all(const struct options *o)

@@ -124,7 +124,7 @@ struct counts {
 	u64 steps, crashes, mid_crashes, pauses, cuts, resets, slow_links, slow_disks,
 	    bad_disks, jumps, lost_txns, power_cuts;
 	u64 elections, truncs, trees, histories, diffs;
-	u64 requests, writes_acked, unknown, reads, events, sessions_lost, connects;
+	u64 requests, writes_acked, unknown, reads, fresh, events, sessions_lost, connects;
 };
 
 struct sim {
@@ -136,6 +136,7 @@ struct sim {
 	u32 n_heap, heap_room;
 	struct server servers[SERVERS_MAX];
 	u32 n, voters;
+	bool linearizable;	/* reads are (zkern.linearizableReads) */
 	struct ensemble *ensemble;
 	/* cut[a][b]: what a sends to b does not arrive */
 	bool cut[SERVERS_MAX][SERVERS_MAX];
@@ -215,6 +216,8 @@ void oracle_applied(struct server *sv, u64 zxid, u64 digest);
 void oracle_look(struct server *sv);
 /* A client was told that its write is done. */
 void oracle_acked(struct sim *s, u64 zxid);
+/* The last write that anybody was told is done. */
+u64 oracle_done(const struct sim *s);
 /* A client read the value of a register. */
 void oracle_read(struct sim *s, u32 reg, u64 mzxid, const u8 *value, s32 len);
 /* After all harm has ended and clients rest: all servers are alike. */

@@ -278,6 +278,7 @@ void world_init(struct sim *s, u64 seed, u32 voters, u32 observers)
 	s->n = voters + observers;
 	s->now = US_S;
 	s->next_link = 1;
+	s->linearizable = seed % 2;
 	s->ensemble = make_ensemble(voters, observers);
 	oracle_init(s);
 	for (u32 i = 0; i < s->n; i++) {
@@ -304,6 +305,7 @@ void world_init(struct sim *s, u64 seed, u32 voters, u32 observers)
 		/* some ensembles come to the end of their epochs */
 		if (s->seed % 8 == 5)
 			sv->cfg.first_count = ~0U - 20 - 10 * (s->seed / 8 % 40);
+		sv->cfg.linearizable_reads = s->linearizable;
 		for (u32 k = 0; k < s->n; k++)
 			s->latency[i][k] = 100 + rnd(s, 2000);
 	}

@@ -104,6 +104,7 @@ static void on_state(struct node *n, const struct zab_action *a)
 /* ---------------------------------------------------------------- the own disk */
 
 static void synced(void *arg, u64 life, u64 count);
+static void plan_tick(struct node *n);
 
 static void start_sync(struct node *n)
 {
@@ -333,6 +334,21 @@ static void on_packet(struct node *n, const struct zab_action *a, u64 *id)
 	cluster_fail(n->c, "a packet %d came up", a->packet.type);
 }
 
+static void ask(struct node *n)
+{
+	u64 round;
+
+	if (n->ask_tail - n->ask_head == 1024)
+		return;
+	round = zab_confirm(n->z);
+	if (!round) {
+		cluster_fail(n->c, "server %u serves, and cannot ask who leads", n->id);
+		return;
+	}
+	n->asks[n->ask_tail & 1023].round = round;
+	n->asks[n->ask_tail++ & 1023].agreed = n->c->agreed.n;
+}
+
 /* Invokes what one client does, and goes on. */
 static void client(void *arg, u64 unused, u64 unused2)
 {
@@ -346,6 +362,11 @@ static void client(void *arg, u64 unused, u64 unused2)
 	world_at(c->w, world_now(c->w) + 1 + world_rnd(c->w, 20), client, c, 0, 0, NULL);
 	if (!c->clients || !n->up || n->paused || zab_phase(n->z) != ZAB_BROADCAST)
 		return;
+	if (++c->calls % 2) {
+		ask(n);
+		/* the machine is to see it soon: zab_deadline() */
+		plan_tick(n);
+	}
 	if (zab_state(n->z) == ZAB_LEADING) {
 		for (u32 i = world_rnd(c->w, 4); i > 0 && cluster_propose(n); i--)
 			;
@@ -380,6 +401,19 @@ static void on_synced(struct node *n)
 			     n->tree.n, was);
 }
 
+static void on_confirmed(struct node *n, u64 round)
+{
+	for (; n->ask_head != n->ask_tail && n->asks[n->ask_head & 1023].round <= round;
+	     n->ask_head++) {
+		u64 was = n->asks[n->ask_head & 1023].agreed;
+
+		n->c->confirmed++;
+		if (n->tree.n < was)
+			cluster_fail(n->c, "server %u is confirmed with %u of %llu transactions",
+				     n->id, n->tree.n, was);
+	}
+}
+
 /* ---------------------------------------------------------------- the driver */
 
 static void on_members(struct node *n, const struct zab_action *a)
@@ -411,6 +445,7 @@ static void carry_out(struct node *n, struct zab_action *a, u64 *id)
 		break;
 	case ZAB_DO_FAIL:
 		n->sync_head = n->sync_tail;
+		n->ask_head = n->ask_tail;
 		break;
 	case ZAB_DO_NOTIFY:
 		net_notify(net, n->id, a->to, a->bytes);
@@ -454,6 +489,9 @@ static void carry_out(struct node *n, struct zab_action *a, u64 *id)
 		break;
 	case ZAB_DO_SYNCED:
 		on_synced(n);
+		break;
+	case ZAB_DO_CONFIRMED:
+		on_confirmed(n, a->zxid);
 		break;
 	}
 }
@@ -726,6 +764,7 @@ void cluster_start(struct cluster *c, u32 node)
 	n->n_later = 0;
 	n->stepping = false;
 	n->sync_head = n->sync_tail;
+	n->ask_head = n->ask_tail;
 	net_up(c->net, node, true);
 	tell_logged(n);
 	ev.zxid = mtree_zxid(&n->tree);

@@ -7,7 +7,8 @@
  *   B  what is committed anywhere is one list, of which each server that serves has a
  *      beginning, and a leader of a new epoch has all
  *   C  zxids only grow
- *   D  a sync() sees what its leader had committed when it was asked for
+ *   D  a sync() sees what its leader had committed when it was asked for; who is
+ *      confirmed has what anybody had committed when he asked
  *   E  when nothing goes wrong any more, everybody serves again, and writes commit
  */
 #ifndef SELFTESTS_ZAB_CLUSTER_H
@@ -45,6 +46,11 @@ struct node {
 	u32 n_later;
 	u64 syncs[1024];	/* what the leader had when each sync() was asked for */
 	u32 sync_head, sync_tail;
+	struct {
+		u64 round;
+		u64 agreed;
+	} asks[1024];		/* zab_confirm(), and what was committed anywhere by then */
+	u32 ask_head, ask_tail;
 	u32 answers;		/* REVALIDATE */
 	struct ensemble *e, *next;	/* its files of the membership; NULL: the cluster's */
 };
@@ -59,6 +65,7 @@ struct cluster {
 	u32 owner[EPOCHS_MAX];	/* who established an epoch, and one */
 	u64 newest;		/* the last epoch that was */
 	u64 ids;
+	u64 calls;
 	bool clients;
 	bool reconfig;
 	u32 history_max;
@@ -68,6 +75,7 @@ struct cluster {
 	bool verbose;
 	/* how much of what there was */
 	u64 proposals, commits, elections, diffs, truncs, snaps, histories, reloads, synced,
+	    confirmed,
 	    starved, died;
 };
 

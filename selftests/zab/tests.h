@@ -38,6 +38,10 @@ void test_learner_trunc(void);
 void test_learner_snap(void);
 void test_learner_junk(void);
 void test_syncs(void);
+void test_confirm_leader(void);
+void test_confirm_asked(void);
+void test_confirm_learner(void);
+void test_confirm_plain(void);
 void test_memory(void);
 
 #endif

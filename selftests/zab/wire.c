@@ -2,9 +2,10 @@
 /*
  * The text of actions. Packets, as decoded from the bytes that are to be sent:
  * ">LINK:TYPE ZXID", for LEADERINFO, ACKEPOCH and the INFOs with their data in
- * brackets. Others: "log Z", "commit Z", "state S/P", "fail Z", "tree LINK Z",
- * "logs LINK A..B", "close LINK", "accepted E", "current E", "truncate Z",
- * "truncate+reload Z", "receive Z", "up TYPE from SID", "synced", "connect TO".
+ * brackets, for a REQUEST of more than 20 bytes their number. Others: "log Z", "commit Z",
+ * "state S/P", "fail Z", "tree LINK Z", "logs LINK A..B", "close LINK", "accepted E", "current E", "truncate Z",
+ * "truncate+reload Z", "receive Z", "up TYPE from SID", "synced", "confirmed N",
+ * "connect TO".
  * Votes are passed over. Numbers are hexadecimal, an outgoing link is "out".
  */
 #include <stdarg.h>
@@ -54,6 +55,8 @@ static void add_packet(u64 link, const struct zab_packet *p)
 		for (s32 i = 0; i < p->len; i++)
 			n += sprintf(data + n, "%02x", p->data[i]);
 		sprintf(data + n, "]");
+	} else if (p->len > 20 && p->type == ZP_REQUEST) {
+		sprintf(data, " +%d", p->len);
 	}
 	add(">%s:%s %llx%s", link_name(link), zab_packet_name(p->type), p->zxid, data);
 }
@@ -131,6 +134,9 @@ static void add_action(const struct zab_action *a)
 		break;
 	case ZAB_DO_SYNCED:
 		add("synced");
+		break;
+	case ZAB_DO_CONFIRMED:
+		add("confirmed %llx", a->zxid);
 		break;
 	}
 }
