@@ -116,6 +116,21 @@ void zab_commit_one(struct zab *z)
 	a->zxid = t->zxid;
 }
 
+/*
+ * The epoch that this server's history is of. A leader's transactions come behind all of
+ * its history, so that to have one of an epoch's is as good as to have acknowledged its
+ * NEWLEADER, whatever the file says (which is saved behind them: a server may end between
+ * a tree or a proposal and that; QuorumPeer.loadDataBase() refuses to start then). By the
+ * file alone somebody could be preferred who has less of that epoch, and want this
+ * server to cut off what its snapshot has.
+ */
+u64 zab_standing(const struct zab *z)
+{
+	u64 logged = EPOCH_OF(z->last);
+
+	return z->current > logged ? z->current : logged;
+}
+
 void zab_limit(struct zab *z, u32 ticks)
 {
 	z->limit = z->halves + 2ULL * ticks;
@@ -214,7 +229,7 @@ static void look_pump(struct zab *z)
 		if (follow_suggestion(z) || z->now < z->look_ms)
 			return;
 		/* lookForLeader(): the vote is the last zxid logged, currentEpoch */
-		if (election_begin(z->el, z->e, z->last, z->current, z->now)) {
+		if (election_begin(z->el, z->e, z->last, zab_standing(z), z->now)) {
 			z->starved = true;
 			return;
 		}
