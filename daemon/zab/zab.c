@@ -93,6 +93,7 @@ void zab_give_up(struct zab *z, const char *fmt, ...)
 		zab_emit(z, ZAB_DO_FAIL)->zxid = z->committed;
 	else
 		z->fails++;
+	z->ran = lost;
 	z->leader = ~0ULL;
 	z->epoch = z->current;
 	/* Who does not get along with its leader must not keep everybody busy. */
@@ -247,6 +248,19 @@ static int on_vote(struct zab *z, const struct zab_event *ev)
 		election_answer(z->el, ev->from, ev->vote, z->state);
 	else if (z->electing)
 		election_vote(z->el, ev->from, ev->vote, z->now);
+	return 0;
+}
+
+/*
+ * While an ensemble runs this is one that died. Where it only begins to, as all are started,
+ * it is one that comes up a moment later, and is worth waiting for as ever.
+ */
+static int on_absent(struct zab *z, const struct zab_event *ev)
+{
+	if (!z->e)
+		return -EINVAL;
+	if (z->state == ZAB_LOOKING && z->electing && z->ran)
+		election_absent(z->el, ev->from);
 	return 0;
 }
 
@@ -469,6 +483,8 @@ static int dispatch(struct zab *z, const struct zab_event *ev)
 		return 0;
 	case ZAB_EV_VOTE:
 		return on_vote(z, ev);
+	case ZAB_EV_ABSENT:
+		return on_absent(z, ev);
 	case ZAB_EV_LINK_UP:
 		return on_link_up(z, ev);
 	case ZAB_EV_LINK_DOWN:

@@ -190,6 +190,7 @@ struct zab {
 	bool electing;
 	u64 look_ms;		/* not looking for a leader before */
 	u32 fails;		/* in a row, to get into BROADCAST */
+	bool ran;		/* it was in BROADCAST before this LOOKING */
 	u64 links;		/* numbers given out */
 
 	struct leading ld;
