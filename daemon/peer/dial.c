@@ -3,8 +3,9 @@
  * Connecting to a server: a dial goes in rounds. A round asks for all its addresses
  * anew (it may have moved), and tries them, the next one STAGGER_MS after the one
  * before or as soon as that has failed; the first that is there wins. When all have
- * failed, another round follows AGAIN_MS later, as long as there are tries and time
- * (Learner.LeaderConnector: 5 tries 100 ms apart, within initLimit).
+ * failed, another round follows a little later, as long as there are tries and time
+ * (Learner.LeaderConnector: 5 tries 100 ms apart, within initLimit; here the first ones
+ * are closer, as who was just elected opens his port any moment).
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 #include "daemon/peer/internal.h"
 
 #define STAGGER_MS	250
-#define AGAIN_MS	100	/* leader.connectDelayDuringRetryMs */
+#define AGAIN_MIN_MS	5
+#define AGAIN_MAX_MS	100	/* leader.connectDelayDuringRetryMs */
 #define MORE_MAX	4	/* addresses of a hello */
 #define CANDIDATES	16
 
@@ -33,6 +35,7 @@ struct dial {
 	u32 round;
 	u32 asking;			/* lookups under way */
 	u32 flying;			/* attempts under way */
+	bool refused;			/* all that were tried */
 	u32 n, next;			/* candidates */
 	char why[NAME_LEN + 64];	/* of the last one that failed */
 	struct sockaddr_storage addrs[CANDIDATES];
@@ -50,8 +53,11 @@ static void failed(struct dial *d, u32 nth, const char *what)
 	log_debug("server %llu at %s", d->dp.sid, d->why);
 }
 
-static void attempt_end(struct peers *p, struct dial *d, struct attempt *a)
+/* @err: what it failed with; 0: it did not. */
+static void attempt_end(struct peers *p, struct dial *d, struct attempt *a, int err)
 {
+	if (err != ECONNREFUSED)
+		d->refused = false;
 	d->tries[a->nth] = NULL;
 	d->flying--;
 	watch_bury(p, &a->w);
@@ -61,7 +67,7 @@ void dial_end(struct peers *p, struct dial *d)
 {
 	for (u32 i = 0; i < CANDIDATES; i++)
 		if (d->tries[i])
-			attempt_end(p, d, d->tries[i]);
+			attempt_end(p, d, d->tries[i], 0);
 	for (u32 i = 0; i < PEER_ADDRS_MAX + MORE_MAX; i++)
 		if (d->lookups[i])
 			d->lookups[i]->owner = NULL;
@@ -89,6 +95,15 @@ static void go_on(struct peers *p, struct dial *d, u64 ms)
 	peers_due(p, ms);
 }
 
+static u32 pause_ms(const struct dial *d)
+{
+	u32 ms = AGAIN_MIN_MS;
+
+	for (u32 i = 1; i < d->round && ms < AGAIN_MAX_MS; i++)
+		ms *= 2;
+	return ms < AGAIN_MAX_MS ? ms : AGAIN_MAX_MS;
+}
+
 /* Something of @d has come to its end: when it goes on. */
 static void progress(struct peers *p, struct dial *d)
 {
@@ -97,7 +112,7 @@ static void progress(struct peers *p, struct dial *d)
 	else if (d->flying || d->asking)
 		d->next_ms = ~0ULL;
 	else if (d->round < d->dp.tries)
-		go_on(p, d, p->now_ms + AGAIN_MS);
+		go_on(p, d, p->now_ms + pause_ms(d));
 	else
 		go_on(p, d, p->now_ms);
 }
@@ -123,6 +138,8 @@ static void resolved(struct peers *p, void *owner, struct lookup *l)
 		candidate(d, &l->addrs[i]);
 	if (!l->n)
 		snprintf(d->why, sizeof(d->why), "no address of %.64s", l->host);
+	if (!l->n)
+		d->refused = false;
 	if (!l->n)
 		log_ratelimited(LOG_WARN, "server %llu: no address of %s", d->dp.sid, l->host);
 	if (d->flying && d->next < d->n && d->next_ms == ~0ULL)
@@ -185,6 +202,7 @@ static void begin_round(struct peers *p, struct dial *d)
 
 	d->round++;
 	d->n = d->next = 0;
+	d->refused = true;
 	for (u32 i = 0; peer && i < peer->n_addrs; i++)
 		add_host(p, d, peer->addrs[i].host, d->dp.quorum ? peer->addrs[i].quorum_port :
 							peer->addrs[i].election_port);
@@ -220,7 +238,7 @@ static void attempt_ready(struct peers *p, struct watch *w, u32 events)
 		err = ECONNREFUSED;
 	if (err) {
 		failed(d, a->nth, strerror(err));
-		attempt_end(p, d, a);
+		attempt_end(p, d, a, err);
 		progress(p, d);
 		return;
 	}
@@ -235,14 +253,17 @@ static void attempt_start(struct peers *p, struct dial *d)
 	u32 nth = d->next++;
 	const struct sockaddr_storage *sa = &d->addrs[nth];
 	struct attempt *a = calloc(1, sizeof(*a));
-	int fd;
+	int fd, err = 0;
 
-	if (!a)
+	if (!a) {
+		d->refused = false;
 		return;
+	}
 	fd = socket(sa->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		log_ratelimited(LOG_WARN, "server %llu: no socket: %s", d->dp.sid,
-				strerror(errno));
+	if (fd < 0) {
+		err = errno;
+		log_ratelimited(LOG_WARN, "server %llu: no socket: %s", d->dp.sid, strerror(err));
+	}
 	a->w = (struct watch){ .fd = fd, .ready = attempt_ready };
 	a->d = d;
 	a->nth = nth;
@@ -251,11 +272,13 @@ static void attempt_start(struct peers *p, struct dial *d)
 	if (fd >= 0)
 		sock_options(fd, p->p.keepalive && !d->dp.quorum);
 	/* Of one that is connected at once the set tells as of any other. */
-	if (fd < 0 ||
-	    (connect(fd, (const struct sockaddr *)sa, sock_len(sa)) && errno != EINPROGRESS) ||
-	    watch_set(p, &a->w, EPOLLOUT)) {
-		failed(d, nth, strerror(errno));
-		attempt_end(p, d, a);
+	if (!err && connect(fd, (const struct sockaddr *)sa, sock_len(sa)) && errno != EINPROGRESS)
+		err = errno;
+	else if (!err)
+		err = -watch_set(p, &a->w, EPOLLOUT);
+	if (err) {
+		failed(d, nth, strerror(err));
+		attempt_end(p, d, a, err);
 	}
 }
 
@@ -270,7 +293,7 @@ static void step(struct peers *p, struct dial *d)
 				failed(d, i, "no answer in time");
 		if (d->asking)
 			snprintf(d->why, sizeof(d->why), "its name is not resolved in time");
-		finish(p, d, -1, NULL);
+		finish(p, d, -ETIMEDOUT, NULL);
 		return;
 	}
 	if (p->now_ms < d->next_ms) {
@@ -281,7 +304,7 @@ static void step(struct peers *p, struct dial *d)
 	peers_due(p, d->until_ms);
 	if (!d->flying && !d->asking && d->next == d->n) {
 		if (d->round >= d->dp.tries) {
-			finish(p, d, -1, NULL);
+			finish(p, d, d->refused && d->n ? -ECONNREFUSED : -EHOSTUNREACH, NULL);
 			return;
 		}
 		begin_round(p, d);

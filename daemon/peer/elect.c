@@ -40,6 +40,7 @@ struct epeer {
 	struct dial *dial;		/* NULL: none */
 	struct zab_bytes *next;		/* to be sent */
 	struct zab_bytes *last;		/* was sent */
+	u64 gone_ms;			/* when it closed its connection; 0: it did not */
 };
 
 struct econn {
@@ -153,6 +154,27 @@ static struct epeer *epeer_get(struct peers *p, u64 sid)
 
 static void dial_peer(struct peers *p, struct epeer *e);
 
+/* Without memory it is not said: the election takes its time then. */
+static void absent(struct peers *p, struct epeer *e)
+{
+	struct peer_event *ev;
+
+	if (!ensemble_find(p->ens, e->sid))
+		return;
+	ev = event_new(PEER_ABSENT, 0, 0);
+	if (!ev)
+		return;
+	ev->from = e->sid;
+	event_deliver(p, ev);
+}
+
+/* A server that runs keeps its connection. (Its port may still be open as it ends.) */
+static void gone(struct peers *p, struct epeer *e)
+{
+	e->gone_ms = p->now_ms;
+	absent(p, e);
+}
+
 static void econn_fail(struct peers *p, struct econn *c, int err)
 {
 	struct epeer *e = c->peer;
@@ -162,6 +184,8 @@ static void econn_fail(struct peers *p, struct econn *c, int err)
 	econn_close(p, c);
 	if (e->wish)
 		dial_peer(p, e);
+	else if (err == -EPIPE || err == -ECONNRESET)
+		gone(p, e);
 	e->wish = false;
 }
 
@@ -336,6 +360,7 @@ static void econn_begin(struct peers *p, struct epeer *e, int fd, const struct s
 	c->peer = e;
 	c->since_ms = p->now_ms;
 	e->wish = false;
+	e->gone_ms = 0;
 	sock_name(sa, c->name, sizeof(c->name));
 	if (e->conn)
 		econn_close(p, e->conn);
@@ -377,6 +402,8 @@ static void dialed(struct peers *p, void *owner, int fd, const struct sockaddr_s
 	struct epeer *e = owner;
 
 	e->dial = NULL;
+	if (fd == -ECONNREFUSED)
+		absent(p, e);
 	if (fd < 0)
 		return;
 	if (say_hello(p, fd) || e->sid > p->p.myid)
@@ -419,10 +446,13 @@ void elect_notify(struct peers *p, u64 to, struct zab_bytes *b)
 		return;
 	bytes_put(e->next);
 	e->next = bytes_get(b);
-	if (e->conn)
+	if (e->conn) {
 		econn_write(p, e->conn);
-	else
-		dial_peer(p, e);
+		return;
+	}
+	if (e->gone_ms && p->now_ms - e->gone_ms < YOUNG_MS)
+		absent(p, e);
+	dial_peer(p, e);
 }
 
 void elect_hello(struct peers *p, int fd, const struct sockaddr_storage *sa,

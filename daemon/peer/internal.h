@@ -177,7 +177,7 @@ struct dial_params {
 	u32 ms;			/* for all of it */
 	u32 tries;
 	void *owner;
-	/* @fd < 0: in vain. The dial is gone. */
+	/* @fd < 0: in vain; -ECONNREFUSED: all addresses refused. The dial is gone. */
 	void (*done)(struct peers *p, void *owner, int fd, const struct sockaddr_storage *sa);
 };
 

@@ -14,7 +14,11 @@
 
 #include "daemon/peer/internal.h"
 
-#define TRIES		5	/* Learner.LeaderConnector */
+/*
+ * Half a second (Learner.LeaderConnector), and what is left of finalizeWait where a leader
+ * of 3.8 has to wait that long and this server did not.
+ */
+#define TRIES		12
 
 struct link *link_new(u64 id, bool out)
 {

@@ -28,6 +28,8 @@ struct peers;
 
 enum peer_event_type {
 	PEER_VOTE,		/* @from, @vote (points into the event) */
+	PEER_ABSENT,		/* @from, a member: it has closed its election connection, or
+				 * each of its addresses refused one */
 	PEER_LINK_UP,		/* @link */
 	PEER_LINK_DOWN,		/* @link; the last one of it */
 	PEER_PACKET,		/* @link, @packet (points into the event) */

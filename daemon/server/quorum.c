@@ -598,6 +598,9 @@ static void peer_event(struct core *c, struct peer_event *p)
 		ev.type = ZAB_EV_VOTE;
 		ev.vote = &p->vote;
 		break;
+	case PEER_ABSENT:
+		ev.type = ZAB_EV_ABSENT;
+		break;
 	case PEER_LINK_UP:
 		ev.type = ZAB_EV_LINK_UP;
 		if (!(p->link & ZAB_LINK_OUT))

@@ -14,6 +14,11 @@
  *   is told of this round, and will vote in it.
  * - Whose first vote in this round is worse than the own one is told that at once.
  * - While looking, who is no voter is told the vote of this round, not that of the last one.
+ * - Who answered this round's vote as one that had a leader, and looks for one himself a
+ *   moment later, is told it again: he has not counted it.
+ * - Nobody waits for better votes (finalizeWait) where none can come: all voters vote alike,
+ *   or do not run, as far as can be seen. One who comes up a moment later finds a leader, as
+ *   he would after finalizeWait.
  */
 #include <errno.h>
 #include <limits.h>
@@ -54,6 +59,8 @@ struct election {
 	struct vote mine;		/* proposedLeader, -Zxid, -Epoch; later the one that won */
 	struct vote received[IDS];	/* recvset: of this round */
 	struct vote settled[IDS];	/* outofelection */
+	struct idset deaf;		/* not looking yet when they were told of this round */
+	struct idset absent;		/* who does not run, as far as can be seen */
 	u64 ask_ms;			/* notTimeout */
 	u64 deadline;
 };
@@ -183,10 +190,33 @@ static void finish(struct election *el, const struct vote *v)
 	el->deadline = ~0ULL;
 }
 
+/*
+ * No better vote can come: from those who vote alike nothing but that. (Who is voted for
+ * must be there.)
+ */
+static bool unanimous(const struct election *el)
+{
+	u32 id;
+
+	if (el->mine.leader < 0 || idset_has(&el->absent, el->mine.leader))
+		return false;
+	for (id = 0; id < IDS; id++) {
+		if (!is_voter(el, id) || idset_has(&el->absent, id))
+			continue;
+		if (!el->received[id].there || !same(&el->mine, &el->received[id]))
+			return false;
+	}
+	return true;
+}
+
 /* After a change of votes: waits for what may still come if a quorum agrees. */
 static void count(struct election *el, u64 now_ms)
 {
-	if (agreed(el, el->received, &el->mine, true)) {
+	bool sure = agreed(el, el->received, &el->mine, true);
+
+	if (sure && unanimous(el)) {
+		finish(el, &el->mine);
+	} else if (sure) {
 		el->phase = SURE;
 		el->deadline = now_ms + ELECTION_FINALIZE_MS;
 	} else {
@@ -262,12 +292,35 @@ static void look_at_config(struct election *el, const struct zab_vote *v)
 }
 
 /*
- * It has just begun to look, and what it was sent before it did is lost to it: 3.8 lets it
- * ask again, after a while.
+ * Of an earlier round; or it has just begun to look, and what it was sent before it did is
+ * lost to it: 3.8 lets it ask again, after a while.
  */
 static bool is_behind(const struct election *el, u64 from, const struct vote *v)
 {
-	return v->round == el->round && !el->received[from].there && better(el, &el->mine, v);
+	if (v->round != el->round || better(el, v, &el->mine))
+		return v->round < el->round;
+	return idset_has(&el->deaf, from) ||
+	       (!el->received[from].there && better(el, &el->mine, v));
+}
+
+/* Waiting for better votes: one more that votes alike may be the last one missing. */
+static void settle_sooner(struct election *el, u64 from, const struct vote *v)
+{
+	if (v->state == PEER_LOOKING && same(&el->mine, v)) {
+		el->received[from] = *v;
+		el->received[from].versioned = false;
+	}
+	if (unanimous(el))
+		finish(el, &el->mine);
+}
+
+void election_absent(struct election *el, u64 id)
+{
+	if ((el->phase != LOOKING && el->phase != SURE) || id == el->myid || id >= IDS)
+		return;
+	idset_add(&el->absent, id);
+	if (el->phase == SURE && unanimous(el))
+		finish(el, &el->mine);
 }
 
 void election_vote(struct election *el, u64 from, const struct zab_vote *in, u64 now_ms)
@@ -283,12 +336,18 @@ void election_vote(struct election *el, u64 from, const struct zab_vote *in, u64
 		return;
 	}
 	/* one that lags behind is told so at once */
-	if (v.state == PEER_LOOKING && (v.round < el->round || is_behind(el, from, &v)))
+	if (v.state == PEER_LOOKING && is_behind(el, from, &v))
 		tell(el, from, &el->mine, el->round, PEER_LOOKING);
+	if (v.state == PEER_LOOKING)
+		idset_del(&el->deaf, from);
+	else
+		idset_add(&el->deaf, from);
+	idset_del(&el->absent, from);
 	if (!is_voter(el, v.leader))
 		return;
 	if (el->phase == SURE && !better(el, &v, &el->mine)) {
 		el->deadline = now_ms + ELECTION_FINALIZE_MS;
+		settle_sooner(el, from, &v);
 		return;
 	}
 	el->phase = LOOKING;
@@ -351,6 +410,8 @@ int election_begin(struct election *el, struct ensemble *e, u64 zxid, u64 epoch,
 	swap(&el->newer, NULL);
 	memset(el->received, 0, sizeof(el->received));
 	memset(el->settled, 0, sizeof(el->settled));
+	memset(&el->deaf, 0, sizeof(el->deaf));
+	memset(&el->absent, 0, sizeof(el->absent));
 	el->first = (struct vote) {
 		.leader = votes ? el->myid : NOBODY,
 		.zxid = votes ? zxid : NOBODY,

@@ -39,6 +39,11 @@ int election_begin(struct election *el, struct ensemble *e, u64 zxid, u64 epoch,
 void election_pending(struct election *el, struct ensemble *next);
 /* A notification from @from while this server looks for a leader. */
 void election_vote(struct election *el, u64 from, const struct zab_vote *v, u64 now_ms);
+/*
+ * Voter @id does not run, it seems: there is no waiting for a vote of it. For this round,
+ * or until it is heard of.
+ */
+void election_absent(struct election *el, u64 id);
 /* Time has passed. */
 void election_tick(struct election *el, u64 now_ms);
 /* When election_tick() has something to do next; ~0ULL: never. */

@@ -62,6 +62,11 @@ static inline void idset_add(struct idset *s, u64 id)
 	s->bits[id / 64] |= 1ULL << (id % 64);
 }
 
+static inline void idset_del(struct idset *s, u64 id)
+{
+	s->bits[id / 64] &= ~(1ULL << (id % 64));
+}
+
 static inline bool idset_has(const struct idset *s, u64 id)
 {
 	return id < 256 && s->bits[id / 64] >> (id % 64) & 1;

@@ -127,7 +127,7 @@ void leader_begin(struct zab *z)
 	leader_free(z);
 	z->leader = z->p.myid;
 	z->ld.next_epoch = z->accepted + 1;
-	z->ld.own_epoch = z->current;
+	z->ld.own_epoch = zab_standing(z);
 	z->ld.own_last = z->last;
 	zab_clock(z);
 	zab_limit(z, z->p.init_limit);

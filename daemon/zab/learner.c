@@ -107,7 +107,7 @@ static int on_leaderinfo(struct zab *z, const struct zab_packet *p)
 	z->epoch = epoch;
 	if (epoch > z->accepted) {
 		z->accepted = epoch;
-		current = z->current;
+		current = zab_standing(z);
 		zab_emit(z, ZAB_DO_SAVE_ACCEPTED)->zxid = epoch;
 	}
 	jute_put32(data, current);

@@ -94,6 +94,7 @@ void zab_give_up(struct zab *z, const char *fmt, ...)
 		zab_emit(z, ZAB_DO_FAIL)->zxid = z->committed;
 	else
 		z->fails++;
+	z->ran = lost;
 	z->leader = ~0ULL;
 	z->epoch = z->current;
 	/* Who does not get along with its leader must not keep everybody busy. */
@@ -116,6 +117,21 @@ void zab_commit_one(struct zab *z)
 	a->txn = txn_get(t);
 	a->zxid = t->zxid;
 	confirm_committed(z, t);
+}
+
+/*
+ * The epoch that this server's history is of. A leader's transactions come behind all of
+ * its history, so that to have one of an epoch's is as good as to have acknowledged its
+ * NEWLEADER, whatever the file says (which is saved behind them: a server may end between
+ * a tree or a proposal and that; QuorumPeer.loadDataBase() refuses to start then). By the
+ * file alone somebody could be preferred who has less of that epoch, and want this
+ * server to cut off what its snapshot has.
+ */
+u64 zab_standing(const struct zab *z)
+{
+	u64 logged = EPOCH_OF(z->last);
+
+	return z->current > logged ? z->current : logged;
 }
 
 void zab_limit(struct zab *z, u32 ticks)
@@ -216,7 +232,7 @@ static void look_pump(struct zab *z)
 		if (follow_suggestion(z) || z->now < z->look_ms)
 			return;
 		/* lookForLeader(): the vote is the last zxid logged, currentEpoch */
-		if (election_begin(z->el, z->e, z->last, z->current, z->now)) {
+		if (election_begin(z->el, z->e, z->last, zab_standing(z), z->now)) {
 			z->starved = true;
 			return;
 		}
@@ -234,6 +250,19 @@ static int on_vote(struct zab *z, const struct zab_event *ev)
 		election_answer(z->el, ev->from, ev->vote, z->state);
 	else if (z->electing)
 		election_vote(z->el, ev->from, ev->vote, z->now);
+	return 0;
+}
+
+/*
+ * While an ensemble runs this is one that died. Where it only begins to, as all are started,
+ * it is one that comes up a moment later, and is worth waiting for as ever.
+ */
+static int on_absent(struct zab *z, const struct zab_event *ev)
+{
+	if (!z->e)
+		return -EINVAL;
+	if (z->state == ZAB_LOOKING && z->electing && z->ran)
+		election_absent(z->el, ev->from);
 	return 0;
 }
 
@@ -458,6 +487,8 @@ static int dispatch(struct zab *z, const struct zab_event *ev)
 		return 0;
 	case ZAB_EV_VOTE:
 		return on_vote(z, ev);
+	case ZAB_EV_ABSENT:
+		return on_absent(z, ev);
 	case ZAB_EV_LINK_UP:
 		return on_link_up(z, ev);
 	case ZAB_EV_LINK_DOWN:

@@ -83,6 +83,8 @@ enum zab_event_type {
 				 * but for a single server whose disk is back */
 	ZAB_EV_TICK,		/* the time is @now_ms: due by zab_deadline() */
 	ZAB_EV_VOTE,		/* @from, @vote: a notification of the election port */
+	ZAB_EV_ABSENT,		/* @from: as it seems, that server does not run: it has closed
+				 * its election connection, or nobody listens there */
 	ZAB_EV_LINK_UP,		/* @link: a learner came; or the one asked for is there */
 	ZAB_EV_LINK_DOWN,	/* @link: lost, or never came to be; not after DO_CLOSE */
 	ZAB_EV_PACKET,		/* @link, @packet */

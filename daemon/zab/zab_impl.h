@@ -215,6 +215,7 @@ struct zab {
 	bool electing;
 	u64 look_ms;		/* not looking for a leader before */
 	u32 fails;		/* in a row, to get into BROADCAST */
+	bool ran;		/* it was in BROADCAST before this LOOKING */
 	u64 links;		/* numbers given out */
 
 	struct leading ld;
@@ -255,6 +256,8 @@ void zab_become(struct zab *z, enum zab_state state, enum zab_phase phase);
 void zab_give_up(struct zab *z, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The oldest transaction that is not committed is. Room for one action. */
 void zab_commit_one(struct zab *z);
+/* The epoch that counts in an election: currentEpoch, or that of the last transaction. */
+u64 zab_standing(const struct zab *z);
 /* A new phase must be over after @ticks. */
 void zab_limit(struct zab *z, u32 ticks);
 /* LOOKING is over: time begins to count. */

@@ -51,6 +51,8 @@ static const struct {
 	{ "election: the order of votes", test_order },
 	{ "election: rounds", test_rounds },
 	{ "election: a quorum, and the wait after it", test_sure },
+	{ "election: no wait where nothing better can come", test_all_sure },
+	{ "election: told again, who had a leader still", test_deaf },
 	{ "election: how often it asks", test_asking },
 	{ "election: those who have settled, in this round", test_settled },
 	{ "election: late, into any round", test_late },

@@ -42,6 +42,8 @@ void test_hellos(void);
 void test_order(void);
 void test_rounds(void);
 void test_sure(void);
+void test_all_sure(void);
+void test_deaf(void);
 void test_asking(void);
 void test_settled(void);
 void test_late(void);

@@ -211,10 +211,94 @@ void test_sure(void)
 	/* an ensemble of one */
 	el = start(1, "server.1=a:1:2", 7, 1);
 	told_none();
-	election_tick(el, 1199);
-	check(still(el));
-	election_tick(el, 1200);
 	check(over(el, 1));
+	election_free(el);
+}
+
+/* Who heard of this round too early hears of it again. */
+void test_deaf(void)
+{
+	struct election *el = start(3, THREE, 7, 1);
+
+	n_sent = 0;
+	hear(el, 1, PEER_FOLLOWING, 2, 6, 0, 1);
+	told_none();
+	hear(el, 1, PEER_LOOKING, 1, 7, 1, 1);
+	told(TO(1), PEER_LOOKING, 3, 7, 1, 1);
+	/* once */
+	hear(el, 1, PEER_LOOKING, 1, 7, 1, 1);
+	told_none();
+	/* whose vote is better is told so as all are */
+	hear(el, 2, PEER_FOLLOWING, 1, 6, 0, 1);
+	hear(el, 2, PEER_LOOKING, 2, 8, 1, 1);
+	told(TO(1, 2), PEER_LOOKING, 2, 8, 1, 1);
+	told_none();
+	election_free(el);
+}
+
+/* Nothing better can come: no wait. */
+void test_all_sure(void)
+{
+	struct election *el = start(2, THREE, 7, 1);
+
+	hear(el, 1, PEER_LOOKING, 2, 7, 1, 1);
+	hear(el, 3, PEER_LOOKING, 1, 7, 1, 1);
+	check(still(el));
+	hear(el, 3, PEER_LOOKING, 2, 7, 2, 1);	/* of another round */
+	check(still(el));
+	hear(el, 3, PEER_LOOKING, 2, 7, 1, 1);
+	check(over(el, 2));
+	election_free(el);
+
+	/* the last one missing is the one that makes the quorum */
+	el = start(1, FIVE, 7, 1);
+	hear(el, 5, PEER_LOOKING, 5, 7, 1, 1);
+	hear(el, 2, PEER_LOOKING, 5, 7, 1, 1);
+	hear(el, 3, PEER_LOOKING, 5, 7, 1, 1);
+	check(still(el));
+	hear(el, 4, PEER_LOOKING, 5, 7, 1, 1);
+	check(over(el, 5));
+	election_free(el);
+
+	/* nobody is where 3 was: known before or after the quorum */
+	el = start(1, THREE, 7, 1);
+	election_absent(el, 3);
+	check(still(el));
+	hear(el, 2, PEER_LOOKING, 2, 7, 1, 1);
+	check(over(el, 2));
+	election_free(el);
+	el = start(1, THREE, 7, 1);
+	hear(el, 2, PEER_LOOKING, 2, 7, 1, 1);
+	check(still(el));
+	election_absent(el, 1);			/* nonsense */
+	election_absent(el, ~0ULL);
+	check(still(el));
+	election_absent(el, 3);
+	check(over(el, 2));
+	election_free(el);
+
+	/* it is there after all, and another one is not */
+	el = start(1, FIVE, 7, 1);
+	election_absent(el, 5);
+	election_absent(el, 4);
+	hear(el, 5, PEER_LOOKING, 5, 6, 1, 1);
+	hear(el, 2, PEER_LOOKING, 3, 7, 1, 1);
+	hear(el, 3, PEER_LOOKING, 3, 7, 1, 1);
+	check(still(el));
+	hear(el, 5, PEER_LOOKING, 3, 7, 1, 1);
+	check(over(el, 3));
+	election_free(el);
+
+	/* nor is there a hurry for one that is gone itself; nor without a quorum */
+	el = start(1, THREE, 7, 1);
+	hear(el, 2, PEER_LOOKING, 3, 7, 1, 1);
+	election_absent(el, 3);
+	check(still(el));
+	election_free(el);
+	el = start(1, THREE, 7, 1);
+	election_absent(el, 2);
+	election_absent(el, 3);
+	check(still(el));
 	election_free(el);
 }
 

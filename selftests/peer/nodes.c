@@ -208,7 +208,8 @@ bool node_holds(struct node *n, u64 from, u64 round)
 
 	pthread_mutex_lock(&n->lock);
 	for (struct peer_event *ev = n->first; ev; ev = ev->next)
-		any = any || ev->type != PEER_VOTE || ev->from != from || ev->vote.round > round;
+		any = any || (ev->type != PEER_VOTE ? ev->type != PEER_ABSENT :
+			      ev->from != from || ev->vote.round > round);
 	pthread_mutex_unlock(&n->lock);
 	return any;
 }

@@ -70,6 +70,8 @@ static void say(struct talk *t, struct peer_event *ev)
 		       ev->vote.leader, ev->vote.zxid, ev->vote.round, ev->vote.epoch);
 		say_bytes(ev->vote.config, ev->vote.config ? (s32)ev->vote.config_len : -1);
 		break;
+	case PEER_ABSENT:
+		break;
 	case PEER_LINK_UP:
 	case PEER_LINK_DOWN:
 		printf("%s %llx\n", ev->type == PEER_LINK_UP ? "up" : "down", ev->link);

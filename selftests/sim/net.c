@@ -96,6 +96,13 @@ static void try_vote(struct sim *s, struct happening *h)
 	v->trying = false;
 	if (!v->pending)
 		return;
+	/* its host is there, and says that it is not */
+	if (!to->up && !cut(s, from, to) && !cut(s, to, from) && !v->refused) {
+		v->refused = true;
+		ev = event_new(PEER_ABSENT, 0, NULL, 0);
+		ev->from = to->id;
+		deliver(from, ev);
+	}
 	if (!to->up || cut(s, from, to)) {
 		v->trying = true;
 		happen(s, RETRY_US + rnd(s, RETRY_US), from, try_vote, NULL, h->x);
@@ -118,6 +125,7 @@ static void send_vote(struct server *from, u32 to)
 	struct sim *s = from->sim;
 
 	v->pending = true;
+	v->refused = false;
 	if (v->trying)
 		return;
 	v->trying = true;

@@ -20,7 +20,7 @@ BUGS = [
      "win_at(&z->w, i)->zxid <= z->durable; i++)",
      "true; i++)"),
     ("a follower counts its own epoch wrongly", "daemon/zab/learner.c",
-     "		current = z->current;\n",
+     "		current = zab_standing(z);\n",
      "		current = z->accepted - 1;\n"),
     ("commit by count, whatever epoch it is of", "daemon/zab/leader.c",
      "	return l->stage >= STAGE_ACKED;\n",

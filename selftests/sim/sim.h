@@ -88,6 +88,7 @@ struct vote_slot {
 	struct zab_bytes *bytes;
 	bool pending;
 	bool trying;
+	bool refused;		/* since this vote was sent */
 };
 
 struct peers {

@@ -140,6 +140,25 @@ void test_learner_snap(void)
 	wire_expect(z, ">out:ACK 400000000, commit 400000008, state 1/3");
 	wire_free(z);
 
+	/* it is lost before NEWLEADER: of which epoch the history is says the tree, not the
+	 * file; and the same after another start */
+	z = follower(&out);
+	check(!wire_packet(z, out, ZP_SNAP, Z(4, 7), NULL, -1));
+	check(!wire_event(z, ZAB_EV_RECEIVED, out, Z(4, 7)));
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, out, 0));
+	wire_skip(z);
+	wire_follow(z, 6);
+	wire_expect(z, "state 1/1, connect 2, "
+		       ">out:FOLLOWERINFO 400000000 [0000000000000001000100000000000000000000], "
+		       "accepted 6, >out:ACKEPOCH 400000007 [00000004], state 1/2");
+	wire_free(z);
+	z = wire_new(Z(4, 7), 4, 3, 100);
+	wire_follow(z, 6);
+	wire_expect(z, "state 1/1, connect 2, "
+		       ">out:FOLLOWERINFO 400000000 [0000000000000001000100000000000000000000], "
+		       "accepted 6, >out:ACKEPOCH 400000007 [00000004], state 1/2");
+	wire_free(z);
+
 	/* the stream breaks: all is as it was */
 	z = follower(&out);
 	check(!wire_packet(z, out, ZP_SNAP, Z(4, 7), NULL, -1));

@@ -244,7 +244,7 @@ void wire_elect(struct zab *z, u64 leader)
 	struct zab_vote v = {
 		.leader = leader,
 		.zxid = leader == 1 ? z->last : ~0ULL >> 2,
-		.epoch = z->current,
+		.epoch = zab_standing(z),
 		.round = election_round(z->el),
 	};
 	struct zab_event ev = { .type = ZAB_EV_VOTE, .vote = &v };
@@ -281,7 +281,7 @@ void wire_ackepoch(struct zab *z, u64 link, s32 current, u64 zxid)
 
 void wire_lead(struct zab *z)
 {
-	u64 last = z->last, current = z->current;
+	u64 last = z->last, current = zab_standing(z);
 
 	wire_elect(z, 1);
 	wire_info(z, 2, 2, z->accepted);
