@@ -180,6 +180,9 @@ static void connect_one(struct client_model *cm)
 	c->open = true;
 	cm->conn = c;
 	s->counts.connects++;
+	/* where there is no quorum it is not let in with a session that others know */
+	if (sv->cfg.readonly_mode && cm->index % 2 && !rnd(s, 4))
+		cm->sid = 0;
 	jw_init(&w, 0);
 	jw_int(&w, 0);
 	jw_long(&w, cm->last_zxid);
