@@ -35,6 +35,7 @@ void test_session_ids(void)
 {
 	struct sessions *ss = sessions_new(TICK, 1, 1700000000000ULL, 0);
 	u64 first = session_first_id(1, 1700000000000ULL);
+	struct sessions *other;
 	struct sess *s;
 
 	check_eq(first >> 56, 1);
@@ -55,6 +56,16 @@ void test_session_ids(void)
 		session_create(ss, 1000, 0);
 	for (int i = 0; i < 5000; i++)
 		check(session_find(ss, first + 3 + i) != NULL);
+	other = sessions_new(TICK, 0, 0, 0);
+	check_eq(session_new_id(ss), first + 5003);
+	session_move(ss, other, s);
+	check(!session_find(ss, first + 2));
+	check(session_find(other, first + 2) == s);
+	check_eq(sessions_total(other), 1);
+	session_move(other, ss, s);
+	check(session_find(ss, first + 2) == s);
+	check_eq(sessions_total(other), 0);
+	sessions_free(other);
 	/* the memory of one that has users stays until they are gone */
 	s->users = 2;
 	session_end(ss, s);

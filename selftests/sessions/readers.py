@@ -201,6 +201,20 @@ def readers_sessions(x):
             check(gone.session.timeout == 0, "an expired session on", s.number)
 
 
+def started_alone(x):
+    """One that is started without a quorum serves what its files hold."""
+    s = x.alone[0]
+    s.kill()
+    s.spawn()
+    until("server %d to serve readers" % s.number,
+          lambda: s.serving() and s.four_letter("isro") == "ro")
+    c = reader(s, last_zxid=x.zxid)
+    check(data(c, "/eph") == b"e", "what it had before")
+    check(c.call(wire.SET_DATA, wire.b_set_data("/eph", b"")).err == NOT_READ_ONLY, "a write")
+    c.close_session()
+    check(refused(s, sid=x.kept.sid, passwd=x.kept.passwd, read_only=True), "a known session")
+
+
 def with_kazoo(x):
     """A client library that knows of such servers (as its own TestReadOnlyMode)."""
     hosts = ",".join(s.address for s in x.alone)
@@ -283,6 +297,7 @@ TESTS = [
     ("what is read", reads),
     ("writes are refused", writes),
     ("sessions of readers", readers_sessions),
+    ("started without a quorum", started_alone),
     ("kazoo reads", with_kazoo),
     ("a quorum again", quorum_returns),
     ("what is not committed", uncommitted),

@@ -28,6 +28,7 @@ struct conn {
 	bool gone;		/* REQ_GONE was sent */
 	struct session *sess;
 	u64 last;		/* when the last message arrives */
+	bool readonly;		/* there is no quorum */
 };
 
 enum wish_kind { WISH_CREATE, WISH_SET, WISH_GET, WISH_WATCH, WISH_EPHEMERAL, WISH_MULTI,
@@ -179,13 +180,16 @@ static void connect_one(struct client_model *cm)
 	c->open = true;
 	cm->conn = c;
 	s->counts.connects++;
+	/* where there is no quorum it is not let in with a session that others know */
+	if (sv->cfg.readonly_mode && cm->index % 2 && !rnd(s, 4))
+		cm->sid = 0;
 	jw_init(&w, 0);
 	jw_int(&w, 0);
 	jw_long(&w, cm->last_zxid);
 	jw_int(&w, TIMEOUT_MS);
 	jw_long(&w, cm->sid);
 	jw_str(&w, cm->passwd, PASSWD);
-	jw_bool(&w, false);
+	jw_bool(&w, cm->index % 2);
 	submit(c, REQ_CONNECT, 0, 0, w.buf, w.len);
 	jw_free(&w);
 }
@@ -337,6 +341,13 @@ static void impatience(struct sim *s, struct happening *h)
 
 /* ---------------------------------------------------------------- answers */
 
+static void forget(struct client_model *cm)
+{
+	cm->sid = 0;
+	memset(cm->passwd, 0, PASSWD);
+	leave(cm);
+}
+
 static void on_connected(struct client_model *cm, const struct message *m)
 {
 	struct jr r;
@@ -351,15 +362,17 @@ static void on_connected(struct client_model *cm, const struct message *m)
 	pw = jr_str(&r);
 	if (!sid) {
 		cm->sim->counts.sessions_lost++;
-		cm->sid = 0;
-		memset(cm->passwd, 0, PASSWD);
-		leave(cm);
+		forget(cm);
 		return;
 	}
 	cm->sid = sid;
 	if (pw.len == PASSWD)
 		memcpy(cm->passwd, pw.p, PASSWD);
 	cm->conn->sess = m->session;
+	cm->conn->readonly = jr_bool(&r);
+	if (cm->conn->readonly && !(cm->index % 2))
+		wrong(cm->sim, "client %u is served without a quorum", cm->index);
+	cm->sim->counts.readers += cm->conn->readonly;
 	cm->connected = true;
 }
 
@@ -385,6 +398,18 @@ static void on_data(struct client_model *cm, const struct pending *p, struct jr 
 		cm->watched[p->reg] = true;
 		cm->watched_zxid[p->reg] = mzxid;
 	}
+}
+
+/* Of a server that serves only readers: nothing is done, but its own session's end. */
+static void on_refusal(struct client_model *cm, const struct pending *p, s32 err)
+{
+	s32 want = p->kind == WISH_CLOSE ? ZOK : ZNOTREADONLY;
+
+	if (err != want)
+		wrong(cm->sim, "client %u: %d to a reader's request of kind %d", cm->index, err,
+		      p->kind);
+	if (p->kind == WISH_CLOSE)
+		forget(cm);
 }
 
 static void on_reply(struct client_model *cm, const struct message *m)
@@ -422,15 +447,16 @@ static void on_reply(struct client_model *cm, const struct message *m)
 			on_data(cm, &p, &r);
 		return;
 	}
+	if (cm->conn->readonly) {
+		on_refusal(cm, &p, err);
+		return;
+	}
 	if (err && err != ZNODEEXISTS && err != ZNONODE && err != ZSESSIONMOVED &&
 	    err != ZSESSIONEXPIRED)
 		wrong(s, "client %u: error %d to a request of kind %d", cm->index, err, p.kind);
 	oracle_acked(s, zxid);
-	if (p.kind == WISH_CLOSE && !err) {
-		cm->sid = 0;
-		memset(cm->passwd, 0, PASSWD);
-		leave(cm);
-	}
+	if (p.kind == WISH_CLOSE && !err)
+		forget(cm);
 }
 
 static void on_event(struct client_model *cm, const struct message *m)

@@ -71,6 +71,18 @@ static void partition(struct sim *s)
 	}
 }
 
+/* Each is alone, for long enough to serve readers. */
+static void isolate_all(struct sim *s)
+{
+	u64 us = 5 * US_S + rnd(s, 4 * US_S);
+
+	tell(s, "every server is cut off from every other, %llu ms", us / US_MS);
+	s->counts.cuts++;
+	for (u32 a = 0; a < s->n; a++)
+		for (u32 b = 0; b < s->n; b++)
+			cut_one(s, a, b, us);
+}
+
 static void quick_again(struct sim *s, struct happening *h)
 {
 	s->latency[h->x / SERVERS_MAX][h->x % SERVERS_MAX] = 100 + rnd(s, 2000);
@@ -135,6 +147,8 @@ static void harm(struct sim *s, struct happening *h)
 	(void)h;
 	if (!s->harming)
 		return;
+	if (s->servers[0].cfg.readonly_mode && !rnd(s, 8))
+		isolate_all(s);
 	switch (rnd(s, 16)) {
 	case 0: case 1: case 2: case 3:
 		crash(s, any(s));

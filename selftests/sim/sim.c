@@ -141,10 +141,11 @@ static void print(const struct counts *c, u32 runs)
 	       c->cuts, c->resets, c->slow_links, c->slow_disks, c->bad_disks, c->jumps);
 	printf("# %llu leaders, %llu DIFF, %llu from the log, %llu TRUNC, %llu SNAP; "
 	       "%llu requests, %llu writes and %llu reads (%llu linearizable) answered, %llu unknown, "
-	       "%llu events, %llu connections, %llu sessions lost\n",
+	       "%llu events, %llu connections, %llu of readers without a quorum, "
+	       "%llu sessions lost\n",
 	       c->elections, c->diffs, c->histories, c->truncs, c->trees, c->requests,
 	       c->writes_acked, c->reads, c->fresh, c->unknown, c->events,
-	       c->connects, c->sessions_lost);
+	       c->connects, c->readers, c->sessions_lost);
 }
 
 static int run_all(const struct options *o)

@@ -125,7 +125,8 @@ struct counts {
 	u64 steps, crashes, mid_crashes, pauses, cuts, resets, slow_links, slow_disks,
 	    bad_disks, jumps, lost_txns, power_cuts;
 	u64 elections, truncs, trees, histories, diffs;
-	u64 requests, writes_acked, unknown, reads, fresh, events, sessions_lost, connects;
+	u64 requests, writes_acked, unknown, reads, fresh, events, sessions_lost, connects,
+	    readers;
 };
 
 struct sim {

@@ -306,6 +306,10 @@ void world_init(struct sim *s, u64 seed, u32 voters, u32 observers)
 		if (s->seed % 8 == 5)
 			sv->cfg.first_count = ~0U - 20 - 10 * (s->seed / 8 % 40);
 		sv->cfg.linearizable_reads = s->linearizable;
+		/* some have sessions of one server, some serve readers without a quorum */
+		sv->cfg.local_sessions = s->seed % 4 == 1;
+		sv->cfg.local_upgrade = true;
+		sv->cfg.readonly_mode = s->seed % 4 == 3;
 		for (u32 k = 0; k < s->n; k++)
 			s->latency[i][k] = 100 + rnd(s, 2000);
 	}
