@@ -439,10 +439,10 @@ static void on_reply(struct client_model *cm, const struct message *m)
 	if (p.kind == WISH_SYNC)
 		return;
 	if (p.kind == WISH_GET || p.kind == WISH_WATCH) {
-		if (s->linearizable && zxid < p.done)
+		if (s->linearizable && !cm->conn->readonly && zxid < p.done)
 			wrong(s, "client %u reads at 0x%llx, but 0x%llx was acknowledged before "
 			      "it asked", cm->index, zxid, p.done);
-		s->counts.fresh += s->linearizable;
+		s->counts.fresh += s->linearizable && !cm->conn->readonly;
 		if (!err)
 			on_data(cm, &p, &r);
 		return;

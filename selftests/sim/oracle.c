@@ -9,8 +9,8 @@
  *  - who begins to lead has everything that a client was told is done, or that any
  *    server has taken for agreed;
  *  - a value that was read is the one that its transaction wrote;
- *  - where reads are linearizable, one has every write that was acknowledged, to any
- *    client, before it was sent (client.c);
+ *  - where reads are linearizable, one that a server with a quorum answers has every write
+ *    that was acknowledged, to any client, before it was sent (client.c);
  *  - when the harm is over there is one leader, all others are with it, and after a
  *    while without requests all trees and sessions are the same.
  */
