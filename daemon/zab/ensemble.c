@@ -149,16 +149,18 @@ static int check_draft(struct draft *d)
 	u32 i;
 
 	d->key = "server";
-	if (!d->n_servers)
-		return draft_wrong(d, "there is no server.N");
+	if (!d->n_servers) {
+		draft_wrong(d, "there is no server.N");
+		return -ENOENT;
+	}
 	for (i = 0; i < d->n_servers; i++)
 		if (!d->peers[d->servers[i]].observer)
 			return d->hierarchical ? settle_groups(d) : 0;
-	return draft_wrong(d, "there are observers but no participant");
+	return draft_range(d, "there are observers but no participant");
 }
 
-struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *why,
-			       size_t why_len)
+static struct ensemble *make(const struct ensemble_line *lines, u32 n, char *why,
+			     size_t why_len, int *fault)
 {
 	struct draft *d = calloc(1, sizeof(*d));
 	struct ensemble *e = NULL;
@@ -176,11 +178,47 @@ struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *w
 		e = from_draft(d);
 	if (!e && (!rc || rc == -ENOMEM))
 		snprintf(why, why_len, "out of memory");
+	*fault = rc ? rc : -ENOMEM;
 	for (id = 0; d && id <= ID_MAX; id++)
 		if (d->is_server[id])
 			draft_peer_clear(&d->peers[id]);
 	free(d);
 	return e;
+}
+
+struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *why,
+			       size_t why_len)
+{
+	int fault;
+
+	return make(lines, n, why, why_len, &fault);
+}
+
+int peer_parse(u64 id, const char *value, struct peer *p, char *why, size_t why_len)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	snprintf(why, why_len, "out of memory");
+	if (!d)
+		return -ENOMEM;
+	d->why = why;
+	d->why_len = why_len;
+	d->key = d->own_key;
+	snprintf(d->own_key, sizeof(d->own_key), "server.%llu", id);
+	rc = draft_line(d, value);
+	if (!rc)
+		*p = d->peers[id];
+	free(d);
+	p->id = id;
+	return rc;
+}
+
+void peer_clear(struct peer *p)
+{
+	draft_peer_clear(p);
+	memset(p, 0, sizeof(*p));
 }
 
 /* ---------------------------------------------------------------- from text */
@@ -219,13 +257,22 @@ static int take_line(void *arg, int line, char *key, char *value)
 
 struct ensemble *ensemble_parse(const char *text, size_t len, char *why, size_t why_len)
 {
+	int fault;
+
+	return ensemble_parse_fault(text, len, why, why_len, &fault);
+}
+
+struct ensemble *ensemble_parse_fault(const char *text, size_t len, char *why, size_t why_len,
+				      int *fault)
+{
 	struct lines l = { 0 };
 	struct ensemble *e = NULL;
 	int rc = props_parse(text, len, take_line, &l);
 	u32 i;
 
+	*fault = rc == -EINVAL ? -ERANGE : rc;
 	if (!rc)
-		e = ensemble_make(l.list, l.n, why, why_len);
+		e = make(l.list, l.n, why, why_len, fault);
 	else
 		snprintf(why, why_len, "%s", rc == -EINVAL ? l.bad : "out of memory");
 	for (i = 0; i < l.n; i++) {
