@@ -186,7 +186,7 @@ static int set_dynamic(struct conf_load *l, const char *key, const char *value)
 
 static int set_standalone(struct conf_load *l, const char *key, const char *value)
 {
-	conf_bool(l, key, value, "true", "false", &l->standalone);
+	conf_bool(l, key, value, "true", "false", &l->cfg->standalone_enabled);
 	return 0;
 }
 
@@ -480,6 +480,7 @@ int config_default(struct config *cfg)
 	cfg->process_info = true;
 	cfg->cnx_timeout_ms = 5000;
 	cfg->leader_serves = true;
+	cfg->standalone_enabled = true;
 	cfg->commit_log_count = COMMIT_LOG_MIN;
 	rc = default_dir(&cfg->data_dir);
 	if (!rc)
@@ -510,6 +511,8 @@ void config_free(struct config *cfg)
 	free(cfg->metrics_addr);
 	free(cfg->initial);
 	free(cfg->dynamic_file);
+	free(cfg->file);
 	ensemble_put(cfg->ensemble);
+	ensemble_put(cfg->next_ensemble);
 	memset(cfg, 0, sizeof(*cfg));
 }

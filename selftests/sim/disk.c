@@ -293,6 +293,14 @@ void disk_model_recover(struct disk *d, struct store *st, struct disk_recovery *
 		abort();
 }
 
+void disk_config_node(struct disk *d, const char *text, u64 version, bool follows)
+{
+	(void)d;
+	(void)text;
+	(void)version;
+	(void)follows;
+}
+
 int disk_reload(struct disk *d, struct store *st, struct disk_recovery *r, char *why,
 		size_t why_len)
 {
