@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/conf_impl.h"
@@ -52,15 +53,26 @@ static int write_all(int fd, const char *text, size_t len)
 	return fsync(fd) ? -errno : 0;
 }
 
-static int write_file(const char *path, const char *text, size_t len)
+/* Who may read @like may read it, and nobody else: there may be secrets in it. */
+static int write_file(const char *path, const char *text, size_t len, const char *like)
 {
 	char tmp[PATH_MAX];
+	struct stat st;
 	int fd, rc;
 
 	if (snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	rc = fd < 0 ? -errno : write_all(fd, text, len);
+	if (stat(like, &st))
+		return -errno;
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	rc = fd < 0 ? -errno : 0;
+	/* another owner is given up to whoever may */
+	if (!rc && fchown(fd, st.st_uid, st.st_gid))
+		st.st_mode &= ~(S_ISUID | S_ISGID | S_IRWXG);
+	if (!rc && fchmod(fd, st.st_mode & 0777))
+		rc = -errno;
+	if (!rc)
+		rc = write_all(fd, text, len);
 	if (fd >= 0 && close(fd) && !rc)
 		rc = -errno;
 	if (!rc && rename(tmp, path))
@@ -111,10 +123,11 @@ static char *sorted(const struct ensemble *e, bool versioned)
 	return out;
 }
 
-static int keep_members(const char *path, const struct ensemble *e, bool versioned)
+static int keep_members(const char *path, const struct ensemble *e, bool versioned,
+			const char *like)
 {
 	char *text = sorted(e, versioned);
-	int rc = text ? write_file(path, text, strlen(text)) : -ENOMEM;
+	int rc = text ? write_file(path, text, strlen(text), like) : -ENOMEM;
 
 	free(text);
 	return rc;
@@ -125,7 +138,7 @@ int config_keep_next(const char *file, const struct ensemble *e)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s" CONFIG_NEXT, file);
-	return said(keep_members(path, e, true), path);
+	return said(keep_members(path, e, true, file), path);
 }
 
 void config_drop_next(const char *file)
@@ -245,16 +258,17 @@ static int print(const struct edit *ed, const char *dynamic, bool erase_client, 
 static int edit(const char *file, const char *dynamic, bool erase_client)
 {
 	char *text = NULL, *whole = NULL, *canonical = realpath(dynamic, NULL);
+	char *itself = realpath(file, NULL);	/* not a link to it */
 	struct edit ed = { 0 };
 	size_t len;
-	int rc = canonical ? conf_read_file(file, &text, &len) : -errno;
+	int rc = canonical && itself ? conf_read_file(file, &text, &len) : -errno;
 
 	if (!rc)
 		rc = props_parse(text, len, take, &ed);
 	if (!rc)
 		rc = print(&ed, canonical, erase_client, &whole, &len);
 	if (!rc)
-		rc = write_file(file, whole, len);
+		rc = write_file(itself, whole, len, itself);
 	for (u32 i = 0; i < ed.n; i++) {
 		free((char *)ed.list[i].key);
 		free((char *)ed.list[i].value);
@@ -263,6 +277,7 @@ static int edit(const char *file, const char *dynamic, bool erase_client)
 	free(whole);
 	free(text);
 	free(canonical);
+	free(itself);
 	return rc;
 }
 
@@ -272,7 +287,7 @@ int config_keep(const char *file, const struct ensemble *e, bool erase_client)
 	int rc;
 
 	snprintf(path, sizeof(path), "%s.dynamic.%llx", file, e->version);
-	rc = said(keep_members(path, e, false), path);
+	rc = said(keep_members(path, e, false, file), path);
 	return rc ? rc : said(edit(file, path, erase_client), file);
 }
 
@@ -284,7 +299,7 @@ int config_backup(const char *file)
 
 	snprintf(path, sizeof(path), "%s.bak", file);
 	if (!rc)
-		rc = write_file(path, text, len);
+		rc = write_file(path, text, len, file);
 	free(text);
 	return said(rc, path);
 }
