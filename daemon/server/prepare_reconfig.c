@@ -16,12 +16,16 @@
 #define CONFIG_NODE	"/zookeeper/config"
 #define VERSION_MAX	32	/* bytes of a version's line */
 
-/* The servers' lines, by id, as they are to be. */
+#define JOINERS_MAX	(8 * ENSEMBLE_MAX)	/* in one request */
+
+/* The servers as they are to be, by id. */
 struct draft {
 	const struct prep *p;
-	char *spec[ENSEMBLE_MAX];	/* behind "server.N="; NULL: there is none */
-	size_t len;			/* of the text asked for */
-	int fail;			/* -ENOMEM */
+	char *spec[ENSEMBLE_MAX];		/* behind "server.N="; NULL: there is none */
+	const struct peer *peer[ENSEMBLE_MAX];	/* what it says: one of those there are, or */
+	struct peer own[ENSEMBLE_MAX];		/* one who joins */
+	u32 joiners;
+	int fail;				/* -ENOMEM */
 };
 
 static s32 refuse(s32 err, const char *why)
@@ -94,9 +98,17 @@ static bool number(const char *s, size_t len, s64 *v)
 
 /* ------------------------------------------------------------ incremental */
 
-static int set_spec(struct draft *d, u64 id, const char *s, size_t len)
+static void drop_spec(struct draft *d, u64 id)
 {
 	free(d->spec[id]);
+	d->spec[id] = NULL;
+	d->peer[id] = NULL;
+	peer_clear(&d->own[id]);
+}
+
+static int set_spec(struct draft *d, u64 id, const char *s, size_t len)
+{
+	drop_spec(d, id);
 	d->spec[id] = strndup(s, len);
 	return d->spec[id] ? 0 : -ENOMEM;
 }
@@ -116,6 +128,8 @@ static int begin(struct draft *d, const struct ensemble *last)
 			rc = set_spec(d, id, eq + 1, end ? (size_t)(end - eq - 1) :
 				      strlen(eq + 1));
 	}
+	for (u32 i = 0; i < last->n; i++)
+		d->peer[last->peers[i].id] = &last->peers[i];
 	return rc;
 }
 
@@ -130,8 +144,7 @@ static s32 leave(struct draft *d, const struct jstr *list)
 			return refuse(ZMARSHALLINGERROR, "who leaves is no number");
 		if (id < 0 || id >= ENSEMBLE_MAX)
 			continue;
-		free(d->spec[id]);
-		d->spec[id] = NULL;
+		drop_spec(d, id);
 	}
 	return ZOK;
 }
@@ -177,29 +190,15 @@ static bool collide(const struct peer *a, const struct peer *b)
 	return false;
 }
 
-static s32 check_joiner(struct draft *d, const struct peer *p)
+static s32 check_joiner(const struct draft *d, const struct peer *p)
 {
-	char why[128];
-
 	if (!p->client_host)
 		return refuse(ZBADARGUMENTS, "who joins has no address for clients");
 	if (p->n_addrs > 1 && !d->p->cfg->multi_addr)
 		return refuse(ZBADARGUMENTS, "several addresses, without multiAddress.enabled");
-	for (u32 id = 0; id < ENSEMBLE_MAX; id++) {
-		struct peer other;
-		bool same;
-
-		if (!d->spec[id] || id == p->id)
-			continue;
-		if (peer_parse(id, d->spec[id], &other, why, sizeof(why)) == -ENOMEM) {
-			d->fail = -ENOMEM;
-			return ZSYSTEMERROR;
-		}
-		same = collide(p, &other);
-		peer_clear(&other);
-		if (same)
+	for (u32 id = 0; id < ENSEMBLE_MAX; id++)
+		if (d->peer[id] && id != p->id && collide(p, d->peer[id]))
 			return refuse(ZBADARGUMENTS, "two servers with the same address");
-	}
 	return ZOK;
 }
 
@@ -210,10 +209,13 @@ static s32 join_one(struct draft *d, const char *part, size_t len)
 	size_t lens[2] = { 0 }, n = 0, word_len;
 	struct peer p;
 	char why[256];
+	bool known;
 	int rc;
 	s64 id;
 	s32 err;
 
+	if (d->joiners++ == JOINERS_MAX)
+		return refuse(ZBADARGUMENTS, "too many join");
 	for (; next_part(&part, &len, '=', &word, &word_len); n++)
 		if (n < 2)
 			words[n] = word, lens[n] = word_len;
@@ -223,15 +225,21 @@ static s32 join_one(struct draft *d, const char *part, size_t len)
 	dot = dot ? dot + 1 : words[0];
 	if (!number(dot, lens[0] - (dot - words[0]), &id))
 		return refuse(ZMARSHALLINGERROR, "who joins has no number");
-	if (id < 0 || id >= ENSEMBLE_MAX)
-		return refuse(ZBADARGUMENTS, "who joins has a number out of range");
+	/* what it says is looked at first */
+	known = id >= 0 && id < ENSEMBLE_MAX;
 	word = strndup(words[1], lens[1]);
-	rc = word ? peer_parse(id, word, &p, why, sizeof(why)) : -ENOMEM;
+	rc = word ? peer_parse(known ? id : 0, word, &p, why, sizeof(why)) : -ENOMEM;
 	err = rc ? code_of(d, rc, why) : check_joiner(d, &p);
-	if (!rc)
-		peer_clear(&p);
+	if (!err && !known)
+		err = refuse(ZBADARGUMENTS, "who joins has a number out of range");
 	if (!err && set_spec(d, id, word, lens[1]))
 		err = code_of(d, -ENOMEM, "");
+	if (!err) {
+		d->own[id] = p;
+		d->peer[id] = &d->own[id];
+	} else if (!rc) {
+		peer_clear(&p);
+	}
 	free((char *)word);
 	return err;
 }
@@ -296,6 +304,11 @@ static s32 incremental(struct draft *d, const struct wish *w, const struct ensem
 
 /* ------------------------------------------------------------ all of them */
 
+static bool is_version(const char *line, size_t n)
+{
+	return n >= 7 && !memcmp(line, "version", 7) && (n == 7 || strchr(" \t\f=:", line[7]));
+}
+
 /* QuorumPeerConfig.parseDynamicConfig(): only these keys. */
 static bool known_keys(const char *text, size_t len)
 {
@@ -308,7 +321,7 @@ static bool known_keys(const char *text, size_t len)
 		if (!(n > 7 && !memcmp(line, "server.", 7)) &&
 		    !(n > 5 && !memcmp(line, "group", 5)) &&
 		    !(n > 6 && !memcmp(line, "weight", 6)) &&
-		    !(n > 7 && !memcmp(line, "version", 7)))
+		    !is_version(line, n))
 			return false;
 	}
 	return true;
@@ -363,7 +376,7 @@ static s32 next_ensemble(struct prep *p, const struct wish *w, const struct ense
 	else
 		err = incremental(d, w, last, e);
 	for (u32 id = 0; id < ENSEMBLE_MAX; id++)
-		free(d->spec[id]);
+		drop_spec(d, id);
 	if (d->fail)
 		err = prep_fail(p, d->fail);
 	free(d);

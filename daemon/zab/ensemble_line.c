@@ -268,7 +268,9 @@ static int client_address(struct draft *d, struct peer *p, char *s)
 	u32 n = 0;
 	int rc = host_and_ports(d, s, parts, 3, &n);
 
-	if (!rc && (n < 1 || n > 2))
+	if (!rc && n < 1)
+		rc = draft_range(d, FORM);
+	if (!rc && n > 2)
 		rc = draft_wrong(d, FORM);
 	if (!rc)
 		rc = port_number(d, parts[n - 1], &p->client_port);
@@ -302,6 +304,11 @@ static int server_value(struct draft *d, struct peer *p, char *value)
 	bool role = false;
 	int rc = 0;
 
+	/* in its order, which tells which mistake is found */
+	if (n_sides == 2)
+		rc = client_address(d, p, sides[1]);
+	if (rc)
+		return rc;
 	if (n_sides < 1 || n_sides > 2)
 		return draft_wrong(d, FORM);
 	n = split(sides[0], '|', addrs, PEER_ADDRS_MAX);
@@ -311,8 +318,6 @@ static int server_value(struct draft *d, struct peer *p, char *value)
 		return draft_wrong(d, FORM);
 	for (i = 0; !rc && i < n; i++)
 		rc = one_address(d, p, &role, addrs[i]);
-	if (!rc && n_sides == 2)
-		rc = client_address(d, p, sides[1]);
 	/* QuorumServer.toString() has them by host */
 	if (!rc)
 		qsort(p->addrs, p->n_addrs, sizeof(p->addrs[0]), by_host);
