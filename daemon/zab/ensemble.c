@@ -97,14 +97,24 @@ static bool begins(const char *s, const char *with)
 	return !strncmp(s, with, strlen(with));
 }
 
-static bool given_later(const struct ensemble_line *lines, u32 n, u32 i)
+/* A key has the place of its first line and the value of its last one. */
+static bool given_before(const struct ensemble_line *lines, u32 i)
 {
 	u32 k;
 
-	for (k = i + 1; k < n; k++)
+	for (k = 0; k < i; k++)
 		if (!strcmp(lines[k].key, lines[i].key))
 			return true;
 	return false;
+}
+
+static const char *last_value(const struct ensemble_line *lines, u32 n, u32 i)
+{
+	u32 k;
+
+	for (k = n - 1; strcmp(lines[k].key, lines[i].key); k--)
+		;
+	return lines[k].value;
 }
 
 static bool is_ours(const char *key)
@@ -128,7 +138,7 @@ static int all_lines(struct draft *d, const struct ensemble_line *lines, u32 n)
 		rc = draft_wrong(d, "more than %d lines", OURS_MAX);
 	d->n_keys = n - ours;
 	for (i = 0, ours = 0; !rc && i < n; i++) {
-		if (!is_ours(lines[i].key) || given_later(lines, n, i))
+		if (!is_ours(lines[i].key) || given_before(lines, i))
 			continue;
 		order[ours++] = i;
 		d->n_keys++;
@@ -138,7 +148,7 @@ static int all_lines(struct draft *d, const struct ensemble_line *lines, u32 n)
 		d->key = lines[order[i]].key;
 		d->hierarchical = d->hierarchical || begins(d->key, "group") ||
 				  begins(d->key, "weight");
-		rc = draft_line(d, lines[order[i]].value);
+		rc = draft_line(d, last_value(lines, n, order[i]));
 	}
 	free(order);
 	return rc;
