@@ -13,6 +13,7 @@
  */
 #include <linux/types.h>
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,11 +47,14 @@ struct daemon {
 	struct config cfg;
 	struct disk *disk;
 	struct store *store;
-	char *members;			/* what /zookeeper/config says */
 	struct epochs epochs;
 	struct core *core;
 	struct peers *peers;		/* NULL: a single server */
 	struct client_side *clients;
+	pthread_mutex_t move_lock;	/* clients, as the core thread sees it, and: */
+	char *host;			/* where clients are to be served; NULL: any */
+	u16 port;
+	bool moved;			/* before clients were there */
 	struct admin *admin;		/* or NULL */
 	struct disk_recovery recovery;
 	char why[512];
@@ -221,13 +225,10 @@ static int open_disk(struct daemon *d)
 
 	if (rc)
 		log_error("%s", d->why);
-	if (rc || !d->cfg.ensemble)
-		return rc;
-	d->members = ensemble_print(d->cfg.ensemble);
-	if (!d->members)
-		return -ENOMEM;
-	disk_config_node(d->disk, d->members, d->cfg.ensemble->version);
-	return 0;
+	else if (d->cfg.ensemble)
+		disk_config_node(d->disk, d->cfg.ensemble->text, d->cfg.ensemble->version,
+				 d->cfg.reconfig_enabled);
+	return rc;
 }
 
 static int open_store(struct daemon *d)
@@ -284,6 +285,57 @@ static int make_core(struct daemon *d)
 	return 0;
 }
 
+/* ---------------------------------------------------------------- the members */
+
+static bool same_text(const char *a, const char *b)
+{
+	return !a || !b ? a == b : !strcmp(a, b);
+}
+
+/* The clients' address of the membership in force, where it is given: our line's. */
+static void serve_at(struct daemon *d, const struct peer *me)
+{
+	const char *host = me->client_host;
+
+	if (!strcmp(host, "0.0.0.0") || !strcmp(host, "0:0:0:0:0:0:0:0"))
+		host = NULL;
+	pthread_mutex_lock(&d->move_lock);
+	if (me->client_port != d->port || !same_text(host, d->host)) {
+		free(d->host);
+		d->host = host ? strdup(host) : NULL;
+		d->port = me->client_port;
+		if (d->clients && client_move(d->clients, d->host, d->port))
+			log_error("no memory to serve clients at another address");
+		d->moved = !d->clients;
+	}
+	pthread_mutex_unlock(&d->move_lock);
+}
+
+/* Core thread: keeps it in the files, and serves clients where it says. */
+static void on_members(void *arg, struct ensemble *e, bool in_force)
+{
+	struct daemon *d = arg;
+	const struct peer *me = ensemble_find(e, d->cfg.myid);
+	const char *file = d->cfg.file;
+
+	if (!in_force) {
+		if (file)
+			config_keep_next(file, e);
+		return;
+	}
+	if (file && !config_keep(file, e, me && me->client_host))
+		config_drop_next(file);
+	if (me && me->client_host)
+		serve_at(d, me);
+}
+
+/* As long as it has members of its own, zoo.cfg may come to be changed. */
+static void back_up(struct daemon *d)
+{
+	if (d->cfg.reconfig_enabled && d->cfg.file && !d->cfg.dynamic_file)
+		config_backup(d->cfg.file);
+}
+
 static int start_peers(struct daemon *d)
 {
 	const struct config *cfg = &d->cfg;
@@ -313,8 +365,14 @@ static int start_peers(struct daemon *d)
 		log_error("%s", d->why);
 		return rc;
 	}
+	if (cfg->next_ensemble)
+		rc = peer_ensemble(d->peers, cfg->next_ensemble, false);
+	d->port = cfg->client_port;
+	d->host = cfg->client_addr ? strdup(cfg->client_addr) : NULL;
 	core_join(d->core, d->peers, d->epochs.accepted, d->epochs.current);
-	return 0;
+	core_on_members(d->core, on_members, d);
+	back_up(d);
+	return rc;
 }
 
 static int start_core(struct daemon *d)
@@ -328,11 +386,19 @@ static int start_core(struct daemon *d)
 
 static int start_clients(struct daemon *d)
 {
-	int rc = client_start(&d->cfg, d->core, d->store, d->disk, &d->clients, d->why,
+	struct client_side *cs;
+	int rc = client_start(&d->cfg, d->core, d->store, d->disk, &cs, d->why,
 			      sizeof(d->why));
 
-	if (rc)
+	if (rc) {
 		log_error("%s", d->why);
+		return rc;
+	}
+	pthread_mutex_lock(&d->move_lock);
+	d->clients = cs;
+	if (d->moved)
+		rc = client_move(cs, d->host, d->port);
+	pthread_mutex_unlock(&d->move_lock);
 	return rc;
 }
 
@@ -422,7 +488,7 @@ static void shut_down(struct daemon *d)
 	if (d->peers)
 		peers_free(d->peers);
 	free(d->recovery.sessions);
-	free(d->members);
+	free(d->host);
 	disk_close(d->disk);
 	if (d->store)
 		leave_store(d->store);
@@ -559,7 +625,7 @@ static enum exit_code run(struct daemon *d, const sigset_t *signals, u64 began)
 
 int main(int argc, char **argv)
 {
-	static struct daemon d;
+	static struct daemon d = { .move_lock = PTHREAD_MUTEX_INITIALIZER };
 	u64 began = now_ms();
 	sigset_t signals;
 	int rc;

@@ -10,6 +10,7 @@
 #include <linux/zkern.h>
 
 #define OPS_KEEP	1024
+#define TXN_FLAGS	(ZKERN_TXN_REPLAY | ZKERN_TXN_ASIDE)
 
 static_assert((int)ZKERN_OP_CREATE == ZK_OP_CREATE);
 static_assert((int)ZKERN_OP_DELETE == ZK_OP_DELETE);
@@ -17,6 +18,7 @@ static_assert((int)ZKERN_OP_SETDATA == ZK_OP_SETDATA);
 static_assert((int)ZKERN_OP_SETACL == ZK_OP_SETACL);
 static_assert((int)ZKERN_OP_CLOSE == ZK_OP_CLOSE);
 static_assert(ZKERN_TXN_REPLAY == ZK_TXN_REPLAY);
+static_assert(ZKERN_TXN_ASIDE == ZK_TXN_ASIDE);
 static_assert(sizeof(struct zkern_txn) % 8 == 0);
 static_assert(sizeof(struct zkern_op) % 8 == 0);
 static_assert(sizeof(struct zkern_node) % 8 == 0);
@@ -89,7 +91,7 @@ int zkern_txn_parse(const void *at, u32 left, struct zkern_ops *ops, struct zk_t
 	int len, err;
 
 	if (left < sizeof(*rec) || rec->len < sizeof(*rec) || rec->len > left || rec->len % 8 ||
-	    rec->pad || (rec->flags & ~ZKERN_TXN_REPLAY))
+	    rec->pad || (rec->flags & ~TXN_FLAGS))
 		return -EINVAL;
 	if (rec->n_ops > (rec->len - sizeof(*rec)) / sizeof(struct zkern_op))
 		return -EINVAL;

@@ -78,7 +78,7 @@ static void do_conf(struct ask *a, struct jout *j)
 {
 	const struct config *cfg = a->cs->cfg;
 
-	number(j, "client_port", a->cs->port);
+	number(j, "client_port", client_port(a->cs));
 	folder(j, "data_dir", cfg->data_dir);
 	folder(j, "data_log_dir", cfg->data_log_dir ? cfg->data_log_dir : cfg->data_dir);
 	number(j, "tick_time", cfg->tick_ms);
@@ -174,7 +174,7 @@ static void do_lsnp(struct ask *a, struct jout *j)
 
 static void do_lead(struct ask *a, struct jout *j)
 {
-	const struct ensemble *e = a->cs->cfg->ensemble;
+	struct ensemble *e = core_members(a->cs->core);
 	struct core_stats s = { .zxid = 0 };
 	const struct peer *lead;
 
@@ -187,6 +187,7 @@ static void do_lead(struct ask *a, struct jout *j)
 	boolean(j, "is_leader", s.leader == a->cs->cfg->myid);
 	number(j, "leader_id", (s64)s.leader);
 	string(j, "leader_ip", lead ? lead->addrs[0].host : "");
+	ensemble_put(e);
 }
 
 static void put_value(void *arg, const struct value *v)
@@ -402,10 +403,13 @@ static void do_zab(struct ask *a, struct jout *j)
 
 	core_stats(a->cs->core, &s);
 	if (cfg->ensemble && s.serves == CORE_SERVES_ALL) {
+		struct ensemble *e = core_members(a->cs->core);
+
 		snprintf(text, sizeof(text), "0x%llx", zxid);
 		number(j, "myid", cfg->myid);
 		boolean(j, "is_leader", s.leader == cfg->myid);
-		boolean(j, "voting", ensemble_votes(cfg->ensemble, cfg->myid));
+		boolean(j, "voting", ensemble_votes(e, cfg->myid));
+		ensemble_put(e);
 		string(j, "last_zxid", text);
 		number(j, "zab_epoch", zxid >> 32);
 		number(j, "zab_counter", zxid & 0xffffffff);

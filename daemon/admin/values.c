@@ -119,12 +119,15 @@ static const char *peer_state(const struct core_stats *s, char *buf, size_t len)
 static void ensemble_gauges(struct client_side *cs, const struct sink *k,
 			    const struct core_stats *s)
 {
+	struct ensemble *e;
 	char state[64];
 
 	if (!cs->cfg->ensemble || s->serves == CORE_SERVES_READERS)
 		return;
+	e = core_members(cs->core);
 	text(k, "peer_state", peer_state(s, state, sizeof(state)));
-	whole(k, "quorum_size", ensemble_voters(cs->cfg->ensemble));
+	whole(k, "quorum_size", ensemble_voters(e));
+	ensemble_put(e);
 	if (s->state != ZAB_LEADING)
 		return;
 	whole(k, "learners", s->learners);

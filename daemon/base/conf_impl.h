@@ -61,7 +61,6 @@ struct conf_load {
 	const struct conf_entries *all;
 	const struct conf_entry *entry;	/* the one being read; NULL: all are */
 	int servers;			/* server.N, group.N, weight.N seen */
-	bool standalone;		/* standaloneEnabled */
 	bool together;			/* they make an ensemble */
 	bool peer_type;			/* peerType seen; it says: */
 	bool observer;

@@ -122,6 +122,27 @@ static int check_device(struct conf_load *l)
 			  ": the module zkern is not loaded");
 }
 
+/* Where the members are written when they change: beside the configuration. */
+static int check_members_folder(struct conf_load *l)
+{
+	char dir[PATH_MAX], *slash;
+
+	if (!l->together || !l->cfg->reconfig_enabled || !l->cfg->file)
+		return 0;
+	snprintf(dir, sizeof(dir), "%s", l->cfg->file);
+	slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir ? 1 : 0] = '\0';
+	else
+		snprintf(dir, sizeof(dir), ".");
+	if (!access(dir, W_OK | X_OK))
+		return 0;
+	at_key(l, "reconfigEnabled");
+	return conf_say(l, CONFIG_WARN, "reconfigEnabled",
+			"user %u cannot keep the members in %.200s when they change: %s",
+			geteuid(), dir, strerror(errno));
+}
+
 int conf_check_machine(struct conf_load *l)
 {
 	int rc = check_dir(l, "dataDir", l->cfg->data_dir);
@@ -134,6 +155,8 @@ int conf_check_machine(struct conf_load *l)
 		rc = check_file(l, "zkern.auditFile", l->cfg->audit_file);
 	if (!rc)
 		rc = check_myid(l);
+	if (!rc)
+		rc = check_members_folder(l);
 	if (!rc)
 		rc = check_device(l);
 	l->entry = NULL;

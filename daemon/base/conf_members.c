@@ -347,6 +347,36 @@ static int together(struct conf_load *l, struct ensemble *e)
 	return rc;
 }
 
+/*
+ * The one that was proposed before this server ended: whether it was agreed on it does not
+ * know. What cannot be read is passed over.
+ */
+static int from_next(struct conf_load *l, const struct ensemble *now)
+{
+	char path[PATH_MAX], why[256], *text;
+	struct ensemble *e;
+	size_t len;
+	int rc;
+
+	if (!l->cfg->file)
+		return 0;
+	snprintf(path, sizeof(path), "%s" CONFIG_NEXT, l->cfg->file);
+	rc = conf_read_file(path, &text, &len);
+	if (rc)
+		return rc == -ENOMEM ? rc : 0;
+	e = ensemble_parse(text, len, why, sizeof(why));
+	free(text);
+	if (!e) {
+		snprintf(path, sizeof(path), "%.150s" CONFIG_NEXT ": %.200s", l->cfg->file, why);
+		return warn_at(l, DYNAMIC, path);
+	}
+	if (e->version > now->version)
+		l->cfg->next_ensemble = e;
+	else
+		ensemble_put(e);
+	return 0;
+}
+
 int conf_members(struct conf_load *l)
 {
 	const struct conf_entry *dynamic = conf_find(l, DYNAMIC);
@@ -361,14 +391,16 @@ int conf_members(struct conf_load *l)
 		rc = from_static(l, &e);
 	if (rc)
 		return rc;
-	if (!e && !l->servers && !l->standalone)
+	if (!e && !l->servers && !l->cfg->standalone_enabled)
 		return wrong_at(l, "standaloneEnabled", "is false, but there is no server.N");
 	if (!e && !l->servers && l->observer)
 		return warn_at(l, "peerType", "one server by itself does not observe");
 	if (!e)
 		return 0;
-	l->together = !l->standalone || ensemble_voters(e) > 1;
+	l->together = !l->cfg->standalone_enabled || ensemble_voters(e) > 1;
 	rc = l->together ? together(l, e) : alone(l, e);
+	if (!rc && l->together && dynamic && l->cfg->reconfig_enabled)
+		rc = from_next(l, e);
 	ensemble_put(e);
 	return rc;
 }

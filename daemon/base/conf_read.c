@@ -322,11 +322,13 @@ static int by_line(const void *a, const void *b)
 int config_read(struct config *cfg, const struct config_source *src, struct config_report *rep)
 {
 	struct conf_entries e = { .rep = rep };
-	struct conf_load l = { .cfg = cfg, .rep = rep, .all = &e, .standalone = true };
+	struct conf_load l = { .cfg = cfg, .rep = rep, .all = &e };
 	int rc = add_defines(&e, src);
 
 	if (!rc && src->file)
 		rc = add_file(&e, src->file, &cfg->initial);
+	if (!rc && src->file)
+		rc = conf_set_str(&cfg->file, src->file);
 	conf_unsettle(cfg);
 	if (!rc)
 		rc = all_keys(&l);

@@ -186,7 +186,7 @@ static int set_dynamic(struct conf_load *l, const char *key, const char *value)
 
 static int set_standalone(struct conf_load *l, const char *key, const char *value)
 {
-	conf_bool(l, key, value, "true", "false", &l->standalone);
+	conf_bool(l, key, value, "true", "false", &l->cfg->standalone_enabled);
 	return 0;
 }
 
@@ -373,6 +373,16 @@ static int settle_needs(struct conf_load *l, const char *key, const char *needs)
 	return rc;
 }
 
+static int note_at(struct conf_load *l, const char *key, const char *text)
+{
+	int rc;
+
+	l->entry = conf_find(l, key);
+	rc = conf_say(l, CONFIG_NOTE, key, "%s", text);
+	l->entry = NULL;
+	return rc;
+}
+
 static int settle_rest(struct conf_load *l)
 {
 	struct config *cfg = l->cfg;
@@ -390,6 +400,11 @@ static int settle_rest(struct conf_load *l)
 		rc = settle_needs(l, "zkern.auditFile", "audit.enable");
 	if (!rc)
 		rc = settle_needs(l, "localSessionsUpgradingEnabled", "localSessionsEnabled");
+	if (!rc && l->together && cfg->reconfig_enabled && !cfg->super_digest && !cfg->skip_acl)
+		rc = note_at(l, "reconfigEnabled",
+			     "nobody may change the members, without superDigest or skipACL");
+	if (!rc && !l->together && cfg->reconfig_enabled)
+		rc = note_at(l, "reconfigEnabled", "has no effect on a server that is alone");
 	if (!rc && cfg->max_cnxns && cfg->max_client_cnxns > cfg->max_cnxns)
 		rc = conf_say(l, CONFIG_NOTE, "maxClientCnxns",
 			      "%u of one address are more than the %u of maxCnxns",
@@ -480,6 +495,7 @@ int config_default(struct config *cfg)
 	cfg->process_info = true;
 	cfg->cnx_timeout_ms = 5000;
 	cfg->leader_serves = true;
+	cfg->standalone_enabled = true;
 	cfg->commit_log_count = COMMIT_LOG_MIN;
 	rc = default_dir(&cfg->data_dir);
 	if (!rc)
@@ -510,6 +526,8 @@ void config_free(struct config *cfg)
 	free(cfg->metrics_addr);
 	free(cfg->initial);
 	free(cfg->dynamic_file);
+	free(cfg->file);
 	ensemble_put(cfg->ensemble);
+	ensemble_put(cfg->next_ensemble);
 	memset(cfg, 0, sizeof(*cfg));
 }

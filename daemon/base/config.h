@@ -94,6 +94,10 @@ struct config {
 	bool local_sessions;		/* localSessionsEnabled */
 	bool local_upgrade;		/* localSessionsUpgradingEnabled */
 	char *dynamic_file;		/* dynamicConfigFile; NULL: none */
+	struct ensemble *next_ensemble;	/* proposed, when it last ran (FILE.dynamic.next), if
+					 * later than ensemble; a reference. NULL: none */
+	bool standalone_enabled;	/* standaloneEnabled, true */
+	char *file;			/* where it was read from; NULL: no file */
 	/* zkern's own keys */
 	char *store;			/* zkern.store: auto, kernel, memory */
 	int instance;			/* zkern.instance: N of /dev/zkernN */
@@ -163,6 +167,21 @@ int config_read(struct config *cfg, const struct config_source *src,
  */
 int config_load(struct config *cfg, const char *file, char *why, size_t why_len);
 void config_free(struct config *cfg);
+
+/*
+ * conf_keep.c: the membership as it changes, in files beside @file, the configuration
+ * (QuorumPeerConfig.writeDynamicConfig(), editStaticConfig()). Each is written anew, synced
+ * and renamed. -errno, said on the log. One thread at a time.
+ */
+#define CONFIG_NEXT	".dynamic.next"
+/* It is proposed: @file.dynamic.next. */
+int config_keep_next(const char *file, const struct ensemble *e);
+void config_drop_next(const char *file);
+/* It is in force: @file.dynamic.<version>, which @file names from now on instead of what it
+ * had of members; if @erase_client, not what it had of the clients' address either. */
+int config_keep(const char *file, const struct ensemble *e, bool erase_client);
+/* A copy of @file before it is changed for the first time: @file.bak. */
+int config_backup(const char *file);
 
 /* "FILE:LINE: key: text" into @buf. */
 void config_finding_print(const struct config_finding *f, const char *file, char *buf,

@@ -202,8 +202,27 @@ static void send_stop(struct io *io)
 /* The socket itself stays: the first I/O thread may be about to look at it. */
 void client_stop_listening(struct client_side *cs)
 {
+	pthread_mutex_lock(&cs->lock);
+	cs->unheard = true;
 	shutdown(cs->listen_fd, SHUT_RD);
 	epoll_ctl(cs->io[0].epfd, EPOLL_CTL_DEL, cs->listen_fd, NULL);
+	pthread_mutex_unlock(&cs->lock);
+}
+
+int client_move(struct client_side *cs, const char *host, u16 port)
+{
+	size_t len = host ? strlen(host) + 1 : 0;
+	struct message *m = calloc(1, sizeof(*m) + len);
+
+	if (!m)
+		return -ENOMEM;
+	m->kind = (enum message_kind)MSG_MOVE;
+	m->zxid = port;
+	m->len = len;
+	if (len)
+		memcpy(m->bytes, host, len);
+	queue_push(&cs->io[0].inbox, m);
+	return 0;
 }
 
 void client_stop(struct client_side *cs)
@@ -217,7 +236,8 @@ void client_stop(struct client_side *cs)
 			pthread_join(cs->io[i].thread, NULL);
 		cs->io[i].running = false;
 	}
-	close(cs->listen_fd);
+	if (cs->listen_fd >= 0)
+		close(cs->listen_fd);
 	cs->listen_fd = -1;
 	__atomic_store_n(&cs->stopped, true, __ATOMIC_SEQ_CST);
 	for (u32 i = 0; i < cs->n_io; i++)
@@ -231,7 +251,7 @@ void client_free(struct client_side *cs)
 
 u16 client_port(const struct client_side *cs)
 {
-	return cs->port;
+	return __atomic_load_n(&cs->port, __ATOMIC_RELAXED);
 }
 
 struct client_side *conn_side(const struct conn *c)

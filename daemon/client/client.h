@@ -18,6 +18,9 @@ int client_start(const struct config *cfg, struct core *core, struct store *st,
 		 struct disk *disk, struct client_side **cs, char *why, size_t why_len);
 /* Lets nobody in any more; those who are in are served on. Any thread. */
 void client_stop_listening(struct client_side *cs);
+/* Listens at another address, @host NULL: any, soon; those who are in are served on. Any
+ * thread. -ENOMEM. */
+int client_move(struct client_side *cs, const char *host, u16 port);
 /* Stops listening, closes connections after sending what is queued, joins. The core
  * may be running or stopped already; what it posts after that is dropped. */
 void client_stop(struct client_side *cs);

@@ -222,32 +222,32 @@ static void put_ports(struct jw *out, const struct peer *me, bool election)
 }
 
 /* QuorumZooKeeperServer.dumpConf(), ReadOnlyZooKeeperServer.dumpConf() */
-static void put_ensemble(const struct config *cfg, bool readers, struct jw *out)
+static void put_ensemble(struct client_side *cs, bool readers, struct jw *out)
 {
-	const struct peer *me = ensemble_find(cfg->ensemble, cfg->myid);
-	char *members;
+	const struct config *cfg = cs->cfg;
+	struct ensemble *e = core_members(cs->core);
+	const struct peer *me = ensemble_find(e, cfg->myid);
 
+	/* removed: where it was */
+	if (!me)
+		me = ensemble_find(cfg->ensemble, cfg->myid);
 	jw_printf(out, "initLimit=%u\nsyncLimit=%u\nelectionAlg=3\n", cfg->init_limit,
 		  cfg->sync_limit);
 	put_ports(out, me, true);
 	put_ports(out, me, false);
 	jw_printf(out, "peerType=%d\n", me->observer);
-	if (readers)
-		return;
-	jw_printf(out, "membership: \n");
-	members = ensemble_print(cfg->ensemble);
-	if (members)
-		jw_bytes(out, members, strlen(members));
-	else
-		out->err = -ENOMEM;
-	free(members);
+	if (!readers) {
+		jw_printf(out, "membership: \n");
+		jw_bytes(out, e->text, strlen(e->text));
+	}
+	ensemble_put(e);
 }
 
 static void say_conf(struct client_side *cs, struct jw *out)
 {
 	const struct config *cfg = cs->cfg;
 
-	jw_printf(out, "clientPort=%u\nsecureClientPort=-1\n", cs->port);
+	jw_printf(out, "clientPort=%u\nsecureClientPort=-1\n", client_port(cs));
 	jw_printf(out, "dataDir=%s/version-2\n", cfg->data_dir);
 	jw_printf(out, "dataDirSize=%llu\n", data_dir_size(cfg));
 	jw_printf(out, "dataLogDir=%s/version-2\n", log_dir(cfg));
@@ -258,7 +258,7 @@ static void say_conf(struct client_side *cs, struct jw *out)
 	jw_printf(out, "clientPortListenBacklog=-1\nserverId=%llu\n",
 		  cfg->ensemble ? cfg->myid : 0ULL);
 	if (cfg->ensemble)
-		put_ensemble(cfg, values_serves(cs) == CORE_SERVES_READERS, out);
+		put_ensemble(cs, values_serves(cs) == CORE_SERVES_READERS, out);
 }
 
 void environment_each(void (*fn)(void *arg, const char *key, const char *value), void *arg)

@@ -226,6 +226,7 @@ struct client_side {
 	u32 n_io;
 	u32 next_io;			/* accepting thread: whose turn it is */
 	int listen_fd;
+	bool unheard;			/* nobody is let in any more */
 	int spare_fd;			/* given up for a moment when there are none left */
 	u16 port;
 	u64 started_ms;
@@ -251,6 +252,8 @@ struct client_side {
 enum {
 	MSG_ADOPT = 100,	/* a fresh connection for you */
 	MSG_STOP,
+	MSG_MOVE,		/* for the first: the listener goes to @zxid, the port, of
+				 * the host in bytes; none: any */
 	MSG_TEXT,		/* bytes: a word's text; send, then close */
 };
 
@@ -318,6 +321,7 @@ u64 coarse_ms(void);
 
 /* --- listen.c: the accepting thread, but for addr_*() */
 int listen_open(struct client_side *cs, char *why, size_t why_len);
+void listen_move(struct io *io, const char *host, u16 port);
 void listen_ready(struct io *io);
 void listen_resume(struct io *io);
 void listen_stop(struct io *io);

@@ -90,6 +90,10 @@ static void take_message(struct io *io, struct message *m)
 		io->stop_asked = true;
 		message_free(m);
 		return;
+	case MSG_MOVE:
+		listen_move(io, m->len ? (const char *)m->bytes : NULL, m->zxid);
+		message_free(m);
+		return;
 	}
 	if (c->state == CONN_DEAD) {
 		message_free(m);

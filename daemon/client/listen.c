@@ -188,7 +188,8 @@ static int bind_one(struct client_side *cs, const struct addrinfo *ai)
 /* Binds to the first of the addresses that works; without an address in the
  * configuration IPv6's any, which takes IPv4 as well, and IPv4's if there is no
  * IPv6. */
-static int bind_any(struct client_side *cs, const char *host, char *why, size_t why_len)
+static int bind_any(struct client_side *cs, const char *host, u16 number, char *why,
+		    size_t why_len)
 {
 	struct addrinfo hints = {
 		.ai_flags = AI_PASSIVE | AI_ADDRCONFIG * !!host,
@@ -198,7 +199,7 @@ static int bind_any(struct client_side *cs, const char *host, char *why, size_t 
 	char port[8];
 	int err, first = 0;
 
-	snprintf(port, sizeof(port), "%u", cs->cfg->client_port);
+	snprintf(port, sizeof(port), "%u", number);
 	err = getaddrinfo(host, port, &hints, &list);
 	if (err) {
 		snprintf(why, why_len, "clientPortAddress %s: %s", host ? host : "*",
@@ -223,7 +224,7 @@ static int bind_any(struct client_side *cs, const char *host, char *why, size_t 
 	freeaddrinfo(list);
 	if (err)
 		snprintf(why, why_len, "cannot listen on %s port %u: %s", host ? host : "*",
-			 cs->cfg->client_port, strerror(-first));
+			 number, strerror(-first));
 	return err ? first : 0;
 }
 
@@ -234,19 +235,64 @@ static int watch_listener(struct client_side *cs, int op)
 	return epoll_ctl(cs->io[0].epfd, op, cs->listen_fd, &ev) ? -errno : 0;
 }
 
-int listen_open(struct client_side *cs, char *why, size_t why_len)
+static void note_port(struct client_side *cs)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
+
+	if (getsockname(cs->listen_fd, (struct sockaddr *)&sa, &len) == 0)
+		__atomic_store_n(&cs->port, ntohs(((struct sockaddr_in *)&sa)->sin_port),
+				 __ATOMIC_RELAXED);
+}
+
+int listen_open(struct client_side *cs, char *why, size_t why_len)
+{
 	int err;
 
-	err = bind_any(cs, cs->cfg->client_addr, why, why_len);
+	err = bind_any(cs, cs->cfg->client_addr, cs->cfg->client_port, why, why_len);
 	if (err)
 		return err;
-	if (getsockname(cs->listen_fd, (struct sockaddr *)&sa, &len) == 0)
-		cs->port = ntohs(((struct sockaddr_in *)&sa)->sin_port);
+	note_port(cs);
 	cs->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return watch_listener(cs, EPOLL_CTL_ADD);
+}
+
+/*
+ * NIOServerCnxnFactory.reconfigure(): who is in stays. The old place goes first, as the new
+ * one may be a part of it. If that one cannot be had the old one is taken again.
+ */
+void listen_move(struct io *io, const char *host, u16 port)
+{
+	struct client_side *cs = io->cs;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	char why[256], name[ADDR_MAX];
+	int err;
+
+	if (io->stopping)
+		return;
+	pthread_mutex_lock(&cs->lock);
+	if (!cs->unheard && !getsockname(cs->listen_fd, (struct sockaddr *)&sa, &len)) {
+		if (!io->no_accept)
+			watch_listener(cs, EPOLL_CTL_DEL);
+		close(cs->listen_fd);
+		cs->listen_fd = -1;
+		err = bind_any(cs, host, port, why, sizeof(why));
+		if (err) {
+			addr_name(&sa, name, sizeof(name));
+			log_error("clients cannot be served at their new address: %s; staying at %s",
+				  why, name + 1);
+			addr_host(&sa, name, sizeof(name));
+			bind_any(cs, name, ntohs(((struct sockaddr_in *)&sa)->sin_port), why,
+				 sizeof(why));
+		}
+		note_port(cs);
+		io->no_accept = true;
+		io->accept_at_ms = io->now_ms;
+		log_info("clients are served at %s port %u", err ? name : host ? host : "*",
+			 cs->port);
+	}
+	pthread_mutex_unlock(&cs->lock);
 }
 
 /* ------------------------------------------------------------ accepting */
@@ -326,7 +372,7 @@ static void pause_accepting(struct io *io)
 
 void listen_resume(struct io *io)
 {
-	if (watch_listener(io->cs, EPOLL_CTL_ADD))
+	if (io->cs->listen_fd < 0 || watch_listener(io->cs, EPOLL_CTL_ADD))
 		io->accept_at_ms = io->now_ms + PAUSE_MS;
 	else
 		io->no_accept = false;

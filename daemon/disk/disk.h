@@ -60,11 +60,12 @@ int disk_open(const struct disk_params *p, struct disk **d, char *why, size_t wh
 void disk_close(struct disk *d);
 
 /*
- * Before disk_recover(): @text, which the caller keeps, is what /zookeeper/config has in
- * each tree that is built from now on, as written at zxid @version without a transaction
- * (ZKDatabase.initConfigInZKDatabase).
+ * On the thread that recovers: @text, which the caller keeps, is what /zookeeper/config has
+ * in each tree that is built from now on, as written at zxid @version without a transaction
+ * (ZKDatabase.initConfigInZKDatabase). @follows (reconfigEnabled): what a tree has that is
+ * of that version, or was written later, is kept.
  */
-void disk_config_node(struct disk *d, const char *text, u64 version);
+void disk_config_node(struct disk *d, const char *text, u64 version, bool follows);
 
 struct disk_recovery {
 	u64 zxid;		/* last transaction recovered */

@@ -62,6 +62,7 @@ struct disk {
 	struct logw *log;
 	struct snapw *snap;
 	const char *config;		/* disk_config_node(), or NULL */
+	bool config_follows;
 	u64 config_version;
 	struct room room[2];		/* of dataLogDir and dataDir */
 	u64 room_ms;			/* when it was looked at */

@@ -49,6 +49,7 @@ struct recovery {
 	u32 n_snaps;
 	struct session_table sessions;
 	struct snap_head head;		/* of the snapshot taken */
+	u64 config_zxid;		/* /zookeeper/config was written at */
 	u64 must_reach;			/* zxid of an unreadable snapshot, 0: none */
 	u64 gap;			/* first transaction missing in the log */
 	bool fuzzy;			/* digests don't count yet */
@@ -59,6 +60,8 @@ struct recovery {
 };
 
 #define NOT_KEPT	1
+
+static const char config_path[] = "/zookeeper/config";
 
 static int why(struct recovery *rec, int rc, const char *what)
 {
@@ -126,6 +129,8 @@ static int replay_one(struct recovery *rec, const struct txn *t)
 				t->zxid, strerror(-rc));
 	compare(rec, t, digest);
 	digest_log_note(t->zxid, digest);
+	if (t->type == OP_RECONFIG)
+		rec->config_zxid = t->zxid;
 	rec->r->zxid = t->zxid;
 	rec->r->replayed++;
 	return 0;
@@ -257,6 +262,9 @@ static int load_node(void *arg, const struct store_rec *node)
 {
 	struct recovery *rec = arg;
 
+	if (node->path_len == sizeof(config_path) - 1 &&
+	    !memcmp(node->path, config_path, node->path_len))
+		rec->config_zxid = node->node.stat.mzxid;
 	return rec->st->ops->load_node(rec->st, node);
 }
 
@@ -339,7 +347,7 @@ static int load_new_tree(struct recovery *rec)
 	memcpy(read_only, txn_open_acl, sizeof(read_only));
 	jute_put32(read_only + 4, PERM_READ);
 	for (i = 0; i < sizeof(paths) / sizeof(paths[0]) && !rc; i++) {
-		bool config = !strcmp(paths[i], "/zookeeper/config");
+		bool config = !strcmp(paths[i], config_path);
 		struct store_rec node = {
 			.path = paths[i],
 			.path_len = strlen(paths[i]),
@@ -379,31 +387,32 @@ static int check_reach(struct recovery *rec)
 	return 0;
 }
 
-void disk_config_node(struct disk *d, const char *text, u64 version)
+void disk_config_node(struct disk *d, const char *text, u64 version, bool follows)
 {
 	d->config = text;
 	d->config_version = version;
+	d->config_follows = follows;
 }
 
 /* Not being a transaction it counts in no digest, as nothing below /zookeeper does. */
 static int put_config(struct recovery *rec)
 {
-	static const char path[] = "/zookeeper/config";
 	const struct disk *d = rec->d;
 	struct zk_op op = { .type = ZK_OP_SETDATA, .version = -1 };
-	struct zk_txn zk = { .zxid = d->config_version, .flags = ZK_TXN_REPLAY, .n_ops = 1,
-			     .ops = &op };
+	struct zk_txn zk = { .zxid = d->config_version, .n_ops = 1, .ops = &op,
+			     .flags = ZK_TXN_REPLAY | ZK_TXN_ASIDE };
 	struct timespec now;
 
-	if (!d->config)
+	if (!d->config || (d->config_follows && rec->config_zxid &&
+			   rec->config_zxid >= d->config_version))
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
 	zk.time = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-	op.path = path;
-	op.path_len = sizeof(path) - 1;
+	op.path = config_path;
+	op.path_len = sizeof(config_path) - 1;
 	op.data = d->config;
 	op.data_len = strlen(d->config);
-	op.crc = txn_crc(path, op.path_len, d->config, op.data_len);
+	op.crc = txn_crc(config_path, op.path_len, d->config, op.data_len);
 	return rec->st->ops->load_txn(rec->st, &zk, NULL);
 }
 

@@ -198,7 +198,7 @@ static void add_more(struct peers *p, struct dial *d)
 
 static void begin_round(struct peers *p, struct dial *d)
 {
-	const struct peer *peer = ensemble_find(p->ens, d->dp.sid);
+	const struct peer *peer = peers_find(p, d->dp.sid);
 
 	d->round++;
 	d->n = d->next = 0;

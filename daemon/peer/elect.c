@@ -115,7 +115,7 @@ static void make_room(struct peers *p)
 	if (p->n_unknown < UNKNOWN_MAX)
 		return;
 	list_for_each_entry_safe(e, next, &p->epeers, node) {
-		if (e->unknown && ensemble_find(p->ens, e->sid)) {
+		if (e->unknown && peers_find(p, e->sid)) {
 			e->unknown = false;
 			p->n_unknown--;
 		}
@@ -142,7 +142,7 @@ static struct epeer *epeer_get(struct peers *p, u64 sid)
 	if (!e)
 		return NULL;
 	e->sid = sid;
-	e->unknown = !ensemble_find(p->ens, sid);
+	e->unknown = !peers_find(p, sid);
 	if (e->unknown)
 		make_room(p);
 	p->n_unknown += e->unknown;
@@ -425,7 +425,7 @@ static void dial_peer(struct peers *p, struct epeer *e)
 
 	if (e->dial || e->anonymous)
 		return;
-	if (!e->addrs && !ensemble_find(p->ens, e->sid))
+	if (!e->addrs && !peers_find(p, e->sid))
 		return;
 	e->dial = dial_new(p, &dp);
 }
@@ -434,7 +434,7 @@ void elect_notify(struct peers *p, u64 to, struct zab_bytes *b)
 {
 	struct epeer *e = epeer_find(p, to);
 
-	if (!e && !ensemble_find(p->ens, to)) {
+	if (!e && !peers_find(p, to)) {
 		log_ratelimited(LOG_WARN, "election: no server %llu", to);
 		return;
 	}

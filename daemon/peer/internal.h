@@ -352,6 +352,7 @@ struct rx_gate {
 struct peers {
 	struct peers_params p;
 	struct ensemble *ens;
+	struct ensemble *next;		/* proposed; NULL: none */
 	struct queue inbox;
 	struct watch inbox_w;
 	pthread_t thread;
@@ -399,6 +400,9 @@ struct peers {
 };
 
 /* The timers are to be looked at, at @ms. */
+/* peers.c: by either of them; NULL: in none. */
+const struct peer *peers_find(const struct peers *p, u64 sid);
+
 static inline void peers_due(struct peers *p, u64 ms)
 {
 	if (ms < p->due_ms)

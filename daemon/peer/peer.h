@@ -83,8 +83,11 @@ void peers_free(struct peers *p);
 
 /* All of these: core thread; they queue and return. -ENOMEM: not done. */
 
-/* The membership changed: addresses, and whose connections are welcome. */
-int peer_ensemble(struct peers *p, struct ensemble *e);
+/*
+ * The membership changed, or (not @in_force) is to be another one: addresses, and whose
+ * connections are welcome. While one is proposed those of both are known.
+ */
+int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force);
 /* ZAB_DO_NOTIFY: connects if need be. Takes a reference to @b. */
 int peer_notify(struct peers *p, u64 to, struct zab_bytes *b);
 int peer_lead(struct peers *p, bool leading);

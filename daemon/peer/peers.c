@@ -55,18 +55,29 @@ void cmd_drop(struct cmd *c)
 	free(c);
 }
 
-static void set_ensemble(struct peers *p, struct ensemble *e)
+static void set_ensemble(struct peers *p, struct ensemble *e, bool in_force)
 {
+	ensemble_put(p->next);
+	p->next = in_force ? NULL : e;
+	if (!in_force)
+		return;
 	ensemble_put(p->ens);
 	p->ens = e;
 	listen_ensemble(p);
+}
+
+const struct peer *peers_find(const struct peers *p, u64 sid)
+{
+	const struct peer *peer = ensemble_find(p->ens, sid);
+
+	return peer || !p->next ? peer : ensemble_find(p->next, sid);
 }
 
 static void run(struct peers *p, struct cmd *c)
 {
 	switch (c->type) {
 	case CMD_ENSEMBLE:
-		set_ensemble(p, c->arg);
+		set_ensemble(p, c->arg, c->to);
 		break;
 	case CMD_NOTIFY:
 		elect_notify(p, c->to, c->arg);
@@ -334,6 +345,7 @@ void peers_free(struct peers *p)
 	if (p->spare_fd >= 0)
 		close(p->spare_fd);
 	ensemble_put(p->ens);
+	ensemble_put(p->next);
 	pthread_mutex_destroy(&p->gate.lock);
 	pthread_cond_destroy(&p->gate.over);
 	free(p);
@@ -357,9 +369,9 @@ static struct zab_bytes *bytes_get(struct zab_bytes *b)
 	return b;
 }
 
-int peer_ensemble(struct peers *p, struct ensemble *e)
+int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force)
 {
-	int err = cmd_push(p, CMD_ENSEMBLE, 0, 0, ensemble_get(e));
+	int err = cmd_push(p, CMD_ENSEMBLE, 0, in_force, ensemble_get(e));
 
 	if (err)
 		ensemble_put(e);

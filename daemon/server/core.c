@@ -135,6 +135,8 @@ static struct zab *new_zab(const struct config *cfg)
 		.max_packet = core_max_packet(cfg),
 		.leader_serves = cfg->leader_serves,
 		.skip = cfg->first_count,
+		.reconfig = cfg->reconfig_enabled,
+		.next = cfg->next_ensemble,
 	};
 
 	/* as early as in the boot: the time is nobody else's either */
@@ -187,6 +189,8 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
 	INIT_LIST_HEAD(&c->all_clients);
 	INIT_LIST_HEAD(&c->keeping);
+	pthread_mutex_init(&c->members_lock, NULL);
+	c->members = ensemble_get(cfg->ensemble);
 	c->stats.leader = ~0ULL;
 	c->stats.last_size = ~0ULL;
 	c->stats.min_size = ~0ULL;
@@ -238,6 +242,8 @@ void core_free(struct core *c)
 	if (c->ch.buckets)
 		changes_free(&c->ch);
 	prep_free(&c->prep);
+	ensemble_put(c->members);
+	pthread_mutex_destroy(&c->members_lock);
 	jw_free(&c->out);
 	queue_destroy(&c->queue);
 	free(c);
@@ -251,6 +257,7 @@ void core_submit(struct core *c, struct request *r)
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current)
 {
 	c->peers = p;
+	c->prep.zab = c->zab;
 	c->stats.serves = CORE_SERVES_NOBODY;
 	c->accepted = accepted;
 	c->current = current;

@@ -50,6 +50,14 @@ u32 core_max_packet(const struct config *cfg);
 /* Before core_start(): it is one of cfg->ensemble. @accepted, @current: its epochs. The
  * caller keeps @p until core_free(). */
 void core_join(struct core *c, struct peers *p, u64 accepted, u64 current);
+/*
+ * Before core_start(): @fn is called on the core thread with each membership that is
+ * proposed or (@in_force) takes effect, before it does, to keep it and to heed it.
+ */
+void core_on_members(struct core *c, void (*fn)(void *arg, struct ensemble *e, bool in_force),
+		     void *arg);
+/* Any thread: the membership in force, a reference of the caller's. NULL: one server. */
+struct ensemble *core_members(struct core *c);
 /* Any thread: peers' deliver() and wake(). */
 void core_deliver(void *core, struct peer_event *ev);
 void core_wake(void *core);

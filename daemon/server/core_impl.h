@@ -6,6 +6,7 @@
  *   core.c      life, the loop, timers, counters
  *   pipeline.c  propose, commit, apply, answer
  *   quorum.c    drives ZAB: its actions, its events, what this server is
+ *   reconfig.c  the membership changes
  *   remote.c    what passes between a learner's clients and their leader
  *   connect.c   connections and sessions come and go
  *   confirm.c   reads that wait until a quorum confirmed who leads
@@ -165,6 +166,10 @@ struct core {
 	u64 receiving;			/* the link that a tree comes on; 0: none does */
 	bool save_failed;		/* an epoch could not be written, in this step */
 	bool disk_failed;
+	void (*on_members)(void *arg, struct ensemble *e, bool in_force);
+	void *on_members_arg;
+	pthread_mutex_t members_lock;
+	struct ensemble *members;	/* in force; members_lock for other threads */
 	u64 out_link;			/* a learner's, to its leader */
 	u64 pinged_ms;			/* a learner: by its leader, last */
 	u64 logs_ms;			/* when to look again how far back the logs reach */
@@ -303,6 +308,13 @@ u64 quorum_next_ms(const struct core *c);
 /* At the end: whether there is still something to wait for. */
 bool quorum_ending(struct core *c);
 void quorum_free(struct core *c);
+
+/* All that is committed. */
+void quorum_apply_all(struct core *c);
+
+/* ---- reconfig.c ---- */
+/* ZAB_DO_MEMBERS. */
+void reconfig_members(struct core *c, const struct zab_action *a);
 
 /* ---- remote.c ---- */
 /* On a learner. Sends a request to the leader as a proposal that waits. @r: a client's

@@ -25,10 +25,18 @@ struct wish {
 	s32 flags;
 	s64 ttl;
 	s32 version;
+	/* reconfig */
+	struct jstr joining;
+	struct jstr leaving;
+	struct jstr members;
+	s64 from;		/* the membership's version; -1: any */
 };
+
+struct zab;
 
 struct prep {
 	const struct config *cfg;
+	const struct zab *zab;	/* of an ensemble, else NULL */
 	struct changes *ch;
 	/* the transaction that is being made */
 	u64 zxid;
@@ -92,7 +100,7 @@ int prep_delete_container(struct prep *p, const struct prep_ask *ask, const char
  */
 int prep_replay(struct prep *p, struct txn *t);
 
-/* ---- between prepare.c, prepare_op.c, prepare_multi.c and replay.c ---- */
+/* ---- between prepare*.c and replay.c ---- */
 
 /* Before anything is put into @p. */
 void prep_begin(struct prep *p, const struct prep_ask *ask, s32 type);
@@ -119,6 +127,7 @@ s32 prep_multi(struct prep *p, const u8 *body, u32 len);
 /* A multi's next member, and its type in the request; false: its end, or it is malformed
  * (@r->err). */
 bool prep_multi_next(struct jr *r, s32 *type, struct wish *w);
+s32 prep_reconfig(struct prep *p, const struct wish *w);
 /* Reads what a request of type @type asks for; false: malformed. */
 bool wish_read(struct jr *r, s32 type, struct wish *w);
 /* Gives up: p->fail. */

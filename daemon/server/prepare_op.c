@@ -67,10 +67,10 @@ bool wish_read(struct jr *r, s32 type, struct wish *w)
 		w->version = jr_int(r);
 		break;
 	case OP_RECONFIG:
-		jr_str(r);
-		jr_str(r);
-		jr_str(r);
-		jr_long(r);
+		w->joining = jr_str(r);
+		w->leaving = jr_str(r);
+		w->members = jr_str(r);
+		w->from = jr_long(r);
 		break;
 	case OP_DELETECONTAINER:
 		break;
@@ -611,8 +611,7 @@ s32 prep_op(struct prep *p, const struct wish *w, bool in_multi)
 	case OP_CHECK:
 		return do_check(p, w);
 	case OP_RECONFIG:
-		/* A server that is alone has no members to change. */
-		return p->cfg->reconfig_enabled ? ZUNIMPLEMENTED : ZRECONFIGDISABLED;
+		return prep_reconfig(p, w);
 	}
 	return ZUNIMPLEMENTED;
 }

@@ -146,7 +146,7 @@ static void touch_one(void *arg, struct sess *s)
 		session_touch(c->sessions, s, s->pub.timeout, c->now_ms);
 }
 
-static void apply_all(struct core *c)
+void quorum_apply_all(struct core *c)
 {
 	u32 all = ~0U;
 
@@ -158,7 +158,7 @@ static void apply_all(struct core *c)
 
 static void begin_serving(struct core *c)
 {
-	apply_all(c);
+	quorum_apply_all(c);
 	pipeline_reset(c);
 	c->leading = zab_state(c->zab) == ZAB_LEADING;
 	c->serving = true;
@@ -283,7 +283,7 @@ static void truncate_log(struct core *c, const struct zab_action *a)
 	char why[512] = "";
 	int rc;
 
-	apply_all(c);
+	quorum_apply_all(c);
 	log_info("the leader has no transaction after 0x%llx: cutting ours off", a->zxid);
 	rc = disk_truncate(c->disk, a->zxid, why, sizeof(why));
 	if (rc) {
@@ -417,8 +417,7 @@ static void act(struct core *c, const struct zab_action *a)
 		keep_packet(c, a);
 		break;
 	case ZAB_DO_MEMBERS:
-		if (peer_ensemble(c->peers, a->ensemble))
-			log_ratelimited(LOG_ERROR, "no memory for the new members' addresses");
+		reconfig_members(c, a);
 		break;
 	case ZAB_DO_SYNCED:
 		remote_synced(c);

@@ -381,7 +381,7 @@ static int memory_apply(struct store *st, const struct zk_txn *txns, int n, u64 
 		rc = zk_tree_apply(tree, &txns[i], &res);
 		if (rc)
 			break;
-		publish_zxid(st, txns[i].zxid);
+		publish_zxid(st, zk_tree_zxid(tree));
 		if (digests)
 			digests[i] = res.digest;
 	}

@@ -116,7 +116,7 @@ struct store_ops {
 	 * and published; fewer than @n only on an error, which goes to @err
 	 * (-ENOMEM: nothing of that one is visible, try again later; others: this
 	 * tree and the log disagree). @digests (may be NULL): the tree's digest after
-	 * each.
+	 * each. With ZK_TXN_ASIDE no transaction: the zxid stays.
 	 */
 	int (*apply)(struct store *st, const struct zk_txn *txns, int n, u64 *digests,
 		     int *err);

@@ -97,14 +97,24 @@ static bool begins(const char *s, const char *with)
 	return !strncmp(s, with, strlen(with));
 }
 
-static bool given_later(const struct ensemble_line *lines, u32 n, u32 i)
+/* A key has the place of its first line and the value of its last one. */
+static bool given_before(const struct ensemble_line *lines, u32 i)
 {
 	u32 k;
 
-	for (k = i + 1; k < n; k++)
+	for (k = 0; k < i; k++)
 		if (!strcmp(lines[k].key, lines[i].key))
 			return true;
 	return false;
+}
+
+static const char *last_value(const struct ensemble_line *lines, u32 n, u32 i)
+{
+	u32 k;
+
+	for (k = n - 1; strcmp(lines[k].key, lines[i].key); k--)
+		;
+	return lines[k].value;
 }
 
 static bool is_ours(const char *key)
@@ -128,7 +138,7 @@ static int all_lines(struct draft *d, const struct ensemble_line *lines, u32 n)
 		rc = draft_wrong(d, "more than %d lines", OURS_MAX);
 	d->n_keys = n - ours;
 	for (i = 0, ours = 0; !rc && i < n; i++) {
-		if (!is_ours(lines[i].key) || given_later(lines, n, i))
+		if (!is_ours(lines[i].key) || given_before(lines, i))
 			continue;
 		order[ours++] = i;
 		d->n_keys++;
@@ -138,7 +148,7 @@ static int all_lines(struct draft *d, const struct ensemble_line *lines, u32 n)
 		d->key = lines[order[i]].key;
 		d->hierarchical = d->hierarchical || begins(d->key, "group") ||
 				  begins(d->key, "weight");
-		rc = draft_line(d, lines[order[i]].value);
+		rc = draft_line(d, last_value(lines, n, order[i]));
 	}
 	free(order);
 	return rc;
@@ -149,16 +159,18 @@ static int check_draft(struct draft *d)
 	u32 i;
 
 	d->key = "server";
-	if (!d->n_servers)
-		return draft_wrong(d, "there is no server.N");
+	if (!d->n_servers) {
+		draft_wrong(d, "there is no server.N");
+		return -ENOENT;
+	}
 	for (i = 0; i < d->n_servers; i++)
 		if (!d->peers[d->servers[i]].observer)
 			return d->hierarchical ? settle_groups(d) : 0;
-	return draft_wrong(d, "there are observers but no participant");
+	return draft_range(d, "there are observers but no participant");
 }
 
-struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *why,
-			       size_t why_len)
+static struct ensemble *make(const struct ensemble_line *lines, u32 n, char *why,
+			     size_t why_len, int *fault)
 {
 	struct draft *d = calloc(1, sizeof(*d));
 	struct ensemble *e = NULL;
@@ -176,11 +188,47 @@ struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *w
 		e = from_draft(d);
 	if (!e && (!rc || rc == -ENOMEM))
 		snprintf(why, why_len, "out of memory");
+	*fault = rc ? rc : -ENOMEM;
 	for (id = 0; d && id <= ID_MAX; id++)
 		if (d->is_server[id])
 			draft_peer_clear(&d->peers[id]);
 	free(d);
 	return e;
+}
+
+struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *why,
+			       size_t why_len)
+{
+	int fault;
+
+	return make(lines, n, why, why_len, &fault);
+}
+
+int peer_parse(u64 id, const char *value, struct peer *p, char *why, size_t why_len)
+{
+	struct draft *d = calloc(1, sizeof(*d));
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	snprintf(why, why_len, "out of memory");
+	if (!d)
+		return -ENOMEM;
+	d->why = why;
+	d->why_len = why_len;
+	d->key = d->own_key;
+	snprintf(d->own_key, sizeof(d->own_key), "server.%llu", id);
+	rc = draft_line(d, value);
+	if (!rc)
+		*p = d->peers[id];
+	free(d);
+	p->id = id;
+	return rc;
+}
+
+void peer_clear(struct peer *p)
+{
+	draft_peer_clear(p);
+	memset(p, 0, sizeof(*p));
 }
 
 /* ---------------------------------------------------------------- from text */
@@ -219,13 +267,22 @@ static int take_line(void *arg, int line, char *key, char *value)
 
 struct ensemble *ensemble_parse(const char *text, size_t len, char *why, size_t why_len)
 {
+	int fault;
+
+	return ensemble_parse_fault(text, len, why, why_len, &fault);
+}
+
+struct ensemble *ensemble_parse_fault(const char *text, size_t len, char *why, size_t why_len,
+				      int *fault)
+{
 	struct lines l = { 0 };
 	struct ensemble *e = NULL;
 	int rc = props_parse(text, len, take_line, &l);
 	u32 i;
 
+	*fault = rc == -EINVAL ? -ERANGE : rc;
 	if (!rc)
-		e = ensemble_make(l.list, l.n, why, why_len);
+		e = make(l.list, l.n, why, why_len, fault);
 	else
 		snprintf(why, why_len, "%s", rc == -EINVAL ? l.bad : "out of memory");
 	for (i = 0; i < l.n; i++) {

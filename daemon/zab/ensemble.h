@@ -94,6 +94,19 @@ struct ensemble *ensemble_make(const struct ensemble_line *lines, u32 n, char *w
  * properties. NULL and a sentence in @why that names the key.
  */
 struct ensemble *ensemble_parse(const char *text, size_t len, char *why, size_t why_len);
+/*
+ * The same; *@fault says what class of error it is to Java: -EINVAL (ConfigException),
+ * -ERANGE (what is no number, or no port; observers alone: IllegalArgumentException), -ENOENT (no
+ * server at all), -ENOMEM.
+ */
+struct ensemble *ensemble_parse_fault(const char *text, size_t len, char *why, size_t why_len,
+				      int *fault);
+/*
+ * One server's line alone, "server.@id=@value" (QuorumServer's constructor): @p is filled
+ * in, to be emptied with peer_clear(). -EINVAL, -ERANGE as above and a sentence; -ENOMEM.
+ */
+int peer_parse(u64 id, const char *value, struct peer *p, char *why, size_t why_len);
+void peer_clear(struct peer *p);
 struct ensemble *ensemble_get(struct ensemble *e);
 void ensemble_put(struct ensemble *e);
 /*
@@ -101,6 +114,12 @@ void ensemble_put(struct ensemble *e);
  * notifications and in the dynamic file. malloc'ed; NULL: memory.
  */
 char *ensemble_print(const struct ensemble *e);
+
+/*
+ * Puts @order, @n indices of @lines, into the order in which a java.util.Properties with
+ * @n_keys entries walks them.
+ */
+void ensemble_hash_order(const struct ensemble_line *lines, u32 *order, u32 n, u32 n_keys);
 
 const struct peer *ensemble_find(const struct ensemble *e, u64 id);
 bool ensemble_votes(const struct ensemble *e, u64 id);	/* a participant of it */

@@ -37,17 +37,14 @@ struct draft {
 
 /* ensemble_line.c: says what is wrong with the line that is read; -EINVAL. */
 int draft_wrong(struct draft *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* ensemble_line.c: the same of what Java's numbers or ports cannot be; -ERANGE. */
+int draft_range(struct draft *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* ensemble_line.c: takes the line of d->key, which is not there yet, or passes it over.
- * 0, -EINVAL (said), -ENOMEM. */
+ * 0, -EINVAL, -ERANGE (said), -ENOMEM. */
 int draft_line(struct draft *d, const char *value);
 /* ensemble_line.c: frees what @p holds. */
 void draft_peer_clear(struct peer *p);
 /* QuorumMaj.toString(), QuorumHierarchical.toString(): malloc'ed, or NULL. */
 char *ensemble_text(const struct draft *d);
-/*
- * Puts @order, @n indices of @lines, into the order in which a java.util.Properties with
- * @n_keys entries walks them.
- */
-void ensemble_hash_order(const struct ensemble_line *lines, u32 *order, u32 n, u32 n_keys);
 
 #endif

@@ -17,18 +17,34 @@
 #define WEIGHT_MAX	0x1000000000000LL
 #define HOST_MAX	255
 
-int draft_wrong(struct draft *d, const char *fmt, ...)
+static void say(struct draft *d, const char *fmt, va_list ap)
 {
-	va_list ap;
 	int n;
 
 	n = snprintf(d->why, d->why_len, "%.64s: ", d->key);
 	if (n < 0 || (size_t)n >= d->why_len)
 		n = 0;
-	va_start(ap, fmt);
 	vsnprintf(d->why + n, d->why_len - n, fmt, ap);
+}
+
+int draft_wrong(struct draft *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(d, fmt, ap);
 	va_end(ap);
 	return -EINVAL;
+}
+
+int draft_range(struct draft *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(d, fmt, ap);
+	va_end(ap);
+	return -ERANGE;
 }
 
 /* ---------------------------------------------------------------- numbers, words */
@@ -164,7 +180,7 @@ static int port_number(struct draft *d, const char *s, u16 *port)
 	if (!number(s, INT_MAX, &v))
 		return draft_wrong(d, "not a port: %.40s", s);
 	if (v < 0 || v > 65535)
-		return draft_wrong(d, "port out of range: %lld", (long long)v);
+		return draft_range(d, "port out of range: %lld", (long long)v);
 	*port = v;
 	return 0;
 }
@@ -252,7 +268,9 @@ static int client_address(struct draft *d, struct peer *p, char *s)
 	u32 n = 0;
 	int rc = host_and_ports(d, s, parts, 3, &n);
 
-	if (!rc && (n < 1 || n > 2))
+	if (!rc && n < 1)
+		rc = draft_range(d, FORM);
+	if (!rc && n > 2)
 		rc = draft_wrong(d, FORM);
 	if (!rc)
 		rc = port_number(d, parts[n - 1], &p->client_port);
@@ -286,6 +304,11 @@ static int server_value(struct draft *d, struct peer *p, char *value)
 	bool role = false;
 	int rc = 0;
 
+	/* in its order, which tells which mistake is found */
+	if (n_sides == 2)
+		rc = client_address(d, p, sides[1]);
+	if (rc)
+		return rc;
 	if (n_sides < 1 || n_sides > 2)
 		return draft_wrong(d, FORM);
 	n = split(sides[0], '|', addrs, PEER_ADDRS_MAX);
@@ -295,8 +318,6 @@ static int server_value(struct draft *d, struct peer *p, char *value)
 		return draft_wrong(d, FORM);
 	for (i = 0; !rc && i < n; i++)
 		rc = one_address(d, p, &role, addrs[i]);
-	if (!rc && n_sides == 2)
-		rc = client_address(d, p, sides[1]);
 	/* QuorumServer.toString() has them by host */
 	if (!rc)
 		qsort(p->addrs, p->n_addrs, sizeof(p->addrs[0]), by_host);
@@ -312,7 +333,7 @@ static int server_line(struct draft *d, const char *value)
 	int rc;
 
 	if (!number(text, INT_MAX, &id))
-		return draft_wrong(d, "%.40s is not a number", text);
+		return draft_range(d, "%.40s is not a number", text);
 	if (id < 0 || id > ID_MAX)
 		return draft_wrong(d, "the id is not in 0 to %d", ID_MAX);
 	if (d->is_server[id])
@@ -342,7 +363,7 @@ static int behind_dot(struct draft *d, const char *what, s64 *v)
 	if (!dot || strncmp(d->key, what, dot - d->key) || strlen(what) != (size_t)(dot - d->key))
 		return draft_wrong(d, "not of the form %s.NUMBER", what);
 	if (!number(dot + 1, LLONG_MAX, v))
-		return draft_wrong(d, "%.40s is not a number", dot + 1);
+		return draft_range(d, "%.40s is not a number", dot + 1);
 	return 0;
 }
 
@@ -371,7 +392,7 @@ static int group_line(struct draft *d, const char *value)
 		if (next)
 			*next++ = '\0';
 		if (!number(at, INT_MAX, &sid))
-			rc = draft_wrong(d, "%.40s is not a number", at);
+			rc = draft_range(d, "%.40s is not a number", at);
 		else if (sid < 0 || sid > ID_MAX)
 			rc = draft_wrong(d, "the id %lld is not in 0 to %d", (long long)sid,
 					 ID_MAX);
@@ -397,7 +418,7 @@ static int weight_line(struct draft *d, const char *value)
 	if (sid < 0 || sid > ID_MAX)
 		return draft_wrong(d, "the id is not in 0 to %d", ID_MAX);
 	if (!number(value, WEIGHT_MAX, &v) || v < 0)
-		return draft_wrong(d, "not a weight in 0 to %lld: %.40s", WEIGHT_MAX, value);
+		return draft_range(d, "not a weight in 0 to %lld: %.40s", WEIGHT_MAX, value);
 	if (d->has_weight[sid])
 		return draft_wrong(d, "there are two lines of the weight of server %lld",
 			     (long long)sid);
@@ -415,7 +436,7 @@ static int version_line(struct draft *d, const char *value)
 	d->version = strtoull(value, &end, 16);
 	if (!*value || *end || errno || d->version >> 63 || strspn(value, "-+ \t\n\v\f\r") ||
 	    (value[0] == '0' && (value[1] | 0x20) == 'x'))
-		return draft_wrong(d, "not a version, in hexadecimal: %.40s", value);
+		return draft_range(d, "not a version, in hexadecimal: %.40s", value);
 	return 0;
 }
 

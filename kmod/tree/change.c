@@ -230,7 +230,7 @@ int zk_add_data(struct zk_tree *tree, struct zk_node *node, const struct zk_op *
 		return -ENOMEM;
 	RCU_INIT_POINTER(data->ver.older, zk_deref(tree, node->data));
 	data->ver.zxid = tree->link_zxid;
-	data->mzxid = tree->link_zxid;
+	data->mzxid = tree->link_mzxid;
 	data->mtime = tree->link_time;
 	data->version = op->version;
 	tree->next.data_bytes += max_t(s32, op->data_len, 0) - zk_data_len(tree, node);

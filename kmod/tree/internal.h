@@ -89,8 +89,10 @@ struct zk_tree {
 	u64 superseding;		/* steps in @undo that supersede something */
 	u64 created;			/* nodes that @undo created */
 	u64 link_zxid;
+	u64 link_mzxid;
 	s64 link_time;
 	bool link_replay;
+	bool link_aside;
 	u64 acl_mark;			/* acls.next_id before the transaction */
 	struct zk_steps retired;
 	struct zk_cursor freed, unlinked, loose;
@@ -241,6 +243,8 @@ enum zk_retired_kind {
 	ZK_RETIRED_ACL,		/* a reference of a node's first ACL */
 	ZK_RETIRED_DIRVER,
 	ZK_RETIRED_NODE,
+	ZK_RETIRED_DATA_ASIDE,	/* zk_data, at the zxid that the tree stayed at: */
+	ZK_RETIRED_BIRTH_ASIDE,	/* pins of it may need it, too */
 };
 
 /* Writer: appends to @retired, for which there is room. */

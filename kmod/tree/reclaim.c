@@ -21,10 +21,13 @@ static enum zk_retired_kind kind_of(const struct zk_step *step)
 	return zk_tag_of(step->what);
 }
 
-/* The transaction that superseded it. */
+/* The first zxid at which nobody needs it. */
 static u64 zxid_of(const struct zk_step *step)
 {
-	return ((const struct zk_ver *)step->by)->zxid;
+	bool aside = kind_of(step) == ZK_RETIRED_DATA_ASIDE ||
+		     kind_of(step) == ZK_RETIRED_BIRTH_ASIDE;
+
+	return ((const struct zk_ver *)step->by)->zxid + aside;
 }
 
 /* ------------------------------------------------------------ one entry */
@@ -50,8 +53,10 @@ static size_t cost_of(struct zk_tree *tree, const struct zk_step *step)
 
 	switch (kind_of(step)) {
 	case ZK_RETIRED_DATA:
+	case ZK_RETIRED_DATA_ASIDE:
 		return zk_data_cost(obj);
 	case ZK_RETIRED_BIRTH:
+	case ZK_RETIRED_BIRTH_ASIDE:
 		return zk_data_cost(zk_tagged(obj, ZK_TAG_BIRTH));
 	case ZK_RETIRED_ACLVER:
 		return zk_aclver_cost(obj);
@@ -95,7 +100,9 @@ static void unlink_entry(struct zk_tree *tree, const struct zk_step *step, u64 a
 		zk_acl_put(&tree->acls, obj, at);
 		break;
 	case ZK_RETIRED_DATA:
+	case ZK_RETIRED_DATA_ASIDE:
 	case ZK_RETIRED_BIRTH:
+	case ZK_RETIRED_BIRTH_ASIDE:
 	case ZK_RETIRED_DIRVER:
 		break;
 	}
@@ -124,9 +131,11 @@ static void free_entry(struct zk_tree *tree, const struct zk_step *step)
 	WRITE_ONCE(tree->retained, tree->retained - cost_of(tree, step));
 	switch (kind_of(step)) {
 	case ZK_RETIRED_DATA:
+	case ZK_RETIRED_DATA_ASIDE:
 		zk_data_free(&tree->mem, obj);
 		break;
 	case ZK_RETIRED_BIRTH:
+	case ZK_RETIRED_BIRTH_ASIDE:
 		zk_data_free(&tree->mem, zk_tagged(obj, ZK_TAG_BIRTH));
 		break;
 	case ZK_RETIRED_ACLVER:

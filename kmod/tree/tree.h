@@ -278,6 +278,13 @@ struct zk_op {
  * gone is passed over as DataTree.processTxn does, not refused.
  */
 #define ZK_TXN_REPLAY	1
+/*
+ * No transaction of the log: the tree stays at its zxid, readers at it see the change
+ * from now on (the one exception to A; who holds a pin sees the one or the other), and
+ * @zxid is only the mzxid of what is set. Of SETDATA below /zookeeper alone, which no
+ * digest counts (ZKDatabase.initConfigInZKDatabase); else -EINVAL.
+ */
+#define ZK_TXN_ASIDE	2
 
 /**
  * struct zk_txn - one committed transaction.

@@ -321,20 +321,43 @@ static int do_op(struct zk_tree *tree, const struct zk_op *op, struct zk_link_re
 	return -EINVAL;
 }
 
+/* ZK_TXN_ASIDE: nothing that a digest, or a list, would tell of. */
+static bool may_be_aside(const struct zk_txn *txn)
+{
+	static const char below[] = "/zookeeper/";
+	u32 i;
+
+	for (i = 0; i < txn->n_ops; i++)
+		if (txn->ops[i].type != ZK_OP_SETDATA ||
+		    txn->ops[i].path_len < sizeof(below) ||
+		    memcmp(txn->ops[i].path, below, sizeof(below) - 1))
+			return false;
+	return true;
+}
+
+static bool may_link(const struct zk_tree *tree, const struct zk_txn *txn)
+{
+	if (txn->flags & ZK_TXN_ASIDE)
+		return may_be_aside(txn);
+	if (txn->zxid == ZK_ZXID_LATEST)
+		return false;
+	/* A tree that is being loaded takes what the log has. */
+	return txn->zxid > tree->zxid || (!tree->live && txn->flags & ZK_TXN_REPLAY);
+}
+
 static int link_ops(struct zk_tree *tree, const struct zk_txn *txn,
 		    struct zk_link_result *res)
 {
 	int err;
 
-	/* A tree that is being loaded takes what the log has. */
-	if (txn->zxid <= tree->zxid && (tree->live || !(txn->flags & ZK_TXN_REPLAY)))
-		return -EINVAL;
-	if (txn->zxid == ZK_ZXID_LATEST)
+	if (!may_link(tree, txn))
 		return -EINVAL;
 	err = zk_quota_load(tree);
 	if (err)
 		return err;
-	tree->link_zxid = txn->zxid;
+	tree->link_aside = txn->flags & ZK_TXN_ASIDE;
+	tree->link_zxid = tree->link_aside ? tree->zxid : txn->zxid;
+	tree->link_mzxid = txn->zxid;
 	tree->link_time = txn->time;
 	tree->link_replay = txn->flags & ZK_TXN_REPLAY;
 	tree->next = tree->now;
@@ -381,7 +404,7 @@ void zk_tree_publish(struct zk_tree *tree)
 	unsigned int steps = 2 * tree->created + 2;
 
 	lockdep_assert_held(&tree->lock);
-	if (!tree->link_replay)
+	if (!tree->link_replay && !tree->link_aside)
 		tree->live = true;
 	spin_lock(&tree->pin_lock);
 	tree->now = tree->next;

@@ -171,6 +171,13 @@ void zk_undo_all(struct zk_tree *tree)
 
 /* ------------------------------------------------------------ published */
 
+static enum zk_retired_kind retired_data(const struct zk_tree *tree, const void *old)
+{
+	if (zk_tag_of(old) == ZK_TAG_BIRTH)
+		return tree->link_aside ? ZK_RETIRED_BIRTH_ASIDE : ZK_RETIRED_BIRTH;
+	return tree->link_aside ? ZK_RETIRED_DATA_ASIDE : ZK_RETIRED_DATA;
+}
+
 static void retire_step(struct zk_tree *tree, const struct zk_step *step)
 {
 	struct zk_ver *ver = step->by;
@@ -182,8 +189,7 @@ static void retire_step(struct zk_tree *tree, const struct zk_step *step)
 		break;
 	case ZK_STEP_DATA:
 		old = zk_deref(tree, ver->older);
-		zk_retire(tree, zk_tag_of(old) == ZK_TAG_BIRTH ? ZK_RETIRED_BIRTH :
-			  ZK_RETIRED_DATA, zk_untag(old), ver);
+		zk_retire(tree, retired_data(tree, old), zk_untag(old), ver);
 		break;
 	case ZK_STEP_ACL:
 		old = zk_deref(tree, ver->older);

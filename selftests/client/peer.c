@@ -32,6 +32,12 @@ void core_submit(struct core *c, struct request *r)
 	pthread_mutex_unlock(&lock);
 }
 
+struct ensemble *core_members(struct core *c)
+{
+	(void)c;
+	return NULL;	/* one server */
+}
+
 void core_stats(struct core *c, struct core_stats *s)
 {
 	(void)c;

@@ -18,11 +18,13 @@ def write(d, text):
     return path
 
 
-def check(text, *args, env=None):
+def check(text, *args, env=None, folder=0o700):
     """Status and the findings as (line, level, key, text)."""
     with temp_dir() as d:
         cfg = write(d, text.replace("@", d))
+        os.chmod(d, folder)
         status, out, err = zkernd("--check", "--json", *args, cfg, env=env)
+        os.chmod(d, 0o700)
         equal(err, "", "standard error")
         o = json.loads(out)
         equal(o["file"], cfg, "file")
@@ -129,9 +131,20 @@ def machine():
                for f in found), found
     status, found = check("dataDir=@\nserver.1=h:1:2\n")
     assert any(f[2] == "myid" and "is missing" in f[3] for f in found), found
+    members = "dataDir=@\nserver.1=h:1:2\nserver.2=g:1:2\nreconfigEnabled=true\nclientPort=1\n" \
+        "initLimit=1\nsyncLimit=1\n"
+    status, found = check(members)
+    assert any(f[0] == 4 and f[1] == "note" and "nobody may change" in f[3]
+               for f in found), found
+    status, found = check("dataDir=@\nreconfigEnabled=true\nclientPort=1\n")
+    assert any(f[0] == 2 and f[1] == "note" and "alone" in f[3] for f in found), found
     status, found = check("dataDir=@\nclientPort=1\naudit.enable=true\n"
                           "zkern.auditFile=/dev/null/x\n")
     assert any(f[0] == 4 and f[2] == "zkern.auditFile" for f in found), found
+    if os.geteuid():
+        status, found = check(members, folder=0o500)
+        assert any(f[0] == 4 and f[1] == "warning" and "cannot keep the members" in f[3]
+                   for f in found), found
     if not os.path.exists("/dev/zkern"):
         status, found = check("dataDir=@\nclientPort=1\nzkern.store=kernel\n")
         assert any(f[0] == 3 and "is not loaded" in f[3] for f in found), found

@@ -316,7 +316,7 @@ static void moved(struct pair *s)
 	struct lan to;
 
 	lan_init(&to, 3);
-	need(!peer_ensemble(s->a.p, to.e) && !peer_ensemble(s->b.p, to.e), "no memory");
+	need(!peer_ensemble(s->a.p, to.e, true) && !peer_ensemble(s->b.p, to.e, true), "no memory");
 	ok(raw_listens(to.election[2]) && raw_listens(to.quorum[2]),
 	   "another configuration: the new ports are listened on");
 	lan_free(&s->lan);

@@ -32,7 +32,7 @@ struct conn {
 };
 
 enum wish_kind { WISH_CREATE, WISH_SET, WISH_GET, WISH_WATCH, WISH_EPHEMERAL, WISH_MULTI,
-		 WISH_SYNC, WISH_CLOSE };
+		 WISH_SYNC, WISH_CLOSE, WISH_RECONFIG };
 
 struct pending {
 	s32 xid;
@@ -214,6 +214,22 @@ static void put_set(struct jw *w, const char *path, const char *data)
 	jw_int(w, -1);
 }
 
+/* Who votes is another one: each with all its addresses, some as observers. */
+static void put_members(struct sim *s, struct jw *w)
+{
+	u32 first = rnd(s, s->n), most = 50 + rnd(s, 50);
+	char text[2048];
+	size_t n = 0;
+
+	for (u32 i = 0; i < s->n; i++)
+		n += snprintf(text + n, sizeof(text) - n, "server.%u=10.0.0.%u:2888:3888%s\n",
+			      i + 1, i + 1, i == first || chance(s, most) ? "" : ":observer");
+	jw_int(w, -1);
+	jw_int(w, -1);
+	jw_str(w, text, n);
+	jw_long(w, -1);
+}
+
 static void ask(struct client_model *cm, enum wish_kind kind, u32 reg)
 {
 	char path[32], data[32];
@@ -262,6 +278,10 @@ static void ask(struct client_model *cm, enum wish_kind kind, u32 reg)
 	case WISH_CLOSE:
 		op = OP_CLOSESESSION;
 		break;
+	case WISH_RECONFIG:
+		op = OP_RECONFIG;
+		put_members(cm->sim, &w);
+		break;
 	}
 	cm->waiting[cm->n_waiting++] = (struct pending){
 		.xid = ++cm->xid, .kind = kind, .reg = reg, .done = oracle_done(cm->sim),
@@ -282,6 +302,8 @@ static enum wish_kind choose(struct sim *s)
 
 	if (!rnd(s, 400))
 		return WISH_CLOSE;
+	if (s->reconfig && s->harming && !rnd(s, 100))
+		return WISH_RECONFIG;
 	return kinds[rnd(s, sizeof(kinds) / sizeof(kinds[0]))];
 }
 
@@ -450,6 +472,11 @@ static void on_reply(struct client_model *cm, const struct message *m)
 	if (cm->conn->readonly) {
 		on_refusal(cm, &p, err);
 		return;
+	}
+	if (p.kind == WISH_RECONFIG) {
+		*(err ? &s->counts.no_reconfigs : &s->counts.reconfigs) += 1;
+		if (err == ZNEWCONFIGNOQUORUM || err == ZRECONFIGINPROGRESS)
+			err = 0;
 	}
 	if (err && err != ZNODEEXISTS && err != ZNONODE && err != ZSESSIONMOVED &&
 	    err != ZSESSIONEXPIRED)

@@ -260,17 +260,54 @@ static void count_session(struct disk_recovery *r, const struct txn *t)
 	}
 }
 
+void disk_config_node(struct disk *d, const char *text, u64 version, bool follows)
+{
+	(void)follows;
+	d->config = text;
+	d->config_version = version;
+}
+
+#define CONFIG_NODE	"/zookeeper/config"
+
+static bool is_config(const struct image_node *n)
+{
+	return n->rec.path_len == strlen(CONFIG_NODE) &&
+	       !memcmp(n->rec.path, CONFIG_NODE, n->rec.path_len);
+}
+
+/* As put_config() of daemon/disk/recover.c. */
+static void put_config(struct disk *d, struct store *st, u64 written)
+{
+	struct zk_op op = {
+		.type = ZK_OP_SETDATA, .version = -1, .path = CONFIG_NODE,
+		.path_len = strlen(CONFIG_NODE), .data = d->config, .data_len = strlen(d->config),
+	};
+	struct zk_txn zk = {
+		.zxid = d->config_version, .flags = ZK_TXN_REPLAY | ZK_TXN_ASIDE, .n_ops = 1,
+		.ops = &op,
+	};
+
+	if (written && written >= d->config_version)
+		return;
+	op.crc = txn_crc(op.path, op.path_len, op.data, op.data_len);
+	if (st->ops->load_txn(st, &zk, NULL))
+		abort();
+}
+
 void disk_model_recover(struct disk *d, struct store *st, struct disk_recovery *r)
 {
-	u64 digest;
+	u64 digest, config = 0;
 
 	memset(r, 0, sizeof(*r));
 	if (st->ops->load_begin(st, 0))
 		abort();
 	if (d->base) {
-		for (u32 i = 0; i < d->base->n; i++)
+		for (u32 i = 0; i < d->base->n; i++) {
+			if (is_config(&d->base->nodes[i]))
+				config = d->base->nodes[i].rec.node.stat.mzxid;
 			if (st->ops->load_node(st, &d->base->nodes[i].rec))
 				abort();
+		}
 		r->zxid = d->base->zxid;
 		r->n_sessions = d->base->n_sessions;
 		r->sessions = malloc((r->n_sessions + 1) * sizeof(*r->sessions));
@@ -288,7 +325,10 @@ void disk_model_recover(struct disk *d, struct store *st, struct disk_recovery *
 			abort();
 		r->zxid = d->log[i]->zxid;
 		r->replayed++;
+		if (d->log[i]->type == OP_RECONFIG)
+			config = r->zxid;
 	}
+	put_config(d, st, config);
 	if (st->ops->load_commit(st, r->zxid))
 		abort();
 }

@@ -391,9 +391,10 @@ int peer_connect(struct peers *p, u64 to, u64 id)
 }
 
 /* Servers are reached by their ids here: addresses do not matter. */
-int peer_ensemble(struct peers *p, struct ensemble *e)
+int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force)
 {
 	(void)e;
+	(void)in_force;
 	server_falls(p->sv);
 	return 0;
 }

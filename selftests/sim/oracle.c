@@ -12,7 +12,7 @@
  *  - where reads are linearizable, one that a server with a quorum answers has every write
  *    that was acknowledged, to any client, before it was sent (client.c);
  *  - when the harm is over there is one leader, all others are with it, and after a
- *    while without requests all trees and sessions are the same.
+ *    while without requests all trees and sessions are the same, and the members.
  */
 #include "selftests/sim/sim.h"
 
@@ -173,6 +173,29 @@ static int by_id(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* /zookeeper/config counts in no digest. */
+static void same_members(struct sim *s)
+{
+	static const char path[] = "/zookeeper/config";
+	char text[2][2048];
+
+	for (u32 i = 0; i < s->n && !s->wrong[0]; i++) {
+		struct server *sv = &s->servers[i];
+		char *to = text[i > 0];
+		struct store_node node;
+
+		memset(to, 0, sizeof(text[0]));
+		if (sv->st->ops->get(sv->st, path, sizeof(path) - 1, &node, to,
+				     sizeof(text[0]) - 1))
+			wrong(s, "server %llu has no members at the end", sv->id);
+		else if (strcmp(to, sv->cfg.ensemble->text))
+			wrong(s, "server %llu has other members in its tree than in its files",
+			      sv->id);
+		else if (strcmp(to, text[0]))
+			wrong(s, "at the end server %llu has other members than the first", sv->id);
+	}
+}
+
 void oracle_end(struct sim *s)
 {
 	struct disk_session *first = NULL, *list;
@@ -206,4 +229,5 @@ void oracle_end(struct sim *s)
 		wrong(s, "at the end all are at 0x%llx, but 0x%llx was acknowledged", a.zxid,
 		      s->oracle->acked);
 	free(first);
+	same_members(s);
 }

@@ -56,6 +56,9 @@ BUGS = [
      "	r->round = !wanted || !c->leading ? 0 : zab_confirm(c->zab);\n"
      "	if (!r->round && !cl->kept)\n		return false;\n"
      "	if (!r->round)\n		wanted = false;\n"),
+    ("a change of the members is agreed on by the old ones alone", "daemon/zab/leader.c",
+     "	       (!both || !z->next || ensemble_quorum(z->next, &s));",
+     "	       (both || true);"),
 ]
 
 

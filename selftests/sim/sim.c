@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sim [--seed N] [--count N] [--servers N] [--observers N] [--seconds N] [--trace]
+ * sim [--seed N] [--count N] [--servers N] [--observers N] [--seconds N] [--reconfig]
+ *     [--trace]
  *
  * Runs ensembles, one from each seed, each in a process of its own, and says what did
  * not hold, with the seed that shows it again. Exits with 1 then.
@@ -55,7 +56,7 @@ void wrong(struct sim *s, const char *fmt, ...)
 struct options {
 	u64 seed;
 	u32 count, servers, observers, seconds;
-	bool trace;
+	bool reconfig, trace;
 };
 
 struct outcome {
@@ -95,6 +96,7 @@ static void run_one(const struct options *o, u64 seed, struct outcome *out)
 		observers = seed % 3 == 1 ? 1 + seed % 2 : 0;
 
 	s->trace = o->trace;
+	s->reconfig = o->reconfig || seed % 5 == 3;
 	world_init(s, seed, voters, observers);
 	clients_init(s, 3 + rnd(s, 5));
 	for (u32 i = 0; i < s->n; i++)
@@ -142,10 +144,10 @@ static void print(const struct counts *c, u32 runs)
 	printf("# %llu leaders, %llu DIFF, %llu from the log, %llu TRUNC, %llu SNAP; "
 	       "%llu requests, %llu writes and %llu reads (%llu linearizable) answered, %llu unknown, "
 	       "%llu events, %llu connections, %llu of readers without a quorum, "
-	       "%llu sessions lost\n",
+	       "%llu sessions lost; the members changed %llu times, %llu times not\n",
 	       c->elections, c->diffs, c->histories, c->truncs, c->trees, c->requests,
 	       c->writes_acked, c->reads, c->fresh, c->unknown, c->events,
-	       c->connects, c->readers, c->sessions_lost);
+	       c->connects, c->readers, c->sessions_lost, c->reconfigs, c->no_reconfigs);
 }
 
 static int run_all(const struct options *o)
@@ -192,6 +194,7 @@ int main(int argc, char **argv)
 		{ "servers", required_argument, NULL, 'v' },
 		{ "observers", required_argument, NULL, 'o' },
 		{ "seconds", required_argument, NULL, 't' },
+		{ "reconfig", no_argument, NULL, 'r' },
 		{ "trace", no_argument, NULL, 'x' },
 		{ 0 },
 	};
@@ -218,6 +221,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			o.seconds = strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			o.reconfig = true;
 			break;
 		case 'x':
 			o.trace = true;

@@ -76,6 +76,8 @@ struct disk {
 	bool syncing;
 	u64 accepted, current;
 	u64 us;			/* a sync takes about so long */
+	const char *config;	/* disk_config_node() */
+	u64 config_version;
 	bool failing;		/* refuses writes */
 	bool refused;		/* has told the core so */
 	void (*durable)(void *arg, u64 zxid);
@@ -126,7 +128,7 @@ struct counts {
 	    bad_disks, jumps, lost_txns, power_cuts;
 	u64 elections, truncs, trees, histories, diffs;
 	u64 requests, writes_acked, unknown, reads, fresh, events, sessions_lost, connects,
-	    readers;
+	    readers, reconfigs, no_reconfigs;
 };
 
 struct sim {
@@ -147,6 +149,7 @@ struct sim {
 	u64 next_link;
 	struct client_model *clients;
 	u32 n_clients;
+	bool reconfig;		/* who votes changes */
 	bool clients_rest;	/* they ask for nothing more */
 	bool harming;
 	bool trace;

@@ -184,10 +184,29 @@ static int watched_apply(struct store *st, const struct zk_txn *txns, int n, u64
 	for (int i = 0; i < done; i++) {
 		if (digests)
 			digests[i] = own[i];
-		if (!sv->dead)
+		/* the node of the members, by no transaction */
+		if (!sv->dead && !(txns[i].flags & ZK_TXN_ASIDE))
 			oracle_applied(sv, txns[i].zxid, own[i]);
 	}
 	return done;
+}
+
+/* What a server keeps of its members in its files. */
+static void keep_members(void *arg, struct ensemble *e, bool in_force)
+{
+	struct server *sv = arg;
+	struct config *cfg = &sv->cfg;
+
+	if (server_falls(sv))
+		return;
+	tell(sv->sim, "server %llu: members of version 0x%llx%s", sv->id, e->version,
+	     in_force ? " are in force" : "");
+	ensemble_put(cfg->next_ensemble);
+	cfg->next_ensemble = in_force ? NULL : ensemble_get(e);
+	if (!in_force)
+		return;
+	ensemble_put(cfg->ensemble);
+	cfg->ensemble = ensemble_get(e);
 }
 
 void server_start(struct server *sv)
@@ -212,6 +231,7 @@ void server_start(struct server *sv)
 	sv->real = sv->st->ops;
 	sv->ops = *sv->real;
 	sv->ops.apply = watched_apply;
+	disk_config_node(&sv->disk, sv->cfg.ensemble->text, sv->cfg.ensemble->version, true);
 	disk_model_recover(&sv->disk, sv->st, &rec);
 	sv->st->ops = &sv->ops;
 	sv->core = core_new_in(&env, &sv->cfg, sv->st, &sv->disk, &rec);
@@ -224,6 +244,7 @@ void server_start(struct server *sv)
 	sv->state = ZAB_LOOKING;
 	sv->phase = ZAB_ELECTION;
 	core_join(sv->core, &sv->peers, sv->disk.accepted, sv->disk.current);
+	core_on_members(sv->core, keep_members, sv);
 	sv->up = true;
 	tell(sv->sim, "server %llu starts, 0x%llx, epochs %llu %llu", sv->id, rec.zxid,
 	     sv->disk.accepted, sv->disk.current);
@@ -310,6 +331,8 @@ void world_init(struct sim *s, u64 seed, u32 voters, u32 observers)
 		sv->cfg.local_sessions = s->seed % 4 == 1;
 		sv->cfg.local_upgrade = true;
 		sv->cfg.readonly_mode = s->seed % 4 == 3;
+		sv->cfg.reconfig_enabled = s->reconfig;
+		sv->cfg.standalone_enabled = false;
 		for (u32 k = 0; k < s->n; k++)
 			s->latency[i][k] = 100 + rnd(s, 2000);
 	}

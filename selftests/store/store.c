@@ -490,6 +490,41 @@ static int one_of_many(void *arg, const char *path, u32 len, const struct store_
 	return 0;
 }
 
+/* ZK_TXN_ASIDE: the node of the members is written, and the zxid stays. */
+static void test_aside(void)
+{
+	static const char path[] = "/zookeeper/config";
+	static struct tx x, aside;
+	u64 zxid = model.zxid + 1;
+	struct store_info before, after;
+	struct store_node node;
+	char buf[8] = "";
+
+	tx_begin(&x, zxid);
+	op_text(&x, tx_op(&x, ZK_OP_CREATE, "/zookeeper"), "");
+	op_text(&x, tx_op(&x, ZK_OP_CREATE, path), "old");
+	both(&x);
+	need(!st->ops->info(st, &before), "info");
+	tx_begin(&aside, zxid + 1000);
+	aside.t.flags = ZK_TXN_ASIDE | ZK_TXN_REPLAY;
+	op_text(&aside, tx_op(&aside, ZK_OP_SETDATA, path), "aside");
+	is(apply1(&aside), 0, "a change beside the transactions");
+	need(!st->ops->info(st, &after), "info");
+	ok(after.zxid == zxid && store_zxid(st) == zxid && after.digest == before.digest,
+	   "the zxid stays, the digest too");
+	ok(!st->ops->get(st, path, sizeof(path) - 1, &node, buf, sizeof(buf)) &&
+	   node.zxid == zxid && node.stat.mzxid == zxid + 1000 && !strcmp(buf, "aside"),
+	   "it is read at once, with its mzxid");
+	aside.t.n_ops = 0;
+	op_text(&aside, tx_op(&aside, ZK_OP_SETDATA, "/zookeeper"), "aside");
+	is(apply1(&aside), -EINVAL, "of a node that counts in the digest");
+	tx_begin(&x, zxid + 1);
+	tx_op(&x, ZK_OP_DELETE, path);
+	tx_op(&x, ZK_OP_DELETE, "/zookeeper");
+	both(&x);
+	is(compare_all(), 0, "transactions go on");
+}
+
 static void test_many(void)
 {
 	static struct tx x;
@@ -977,6 +1012,7 @@ int main(int argc, char **argv)
 	is(compare_all(), 0, "is as the model's");
 	test_random();
 	test_refused();
+	test_aside();
 	test_many();
 	test_snapshots();
 	test_subtree();

@@ -23,6 +23,7 @@ const struct zt_case zt_cases[] = {
 	{ "digests are those of Apache ZooKeeper's log", zt_apache_log },
 	{ "replay over a fuzzy snapshot", zt_replay_rules },
 	{ "a loaded tree equals the one it came from", zt_load },
+	{ "a change beside the transactions", zt_aside },
 	{ "quotas are counted with each transaction", zt_quota },
 	{ "quotas of a loaded tree are counted anew", zt_quota_load },
 	{ "the text of quotas", zt_track },

@@ -320,3 +320,81 @@ void zt_load(void)
 	zt_tree_done(from);
 	zt_tree_done(to);
 }
+
+/* ------------------------------------------------------------ aside */
+
+#define CONFIG	"/zookeeper/config"
+
+static int set_aside(struct zk_tree *tree, u64 mzxid, u32 flags, struct zk_op op)
+{
+	struct zk_txn txn = {
+		.zxid = mzxid, .time = 77, .flags = ZK_TXN_ASIDE | flags, .n_ops = 1,
+		.ops = &op,
+	};
+	struct zk_link_result res;
+
+	return zk_tree_apply(tree, &txn, &res);
+}
+
+static void config_is(struct zk_tree *tree, const char *data, u64 mzxid)
+{
+	struct zk_view view = { };
+
+	if (!zt_check(view_of(tree, CONFIG, &view)))
+		return;
+	zt_equal(view.data_len, strlen(data));
+	zt_check(!memcmp(view.data, data, strlen(data)));
+	zt_equal(view.stat.mzxid, mzxid);
+	zt_equal(view.stat.mtime, 77);
+	zt_equal(view.stat.version, -1);
+}
+
+/* The zxid stays, whatever the mzxid; who holds a pin keeps what he found. */
+void zt_aside(void)
+{
+	struct zk_tree *tree = zt_tree(0);
+	struct zk_pin pin = { };
+	struct zk_tree_stats st;
+	struct zk_view held = { };
+	struct zk_node *node;
+	struct zk_op op;
+	u64 digest, zxid;
+	int i;
+
+	op = zt_create("/zookeeper", NULL, 0, 0);
+	zt_equal(zt_apply(tree, &op, 1), 0);
+	op = zt_create(CONFIG, "first", 5, 0);
+	zt_equal(zt_apply(tree, &op, 1), 0);
+	zk_tree_stats(tree, &st);
+	digest = st.digest;
+	zxid = st.zxid;
+
+	zk_pin_take(tree, &pin);
+	rcu_read_lock();
+	node = zk_lookup(tree, CONFIG, strlen(CONFIG), pin.zxid);
+	zt_check(node && zk_view(node, pin.zxid, &held));
+	rcu_read_unlock();
+	for (i = 0; i < 3; i++) {
+		op = zt_set(CONFIG, "0123" + i, 4 - i, -1);
+		zt_equal(set_aside(tree, zxid + 1000 * i, i % 2 ? ZK_TXN_REPLAY : 0, op), 0);
+		config_is(tree, "0123" + i, zxid + 1000 * i);
+		zt_equal(zk_tree_zxid(tree), zxid);
+	}
+	zk_tree_reclaim(tree, true);
+	zt_check(held.data_len == 5 && !memcmp(held.data, "first", 5));
+	zt_equal(zt_verify(tree).digest, digest);
+	zk_pin_drop(tree, &pin);
+
+	op = zt_set("/zookeeper", "x", 1, -1);
+	zt_equal(set_aside(tree, zxid, 0, op), -EINVAL);
+	op = zt_create("/zookeeper/x", "x", 1, 0);
+	zt_equal(set_aside(tree, zxid, 0, op), -EINVAL);
+	op = zt_set("/zookeeper/none", "x", 1, -1);
+	zt_equal(set_aside(tree, zxid, 0, op), -ENOENT);
+	zt_equal(set_aside(tree, zxid, ZK_TXN_REPLAY, op), 0);
+
+	op = zt_set(CONFIG, "by a transaction", 16, 5);
+	zt_equal(zt_apply(tree, &op, 1), 0);
+	zt_equal(zk_tree_zxid(tree), zxid + 1);
+	zt_tree_done(tree);
+}

@@ -128,6 +128,7 @@ void zt_acls_shared(void);
 void zt_apache_log(void);
 void zt_replay_rules(void);
 void zt_load(void);
+void zt_aside(void);
 void zt_close_many(void);
 void zt_quota(void);
 void zt_quota_load(void);

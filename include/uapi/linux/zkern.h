@@ -44,6 +44,7 @@
  *
  * Changelog: 1 - first version.
  *            2 - struct zkern_load: nodes.
+ *            3 - ZKERN_TXN_ASIDE.
  */
 #ifndef _UAPI_LINUX_ZKERN_H
 #define _UAPI_LINUX_ZKERN_H
@@ -51,7 +52,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define ZKERN_API_VERSION	2
+#define ZKERN_API_VERSION	3
 #define ZKERN_MAX_INSTANCES	256
 #define ZKERN_PATH_MAX		(1024 * 1024)
 
@@ -288,7 +289,8 @@ struct zkern_op {
 	__u64 owner;
 };
 
-#define ZKERN_TXN_REPLAY	1
+#define ZKERN_TXN_REPLAY	1	/* over a fuzzy snapshot */
+#define ZKERN_TXN_ASIDE		2	/* of no log: the zxid stays, @zxid is an mzxid */
 
 /* One transaction; @n_ops struct zkern_op records follow. @len counts all. */
 struct zkern_txn {
