@@ -276,9 +276,10 @@ static void link_ready(struct peers *p, struct watch *w, u32 events)
 
 	if (events & EPOLLOUT && !write_out(p, l))
 		return;
-	/* what came less than was asked for is all there was: the set tells of more */
-	for (int i = 0; i < 8 && n > 0 && (size_t)n >= asked && !l->closing && !l->ending &&
-			may_read(l); i++) {
+	for (int i = 0; i < 8 && n > 0 && !l->closing && !l->ending && may_read(l); i++) {
+		/* less than was asked for was all there was: the set tells of more */
+		if ((size_t)n < asked)
+			break;
 		asked = want(l);
 		n = inbuf_read(&l->in, w->fd, asked);
 		if (n > 0) {
