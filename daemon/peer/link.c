@@ -212,6 +212,23 @@ static bool deliver_packet(struct peers *p, struct link *l, const struct zab_pac
 	return true;
 }
 
+/*
+ * Of acknowledgements one behind the other the last stands for all (zab.h): whether @pkt,
+ * of @n bytes at @at, has such a one behind it.
+ */
+static bool outdone(const struct zab_packet *pkt, const u8 *at, size_t n, size_t left)
+{
+	u64 next;
+
+	if (pkt->type != ZP_ACK || n != ZP_HEAD || left < 2 * ZP_HEAD)
+		return false;
+	at += n;
+	next = jute_get64(at + 4);
+	return jute_get32(at) == ZP_ACK && (s32)jute_get32(at + 12) == -1 &&
+	       (s32)jute_get32(at + 16) == -1 && (u32)pkt->zxid && next > pkt->zxid &&
+	       next >> 32 == pkt->zxid >> 32;
+}
+
 /* Behind SNAP a tree follows, which only the core can say where to put. */
 static void parse(struct peers *p, struct link *l)
 {
@@ -230,7 +247,10 @@ static void parse(struct peers *p, struct link *l)
 			link_lost(p, l, "a bad packet");
 			return;
 		}
-		if (!n || !deliver_packet(p, l, &pkt, at, n))
+		if (!n)
+			return;
+		if (!outdone(&pkt, at, n, inbuf_left(&l->in)) &&
+		    !deliver_packet(p, l, &pkt, at, n))
 			return;
 		inbuf_used(&l->in, n);
 		l->await = l->out && pkt.type == ZP_SNAP;
@@ -251,12 +271,17 @@ static bool write_out(struct peers *p, struct link *l);
 static void link_ready(struct peers *p, struct watch *w, u32 events)
 {
 	struct link *l = container_of(w, struct link, w);
+	size_t asked = 0;
 	ssize_t n = 1;
 
 	if (events & EPOLLOUT && !write_out(p, l))
 		return;
 	for (int i = 0; i < 8 && n > 0 && !l->closing && !l->ending && may_read(l); i++) {
-		n = inbuf_read(&l->in, w->fd, want(l));
+		/* less than was asked for was all there was: the set tells of more */
+		if ((size_t)n < asked)
+			break;
+		asked = want(l);
+		n = inbuf_read(&l->in, w->fd, asked);
 		if (n > 0) {
 			heard(p, l);
 			parse(p, l);

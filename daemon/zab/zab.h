@@ -50,6 +50,8 @@
  * - Between DO_RECEIVE and RECEIVED no PACKET of that link. DO_RECEIVE always ends, by
  *   RECEIVED or by LINK_DOWN of its link (nothing was changed), also when the machine
  *   has closed the link meanwhile or the disk failed: it looks for no leader before.
+ * - Of ACKs that came on a link one behind the other, of transactions of one epoch and in
+ *   their order, it may feed the last alone.
  * - zab_applied() as the tree grows, on every server: what the tree lacks is not let
  *   go here. DO_SEND_TREE names what it said last.
  * - A pause of the whole process counts as one tick: what came in meanwhile may be fed

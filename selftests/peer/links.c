@@ -92,6 +92,51 @@ static void txns(struct node *a, u64 in, struct node *b, u64 out)
 	world_free(&w);
 }
 
+/*
+ * Sent by @b in one piece. Acknowledgements may be left out only where a later one of the
+ * same epoch's transactions comes right behind.
+ */
+static void acks(struct node *a, u64 in, struct node *b, u64 out)
+{
+	static const struct ack {
+		s32 type;
+		u64 zxid;
+		bool must;
+	} acks[] = {
+		{ ZP_ACK, 2ULL << 32, true }, { ZP_ACK, 2ULL << 32 | 1, false },
+		{ ZP_ACK, 2ULL << 32 | 2, false }, { ZP_ACK, 2ULL << 32 | 3, true },
+		{ ZP_PING, 0, true }, { ZP_ACK, 2ULL << 32 | 4, false },
+		{ ZP_ACK, 2ULL << 32 | 6, true }, { ZP_ACK, 2ULL << 32 | 5, true },
+		{ ZP_ACK, 3ULL << 32, true }, { ZP_ACK, 3ULL << 32 | 1, true },
+		{ ZP_ACK, 4ULL << 32 | 2, true }, { ZP_PING, 1, true },
+	};
+	const u32 n = sizeof(acks) / sizeof(acks[0]);
+	struct zab_bytes *all;
+	struct peer_event *ev;
+	bool good = true;
+	struct jw w;
+	u32 i;
+
+	jw_init(&w, 0);
+	for (i = 0; i < n; i++) {
+		struct zab_packet p = { .type = acks[i].type, .zxid = acks[i].zxid, .len = -1 };
+
+		zab_packet_write(&w, &p);
+	}
+	all = bytes_of(&w);
+	need(!peer_send(b->p, out, all), "no memory");
+	zab_bytes_put(all);
+	peer_flush(b->p);
+	for (i = 0; i < n && good; i++) {
+		ev = node_take(a, PEER_PACKET, in);
+		while (ev && !acks[i].must && ev->packet.zxid != acks[i].zxid)
+			i++;
+		good = ev && ev->packet.type == acks[i].type && ev->packet.zxid == acks[i].zxid;
+		peer_event_free(a->p, ev);
+	}
+	ok(good, "of acknowledgements the last of each row arrives");
+}
+
 static void ends(struct node *a, struct node *b, struct lan *lan)
 {
 	u64 in = join(b, a, 1, OUT + 2), in2;
@@ -183,6 +228,7 @@ void test_links(void)
 	ok(in && !(in & OUT), "a learner connects and says what it is");
 	packets(&a, in, &b, OUT + 1);
 	txns(&a, in, &b, OUT + 1);
+	acks(&a, in, &b, OUT + 1);
 	ends(&a, &b, &lan);
 	node_stop(&b);
 	bad_packets(&lan);

@@ -228,7 +228,7 @@ bool node_until(struct node *n, bool (*cond)(struct node *n, void *arg), void *a
 
 /* ------------------------------------------------------------ votes */
 
-static struct zab_bytes *bytes_of(struct jw *w)
+struct zab_bytes *bytes_of(struct jw *w)
 {
 	struct zab_bytes *b;
 

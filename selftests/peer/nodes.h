@@ -70,6 +70,8 @@ bool votes_go(struct node *a, struct node *b, u64 round);
 /* ---- links ---- */
 
 /* @data @len bytes (-1: null); one reference. */
+/* What was written; frees the writer. */
+struct zab_bytes *bytes_of(struct jw *w);
 struct zab_bytes *packet_of(s32 type, u64 zxid, const void *data, s32 len);
 void send_packet(struct node *n, u64 link, s32 type, u64 zxid, const void *data, s32 len);
 /* @leader leads and listens. */

@@ -214,7 +214,8 @@ static int measure(struct load *l, struct conn *conns, const struct options *o)
 		fprintf(stderr, "load: nothing was measured\n");
 		return -ENODATA;
 	}
-	printf("ops=%llu seconds=%.3f rate=%.0f p50_us=%.1f p99_us=%.1f p999_us=%.1f max_us=%.1f cpu_us=%.3f\n",
+	printf("ops=%llu seconds=%.3f rate=%.0f p50_us=%.1f p99_us=%.1f p999_us=%.1f "
+	       "max_us=%.1f cpu_us=%.3f\n",
 	       (unsigned long long)l->done, (t1 - t0) / 1e9, l->done / ((t1 - t0) / 1e9),
 	       hist_at(l->hist, 0.5) / 1e3, hist_at(l->hist, 0.99) / 1e3,
 	       hist_at(l->hist, 0.999) / 1e3, hist_at(l->hist, 1) / 1e3,
