@@ -169,6 +169,20 @@ def observe(net, compare, mix):
         e.remove()
 
 
+def linearizable(host, servers):
+    """What another server has answered, the device has, if it is asked to."""
+    for i in range(12):
+        s = servers[i % len(servers)]
+        c = wire.Client(s.host, s.port)
+        value = "by server %d, %d" % (s.number, i)
+        f = c.call(wire.SET_DATA, wire.b_set_data("/reg-0", value.encode()))
+        out = host.vm.must("zkern get --linearizable /reg-0").strip()
+        c.close_session()
+        if f.err or out != value:
+            raise check.Violation("wrote %r (%d), the device says %r" % (
+                value, f.err, out))
+
+
 def local_reads(net, _compare):
     """The README's recipe on a host of its own, a VM: an observer of Apache
     ZooKeeper whose tree is in that kernel, read by the device."""
@@ -205,6 +219,7 @@ def local_reads(net, _compare):
         clients.stop[0] = 0
         for w in clients.workers:
             w.join(60)
+        linearizable(host, e.all)
         f = mine.call(wire.SET_DATA, wire.b_set_data("/reg-0", b"the last"))
         mine.close_session()
         out = host.vm.must("zkern get /reg-0")
@@ -220,6 +235,9 @@ def local_reads(net, _compare):
                       "it to notice: " + host.vm.must("zkern status"))
         if host.vm.must("zkern get /reg-0").strip() != "the last":
             raise check.Violation("nothing to be read without a leader")
+        got = host.vm.run("zkern get --linearizable /reg-0")
+        if got[0] != 7:
+            raise check.Violation("no quorum can have been asked: %s" % (got,))
         for s in e.all:
             s.spawn()
         proc.wait_for(host.serving, 120, "it to serve again")
