@@ -136,8 +136,12 @@ def resigns(net, compare, mix, tap):
         at = time.monotonic()
         if not old.stop():
             raise check.Violation("the leader does not end")
-        proc.wait_for(lambda: acked(clients)[-1] > time.monotonic() - 1 and
-                      e.leader() is not None, LONG_TICK_MS / 2000,
+        until = at + LONG_TICK_MS / 2000
+        proc.wait_for(e.leader, until - time.monotonic(),
+                      "another one leads before the next heartbeat")
+        seen = time.monotonic()
+        proc.wait_for(lambda: acked(clients)[-1] > seen,
+                      until - time.monotonic(),
                       "writes go on before the next heartbeat")
         done = acked(clients)
         pause = max(b - a for a, b in zip(done, done[1:]) if b > at)
