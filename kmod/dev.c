@@ -11,6 +11,7 @@
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -101,14 +102,29 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return zkern_ioctl_owned(zf, uarg);
 	case _IOC_NR(ZKERN_TIMED):
 		return zkern_ioctl_timed(zf, uarg);
+	case _IOC_NR(ZKERN_CONFIRM):
+		return zkern_ioctl_confirm(zf, uarg);
 	}
 	return -ENOTTY;
+}
+
+/* The owner hears of readers who want to be confirmed; others have nothing to wait for. */
+static __poll_t dev_poll(struct file *file, poll_table *wait)
+{
+	struct zkern_file *zf = file->private_data;
+	struct zkern_inst *inst = zf->inst;
+
+	if (!zkern_file_is_owner(zf))
+		return DEFAULT_POLLMASK;
+	poll_wait(file, &inst->asks, wait);
+	return atomic64_read(&inst->asked) > READ_ONCE(inst->told) ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
 const struct file_operations zkern_dev_fops = {
 	.owner = THIS_MODULE,
 	.open = dev_open,
 	.release = dev_release,
+	.poll = dev_poll,
 	.unlocked_ioctl = dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = no_llseek,

@@ -74,10 +74,16 @@ void zkern_unpin(struct zkern_pinned *pinned, struct zkern_pinned *p)
 		zk_pin_drop(pinned->tree, &pinned->pin);
 }
 
-int zkern_file_fresh_slow(struct zkern_file *zf, u64 min_zxid, u32 timeout_ms, u32 max_age_ms)
+int zkern_file_fresh_slow(struct zkern_file *zf, u32 flags, u64 min_zxid, u32 timeout_ms,
+			  u32 max_age_ms)
 {
 	int err = 0;
 
+	if (flags & ZKERN_LINEARIZABLE)
+		err = zf->pinned ? -EINVAL :
+				   zkern_inst_confirm(zf->inst, timeout_ms ?: ZKERN_CONFIRM_MS);
+	if (err)
+		return err;
 	if (zf->pinned)
 		err = min_zxid > zf->pinned->pin.zxid ? -ESTALE : 0;
 	else if (min_zxid)

@@ -145,17 +145,19 @@ static __always_inline int zkern_file_at_inline(struct zkern_file *zf, struct zk
 }
 
 /*
- * Waits for @min_zxid, then checks @max_age_ms (both 0: nothing to do). Sleeps.
- * Errors: -ETIMEDOUT, -EINTR, -ENODEV, -ESTALE.
+ * Has it confirmed by a quorum if @flags have ZKERN_LINEARIZABLE, waits for @min_zxid,
+ * then checks @max_age_ms (none of them: nothing to do). Sleeps. Errors: -ETIMEDOUT,
+ * -EINTR, -ENODEV, -ESTALE; -ENOTCONN, -EINVAL.
  */
-int zkern_file_fresh_slow(struct zkern_file *zf, u64 min_zxid, u32 timeout_ms, u32 max_age_ms);
+int zkern_file_fresh_slow(struct zkern_file *zf, u32 flags, u64 min_zxid, u32 timeout_ms,
+			  u32 max_age_ms);
 
-static inline int zkern_file_fresh(struct zkern_file *zf, u64 min_zxid, u32 timeout_ms,
-				   u32 max_age_ms)
+static inline int zkern_file_fresh(struct zkern_file *zf, u32 flags, u64 min_zxid,
+				   u32 timeout_ms, u32 max_age_ms)
 {
-	if (likely(!min_zxid && !max_age_ms))
+	if (likely(!min_zxid && !max_age_ms && !(flags & ZKERN_LINEARIZABLE)))
 		return 0;
-	return zkern_file_fresh_slow(zf, min_zxid, timeout_ms, max_age_ms);
+	return zkern_file_fresh_slow(zf, flags, min_zxid, timeout_ms, max_age_ms);
 }
 
 /* Any: containers and TTL nodes have an owner that is no session (EphemeralType). */
@@ -224,6 +226,7 @@ long zkern_ioctl_own(struct zkern_file *zf, void __user *arg);
 long zkern_ioctl_apply(struct zkern_file *zf, void __user *arg);
 long zkern_ioctl_load(struct zkern_file *zf, void __user *arg);
 long zkern_ioctl_set_state(struct zkern_file *zf, void __user *arg);
+long zkern_ioctl_confirm(struct zkern_file *zf, void __user *arg);
 /* The last copy of the file is being closed: gives up what it owns. Sleeps. */
 void zkern_owner_release(struct zkern_file *zf);
 

@@ -14,6 +14,7 @@
 #include <linux/math64.h>
 #include <linux/module.h>
 #include <linux/pid.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/user_namespace.h>
@@ -153,6 +154,7 @@ static struct zkern_inst *inst_alloc(u32 uid)
 	inst->heard_ns = ZKERN_NEVER_HEARD;
 	inst->owner_uid = uid == U32_MAX ? INVALID_UID : make_kuid(&init_user_ns, uid);
 	init_waitqueue_head(&inst->wait);
+	init_waitqueue_head(&inst->asks);
 	mutex_init(&inst->lock);
 	spin_lock_init(&inst->meta_lock);
 	kref_init(&inst->ref);
@@ -273,6 +275,40 @@ int zkern_inst_wait(struct zkern_inst *inst, u64 min_zxid, u32 timeout_ms)
 	return rcu_access_pointer(inst->tree) ? 0 : -ENODEV;
 }
 
+/* True when waiting for the answer to @ticket is over, well or not. */
+static bool inst_answered(struct zkern_inst *inst, u64 ticket, u64 lost)
+{
+	return smp_load_acquire(&inst->confirmed) >= ticket ||
+	       READ_ONCE(inst->lost) != lost || !rcu_access_pointer(inst->tree);
+}
+
+int zkern_inst_confirm(struct zkern_inst *inst, u32 timeout_ms)
+{
+	/* before the state: what is lost later is seen to be */
+	u64 lost = smp_load_acquire(&inst->lost), ticket;
+	int err;
+
+	switch (READ_ONCE(inst->state)) {
+	case ZKERN_STATE_STANDALONE:
+		return 0;
+	case ZKERN_STATE_LEADING:
+	case ZKERN_STATE_FOLLOWING:
+	case ZKERN_STATE_OBSERVING:
+		break;
+	default:
+		return -ENOTCONN;
+	}
+	ticket = atomic64_inc_return(&inst->asked);
+	wake_up_interruptible_poll(&inst->asks, EPOLLIN | EPOLLRDNORM);
+	err = wait_event_interruptible_hrtimeout(inst->wait, inst_answered(inst, ticket, lost),
+						 ms_to_ktime(timeout_ms));
+	if (err)
+		return err == -ETIME ? -ETIMEDOUT : -EINTR;
+	if (smp_load_acquire(&inst->confirmed) >= ticket)
+		return 0;
+	return rcu_access_pointer(inst->tree) ? -ENOTCONN : -ENODEV;
+}
+
 void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 {
 	struct zk_tree *tree;
@@ -281,6 +317,8 @@ void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 	if (inst->state == state)
 		return;
 	WRITE_ONCE(inst->state, state);
+	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED)
+		smp_store_release(&inst->lost, inst->lost + 1);
 	tree = rcu_dereference_protected(inst->tree, lockdep_is_held(&inst->lock));
 	if (!tree)
 		return;

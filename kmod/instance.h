@@ -10,6 +10,9 @@
  *                   was removed. The pointer owns a reference to the tree.
  *   inst->state,    read with READ_ONCE(), written under inst->lock.
  *   heard_ns
+ *   inst->asked     anybody counts it up; the owner answers (zkern_inst_confirm()).
+ *   inst->told,     as state. What was published before @confirmed was raised is seen
+ *   confirmed, lost by who has seen that (release, acquire).
  *
  * Registered instances are in a table that only instance.c sees. An open file, a
  * snapshot and a running netlink dump each hold a reference; the memory of an
@@ -44,7 +47,13 @@ struct zkern_inst {
 	s64 heard_ns;			/* boot time (may lie before boot), or ZKERN_NEVER_HEARD */
 	u64 age_cache;			/* see zkern_inst_age_ms(); 0: nothing */
 	u64 generation;			/* of the tree: grows with each swap */
-	wait_queue_head_t wait;		/* for a zxid, a state, or the end */
+	wait_queue_head_t wait;		/* for a zxid, a state, an answer, or the end */
+
+	atomic64_t asked;		/* readers who want to be confirmed, so far */
+	u64 told;			/* of these, the owner knows of */
+	u64 confirmed;			/* of these, are */
+	u64 lost;			/* how often no quorum could be asked any more */
+	wait_queue_head_t asks;		/* the owner's poll */
 
 	struct mutex lock;		/* the owner's doings, and the end */
 	struct zkern_file *owner;	/* under lock */
@@ -84,6 +93,13 @@ void zkern_inst_put(struct zkern_inst *inst);
  * @timeout_ms (0: not bounded). Returns 0, -ETIMEDOUT, -EINTR or -ENODEV.
  */
 int zkern_inst_wait(struct zkern_inst *inst, u64 min_zxid, u32 timeout_ms);
+
+/*
+ * Has the owner ask a quorum whether the tree has all that anybody was told is done, and
+ * waits for that, at most @timeout_ms (not 0). Sleeps. Returns 0, -ENOTCONN (nobody can be
+ * asked, or not any more), -ETIMEDOUT, -EINTR or -ENODEV.
+ */
+int zkern_inst_confirm(struct zkern_inst *inst, u32 timeout_ms);
 
 /*
  * Any: wakes those who wait for what has just been published. Cheap when there

@@ -263,7 +263,7 @@ static int list_in(struct zkern_list *req, void __user *arg, u32 *size)
 	err = zkern_struct_in(req, sizeof(*req), arg, size);
 	if (err)
 		return err;
-	if (req->flags || req->pad || req->path_len > ZKERN_PATH_MAX ||
+	if ((req->flags & ~ZKERN_LINEARIZABLE) || req->pad || req->path_len > ZKERN_PATH_MAX ||
 	    req->after_len > ZKERN_PATH_MAX || !req->after != !req->after_len)
 		return -EINVAL;
 	return 0;
@@ -331,7 +331,7 @@ long zkern_ioctl_children(struct zkern_file *zf, void __user *arg)
 	path = list_paths(&req, &after_path_len);
 	if (IS_ERR(path))
 		return PTR_ERR(path);
-	err = zkern_file_fresh(zf, req.min_zxid, req.timeout_ms, req.max_age_ms);
+	err = zkern_file_fresh(zf, req.flags, req.min_zxid, req.timeout_ms, req.max_age_ms);
 	if (!err) {
 		list_clear(zf, &req);
 		err = list_run(zf, &f, path, after_path_len);
@@ -358,7 +358,7 @@ static long list_whole(struct zkern_file *zf, void __user *arg, enum list_kind k
 	err = list_in(&req, arg, &size);
 	if (err)
 		return err;
-	if (req.path || req.path_len || (kind == LIST_TIMED && req.owner))
+	if (req.flags || req.path || req.path_len || (kind == LIST_TIMED && req.owner))
 		return -EINVAL;
 	if (req.after_len) {
 		after = kvmalloc(req.after_len, GFP_KERNEL_ACCOUNT);
@@ -369,7 +369,7 @@ static long list_whole(struct zkern_file *zf, void __user *arg, enum list_kind k
 			goto out;
 		}
 	}
-	err = zkern_file_fresh(zf, req.min_zxid, req.timeout_ms, req.max_age_ms);
+	err = zkern_file_fresh(zf, req.flags, req.min_zxid, req.timeout_ms, req.max_age_ms);
 	if (err)
 		goto out;
 	list_clear(zf, &req);

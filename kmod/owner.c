@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The owner's commands: ZKERN_OWN, ZKERN_APPLY, ZKERN_LOAD, ZKERN_SET_STATE.
+ * The owner's commands: ZKERN_OWN, ZKERN_APPLY, ZKERN_LOAD, ZKERN_SET_STATE,
+ * ZKERN_CONFIRM.
  *
  * All of them run under inst->lock, and zf->own (the buffers, the tree being
  * loaded) is only touched there. What the owner hands over is copied once, into a
@@ -456,4 +457,35 @@ long zkern_ioctl_set_state(struct zkern_file *zf, void __user *arg)
 	zkern_inst_set_state(zf->inst, req.state);
 	owner_leave(zf);
 	return 0;
+}
+
+long zkern_ioctl_confirm(struct zkern_file *zf, void __user *arg)
+{
+	struct zkern_inst *inst = zf->inst;
+	struct zkern_confirm req;
+	u32 size;
+	int err;
+
+	err = zkern_struct_in(&req, sizeof(req), arg, &size);
+	if (err)
+		return err;
+	if (req.flags)
+		return -EINVAL;
+	err = owner_enter(zf);
+	if (err)
+		return err;
+	if (req.done > inst->told) {
+		err = -EINVAL;
+	} else {
+		req.asked = atomic64_read(&inst->asked);
+		WRITE_ONCE(inst->told, req.asked);
+		if (req.done > inst->confirmed) {
+			smp_store_release(&inst->confirmed, req.done);
+			zkern_inst_wake(inst);
+		}
+	}
+	owner_leave(zf);
+	if (!err && zkern_struct_out_from(&req, asked, arg, size))
+		err = -EFAULT;
+	return err;
 }

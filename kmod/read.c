@@ -26,7 +26,8 @@
 #define GET_CHUNK	(32 * 1024)
 #define GET_TRIES	3
 
-#define GET_FLAGS	(ZKERN_GET_NODATA | ZKERN_GET_ACL)
+#define GET_WHAT	(ZKERN_GET_NODATA | ZKERN_GET_ACL)
+#define GET_FLAGS	(GET_WHAT | ZKERN_LINEARIZABLE)
 
 static u64 trace_start(void)
 {
@@ -265,7 +266,7 @@ static int get_node(struct zkern_file *zf, struct zkern_pinned *p, const struct 
 
 static int get_check(const struct zkern_get *get)
 {
-	if ((get->flags & ~GET_FLAGS) || get->flags == GET_FLAGS)
+	if ((get->flags & ~GET_FLAGS) || (get->flags & GET_WHAT) == GET_WHAT)
 		return -EINVAL;
 	return 0;
 }
@@ -290,7 +291,7 @@ long zkern_ioctl_get(struct zkern_file *zf, void __user *arg)
 	if (IS_ERR(path))
 		return PTR_ERR(path);
 	who = zkern_caller_current(zkern_file_is_owner(zf));
-	err = zkern_file_fresh(zf, get.min_zxid, get.timeout_ms, get.max_age_ms);
+	err = zkern_file_fresh(zf, get.flags, get.min_zxid, get.timeout_ms, get.max_age_ms);
 	if (likely(!err)) {
 		err = get_node(zf, NULL, &who, &get, path);
 		if (zkern_struct_out_from(&get, len, arg, size))
@@ -318,7 +319,8 @@ static int read_entry(struct zkern_file *zf, struct zkern_pinned *p, const struc
 	err = zkern_struct_in(&get, sizeof(get), entry, &size);
 	if (err)
 		return err;
-	if (size != stride || get.min_zxid || get.timeout_ms || get.max_age_ms || get_check(&get))
+	if (size != stride || get.min_zxid || get.timeout_ms || get.max_age_ms ||
+	    (get.flags & ZKERN_LINEARIZABLE) || get_check(&get))
 		return -EINVAL;
 	path = zkern_path_in(small, get.path, get.path_len);
 	if (IS_ERR(path)) {
@@ -365,9 +367,9 @@ long zkern_ioctl_read(struct zkern_file *zf, void __user *arg)
 	err = zkern_struct_in(&req, sizeof(req), arg, &size);
 	if (err)
 		return err;
-	if (req.flags || req.count > ZKERN_READ_MAX)
+	if ((req.flags & ~ZKERN_LINEARIZABLE) || req.count > ZKERN_READ_MAX)
 		return -EINVAL;
-	err = zkern_file_fresh(zf, req.min_zxid, req.timeout_ms, req.max_age_ms);
+	err = zkern_file_fresh(zf, req.flags, req.min_zxid, req.timeout_ms, req.max_age_ms);
 	if (err)
 		return err;
 	req.state = READ_ONCE(zf->inst->state);

@@ -10,8 +10,14 @@
  * own client. All that is confirmed in a round of the core's loop is let go behind what
  * that round applies.
  *
+ * Programs on the host ask for the same by the device (ZKERN_LINEARIZABLE): the kernel
+ * counts who asks, and is told how many are answered.
+ *
  * A single server needs none of this: a write is answered when the tree has it.
  */
+#include <string.h>
+
+#include "daemon/base/log.h"
 #include "daemon/server/core_impl.h"
 #include "daemon/server/read.h"
 
@@ -55,11 +61,60 @@ static void let_go(struct core *c, struct client *cl)
 	}
 }
 
+/* Takes the kernel's news, and tells it whose answer is there. */
+static void tell_local(struct core *c)
+{
+	int rc = c->st->ops->confirm(c->st, c->local.done, &c->local.asked);
+
+	if (rc)
+		log_ratelimited(LOG_ERROR, "cannot answer local programs' linearizable reads: %s",
+				strerror(-rc));
+}
+
+void confirm_local(struct core *c)
+{
+	struct local_asks *l = &c->local;
+
+	if (c->ask_fd < 0)
+		return;
+	tell_local(c);
+	if (!c->serving)
+		l->covers = l->asked;
+	if (l->round || l->covers == l->asked)
+		return;
+	l->round = zab_confirm(c->zab);
+	l->covers = l->asked;
+	l->agreed = 0;
+}
+
+/* The kernel has told them so. */
+void confirm_lost(struct core *c)
+{
+	c->local.round = 0;
+}
+
+/* The tree must have what the quorum said before they look at it. */
+static void release_local(struct core *c)
+{
+	struct local_asks *l = &c->local;
+
+	if (!l->round || l->round > c->confirmed)
+		return;
+	if (!l->agreed)
+		l->agreed = zab_committed(c->zab);
+	if (c->applied < l->agreed)
+		return;
+	l->round = 0;
+	l->done = l->covers;
+	tell_local(c);
+}
+
 void confirm_release(struct core *c)
 {
 	struct list_head todo;
 	struct client *cl;
 
+	release_local(c);
 	if (c->released == c->confirmed)
 		return;
 	c->released = c->confirmed;

@@ -182,6 +182,7 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->disk = disk;
 	c->queue.fd = -1;
 	c->peer_queue.fd = -1;
+	c->ask_fd = cfg->ensemble && st->ops->ask_fd ? st->ops->ask_fd(st) : -1;
 	c->durable_item.kind = REQ_TASK;
 	c->applied = rec->zxid;
 	c->durable = rec->zxid;
@@ -482,7 +483,10 @@ static int sleep_ms(const struct core *c)
 
 static void wait_for_work(struct core *c)
 {
-	struct pollfd fd = { .fd = queue_fd(&c->queue), .events = POLLIN };
+	struct pollfd fds[2] = {
+		{ .fd = queue_fd(&c->queue), .events = POLLIN },
+		{ .fd = c->ask_fd, .events = POLLIN },	/* below 0: passed over */
+	};
 
 	if (!queue_may_sleep(&c->queue))
 		return;
@@ -491,7 +495,7 @@ static void wait_for_work(struct core *c)
 		queue_awake(&c->queue);
 		return;
 	}
-	poll(&fd, 1, sleep_ms(c));
+	poll(fds, 2, sleep_ms(c));
 	queue_awake(&c->queue);
 }
 
@@ -505,6 +509,7 @@ static bool round_once(struct core *c)
 	quorum_events(c);
 	quorum_flush(c);
 	quorum_run(c);
+	confirm_local(c);
 	timers(c);
 	more = !__atomic_load_n(&c->stopping, __ATOMIC_RELAXED) || quorum_ending(c);
 	quorum_run(c);

@@ -223,6 +223,14 @@ struct core {
 	struct list_head keeping;	/* clients with requests that are kept */
 	u64 confirmed;			/* the last round (zab_confirm()) ... */
 	u64 released;			/* ... and the last that was acted on */
+	int ask_fd;			/* they ask; -1: there are none */
+	struct local_asks {		/* of programs on this host (struct store_ops) */
+		u64 asked;		/* so many have asked */
+		u64 round;		/* the one for those up to @covers; 0: none */
+		u64 covers;
+		u64 agreed;		/* zxid: what they are to see; 0: not known yet */
+		u64 done;		/* so many are answered */
+	} local;
 	struct client **clients;	/* hash table by conn */
 	u32 clients_size, n_clients;
 
@@ -389,6 +397,10 @@ void post_message(struct core *c, struct message *m);
 bool confirm_keep(struct core *c, struct client *cl, struct request *r);
 /* Those go on that are confirmed. What is agreed is applied, as far as can be. */
 void confirm_release(struct core *c);
+/* Looks whether local programs ask. Each round, before the timers. */
+void confirm_local(struct core *c);
+/* Nobody is served any more. */
+void confirm_lost(struct core *c);
 /* @cl serves no session any more. */
 void confirm_forget(struct client *cl);
 

@@ -184,6 +184,7 @@ static void end_serving(struct core *c)
 		pipeline_drop(c);
 	c->serving = false;
 	c->leading = false;
+	confirm_lost(c);
 	if (!c->peers)
 		return;
 	c->open = false;

@@ -163,6 +163,21 @@ static int kernel_set_state(struct store *st, enum store_state state, u64 heard_
 	return kernel_call(to_kernel(st)->fd, ZKERN_SET_STATE, &s);
 }
 
+/* An older module's readers have nothing to ask. */
+static int kernel_confirm(struct store *st, u64 done, u64 *asked)
+{
+	struct zkern_confirm q = { .size = sizeof(q), .done = done };
+	int rc = kernel_call(to_kernel(st)->fd, ZKERN_CONFIRM, &q);
+
+	*asked = q.asked;
+	return rc == -ENOTTY ? 0 : rc;
+}
+
+static int kernel_ask_fd(struct store *st)
+{
+	return to_kernel(st)->api < 3 ? -1 : to_kernel(st)->fd;
+}
+
 /* ---------------------------------------------------------------- open, close */
 
 static void kernel_close(struct store *st)
@@ -194,6 +209,8 @@ static const struct store_ops kernel_ops = {
 	.load_commit = kernel_load_commit,
 	.load_abort = kernel_load_abort,
 	.set_state = kernel_set_state,
+	.confirm = kernel_confirm,
+	.ask_fd = kernel_ask_fd,
 };
 
 /* Makes the instance through the control node. */
@@ -250,7 +267,9 @@ static void check_module(struct kernel *k)
 {
 	struct zkern_info i = { .size = sizeof(i) };
 
-	if (!kernel_call(k->fd, ZKERN_INFO, &i) && i.api < ZKERN_API_VERSION)
+	if (!kernel_call(k->fd, ZKERN_INFO, &i))
+		k->api = i.api;
+	if (k->api && k->api < ZKERN_API_VERSION)
 		log_warn("store: the loaded module zkern is older (interface %u) than this zkernd (%u): "
 			 OTHER_MODULE, i.api, ZKERN_API_VERSION);
 }

@@ -17,6 +17,7 @@ struct kernel {
 	struct store st;
 	int fd;
 	bool taken_up;
+	u32 api;		/* the module's ZKERN_API_VERSION; 0: not known */
 	u32 tree;		/* number of the tree that is served; odd while another
 				 * is being swapped in
 				  */

@@ -130,6 +130,15 @@ struct store_ops {
 	int (*load_commit)(struct store *st, u64 zxid);
 	void (*load_abort)(struct store *st);
 	int (*set_state)(struct store *st, enum store_state state, u64 heard_ms);
+	/*
+	 * Reads of local programs that want a quorum to confirm who leads first: says that
+	 * the first @done of them are answered (the tree has what they are to see), and
+	 * gives in *@asked how many have asked; those that @done counts must have been told
+	 * of before the quorum was asked. When @ask_fd() can be read there are more. NULL,
+	 * both: no others read this tree.
+	 */
+	int (*confirm)(struct store *st, u64 done, u64 *asked);
+	int (*ask_fd)(struct store *st);
 };
 
 struct store {

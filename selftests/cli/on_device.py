@@ -72,6 +72,11 @@ def freshness(server, z):
     z("get", "--min-zxid", str(now + 1000000), "--timeout", "0.5", "/dev/a",
       code=9)
     z("get", "--max-age", "3600", "/dev/a")
+    # a single server: nobody is to be asked
+    equal(z("get", "--linearizable", "/dev/a"), "hello")
+    z("stat", "--linearizable", "/dev/a")
+    z("ls", "--linearizable", "/dev")
+    z("ls", "-R", "--linearizable", "/dev")
 
 
 def writes_need_tcp(server, z):
@@ -116,6 +121,7 @@ def daemon_gone(server, z):
     import time
     time.sleep(0.3)
     z("get", "--max-age", "0.2", "/dev/a", code=STALE)
+    z("get", "--linearizable", "/dev/a", code=STALE)
     server.start()
     equal(z.json("get", "/dev/a")["state"], "standalone")
 

@@ -5,7 +5,8 @@
 
 KT := selftests/kernel
 KT_LIB := $(KT)/zk
-KT_NAMES := device list owner snapshot access wait multi netlink trace fuzz faults reload
+KT_NAMES := device list owner snapshot access wait confirm multi netlink trace fuzz faults \
+	reload
 KT_32 := device list snapshot
 KT_PROGS := $(KT_NAMES:%=$(B)/$(KT)/%)
 KT_PROGS32 := $(KT_32:%=$(B)/$(KT)/%32)

@@ -117,6 +117,7 @@ static void request(const int *files, int n)
 		{ ZKERN_LOAD, sizeof(struct zkern_load) },
 		{ ZKERN_OWNED, sizeof(struct zkern_list) },
 		{ ZKERN_TIMED, sizeof(struct zkern_list) },
+		{ ZKERN_CONFIRM, sizeof(struct zkern_confirm) },
 	};
 	unsigned int pick = rnd(ARRAY_SIZE(cmds));
 	uint32_t words[64];

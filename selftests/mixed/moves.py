@@ -108,6 +108,55 @@ def rolling(net, compare, mix):
         e.remove()
 
 
+# Half of it passes between two heartbeats: longer than any of this takes, on
+# whatever machine, and the time that who waits for one would take at least.
+LONG_TICK_MS = 120000
+
+
+def acked(clients):
+    """When writes were answered, in order."""
+    return sorted(op.done for w in clients.workers for op in list(w.ops)
+                  if op.kind == "write" and op.done is not None)
+
+
+def resigns(net, compare, mix, tap):
+    """The leader is ended in order: it lets go, and the others have chosen
+    another one, and take writes, before anybody could miss a heartbeat."""
+    e = members.Ensemble(mix, net, {
+        "tickTime": str(LONG_TICK_MS),
+        "maxSessionTimeout": str(4 * LONG_TICK_MS)})
+    try:
+        e.start()
+        load.prepare(e.all[0])
+        clients = Clients(e.all, 4, 5)
+        proc.wait_for(lambda: len(acked(clients)) > 20, 120, "writes")
+        old = e.leader()
+        if old is not e.all[-1]:
+            raise check.Violation("server %d leads" % old.number)
+        at = time.monotonic()
+        if not old.stop():
+            raise check.Violation("the leader does not end")
+        until = at + LONG_TICK_MS / 2000
+        proc.wait_for(e.leader, until - time.monotonic(),
+                      "another one leads before the next heartbeat")
+        seen = time.monotonic()
+        proc.wait_for(lambda: acked(clients)[-1] > seen,
+                      until - time.monotonic(),
+                      "writes go on before the next heartbeat")
+        done = acked(clients)
+        pause = max(b - a for a, b in zip(done, done[1:]) if b > at)
+        tap.diag("%s: a leader resigns: no write was answered for %.2f s" % (
+            mix, pause))
+        old.spawn()
+        e.heal()
+        clients.end(e)
+        compare(e)
+        if "this leader resigns" not in old.log_text(100000):
+            raise check.Violation("it did not let go by itself")
+    finally:
+        e.remove()
+
+
 class Observed(members.Ensemble):
     """The last server is an observer that the others' files do not know, as
     the README has it."""
@@ -169,6 +218,57 @@ def observe(net, compare, mix):
         e.remove()
 
 
+def linearizable(host, servers):
+    """What another server has answered, the device has, if it is asked to."""
+    for i in range(12):
+        s = servers[i % len(servers)]
+        c = wire.Client(s.host, s.port)
+        value = "by server %d, %d" % (s.number, i)
+        f = c.call(wire.SET_DATA, wire.b_set_data("/reg-0", value.encode()))
+        out = host.vm.must("zkern get --linearizable /reg-0").strip()
+        c.close_session()
+        if f.err or out != value:
+            raise check.Violation("wrote %r (%d), the device says %r" % (
+                value, f.err, out))
+
+
+def restarts(host, servers):
+    """Its zkernd ends, one way and the other, and comes back: reads by the
+    device go on meanwhile, and no more is fetched than what is missing."""
+    run = host.vm.must
+
+    def reads():
+        return int(run("wc -c </tmp/reads"))
+
+    whole = "the leader sends its tree"
+    before = host.log_text(1000000).count(whole)
+    run("rm -f /tmp/enough; : >/tmp/reads; : >/tmp/lost; "
+        "( while [ ! -e /tmp/enough ]; do zkern get /reg-0 >/dev/null "
+        "2>>/tmp/lost && printf x >>/tmp/reads; done ) >/dev/null 2>&1 "
+        "</dev/null &")
+    for end, value in ((host.kill, "after a crash"), (host.stop, "in order")):
+        end()
+        c = wire.Client(servers[0].host, servers[0].port)
+        c.call(wire.SET_DATA, wire.b_set_data("/reg-0", value.encode()))
+        c.close_session()
+        n = reads()
+        proc.wait_for(lambda: reads() > n + 3, 60, "reads without zkernd")
+        host.start()
+        n = reads()
+        if run("zkern get --linearizable /reg-0").strip() != value:
+            raise check.Violation("it came back without what it missed")
+        proc.wait_for(lambda: reads() > n + 3, 60, "reads go on")
+    run("touch /tmp/enough")
+    lost = run("cat /tmp/lost")
+    if lost:
+        raise check.Violation("reads failed: " + lost[:500])
+    log = host.log_text(1000000)
+    if log.count("has a tree at zxid") < 2:
+        raise check.Violation("the tree was not taken up")
+    if log.count(whole) != before:
+        raise check.Violation("the whole tree was fetched again")
+
+
 def local_reads(net, _compare):
     """The README's recipe on a host of its own, a VM: an observer of Apache
     ZooKeeper whose tree is in that kernel, read by the device."""
@@ -205,6 +305,10 @@ def local_reads(net, _compare):
         clients.stop[0] = 0
         for w in clients.workers:
             w.join(60)
+        linearizable(host, e.all)
+        restarts(host, e.all)
+        mine.close()
+        mine = wire.Client(host.host, host.port)
         f = mine.call(wire.SET_DATA, wire.b_set_data("/reg-0", b"the last"))
         mine.close_session()
         out = host.vm.must("zkern get /reg-0")
@@ -220,6 +324,9 @@ def local_reads(net, _compare):
                       "it to notice: " + host.vm.must("zkern status"))
         if host.vm.must("zkern get /reg-0").strip() != "the last":
             raise check.Violation("nothing to be read without a leader")
+        got = host.vm.run("zkern get --linearizable /reg-0")
+        if got[0] != 7:
+            raise check.Violation("no quorum can have been asked: %s" % (got,))
         for s in e.all:
             s.spawn()
         proc.wait_for(host.serving, 120, "it to serve again")

@@ -461,6 +461,7 @@ static void on_reply(struct client_model *cm, const struct message *m)
 	if (p.kind == WISH_SYNC)
 		return;
 	if (p.kind == WISH_GET || p.kind == WISH_WATCH) {
+		/* who is content with a server without a quorum gets what it has */
 		if (s->linearizable && !cm->conn->readonly && zxid < p.done)
 			wrong(s, "client %u reads at 0x%llx, but 0x%llx was acknowledged before "
 			      "it asked", cm->index, zxid, p.done);

@@ -40,6 +40,8 @@ static int dev_fail(struct zkern *zk, int err, const char *path)
 		return zkern_fail(zk, err, "%s: the instance was removed", d->name);
 	if (err == -ENOTTY)
 		return zkern_fail(zk, err, "%s: not a zkern device", d->name);
+	if (err == -ENOTCONN)
+		return zkern_fail(zk, err, "%s: there is no quorum to ask", d->name);
 	if (err == -ENOMEM || !path)
 		return zkern_fail(zk, err, "%s: %s", path ? path : d->name,
 				  zkern_strerror(err));
@@ -61,6 +63,11 @@ static void fill_get(struct zkern_get *g, const char *path, u32 flags, void *buf
 	g->path_len = strlen(path);
 	g->buf = (uintptr_t)buf;
 	g->buf_len = len;
+}
+
+static u32 linear(const struct zkern_want *want)
+{
+	return want->flags & ZKERN_WANT_LINEARIZABLE ? ZKERN_LINEARIZABLE : 0;
 }
 
 static void seen_of_get(struct zkern_seen *seen, const struct zkern_get *g)
@@ -85,7 +92,7 @@ static int get_growing(struct zkern *zk, const char *path, const struct zkern_wa
 		if (!b)
 			break;
 		*buf = b;
-		fill_get(g, path, flags, b, room);
+		fill_get(g, path, flags | linear(want), b, room);
 		g->min_zxid = want->min_zxid;
 		g->timeout_ms = want->timeout_ms;
 		g->max_age_ms = want->max_age_ms;
@@ -116,12 +123,12 @@ static int dev_get(struct zkern *zk, const char *path, const struct zkern_want *
 	char *buf = NULL;
 	int err;
 
-	if (want->flags)
+	if (want->flags & ZKERN_WANT_WATCH)
 		return zkern_fail(zk, -EOPNOTSUPP, "watches are not offered over a device");
 	if (data) {
 		err = get_growing(zk, path, want, 0, &g, &buf);
 	} else {
-		fill_get(&g, path, ZKERN_GET_NODATA, NULL, 0);
+		fill_get(&g, path, ZKERN_GET_NODATA | linear(want), NULL, 0);
 		g.min_zxid = want->min_zxid;
 		g.timeout_ms = want->timeout_ms;
 		g.max_age_ms = want->max_age_ms;
@@ -150,6 +157,7 @@ static int read_once(struct zkern *zk, struct zkern_get *gets, size_t n,
 {
 	memset(r, 0, sizeof(*r));
 	r->size = sizeof(*r);
+	r->flags = linear(want);
 	r->gets = (uintptr_t)gets;
 	r->count = n;
 	r->min_zxid = want->min_zxid;
@@ -326,12 +334,13 @@ static int dev_children(struct zkern *zk, const char *path, const struct zkern_w
 	u8 *buf;
 	int err;
 
-	if (want->flags)
+	if (want->flags & ZKERN_WANT_WATCH)
 		return zkern_fail(zk, -EOPNOTSUPP, "watches are not offered over a device");
 	buf = malloc(LIST_BUF);
 	if (!buf)
 		return dev_fail(zk, -ENOMEM, path);
 	fill_list(&l, path, buf, LIST_BUF);
+	l.flags = linear(want);
 	l.min_zxid = want->min_zxid;
 	l.timeout_ms = want->timeout_ms;
 	l.max_age_ms = want->max_age_ms;

@@ -48,6 +48,9 @@ static void put_data(struct jw *w, const void *data, size_t len)
  */
 static int check_want(struct zkern *zk, const struct zkern_want *want)
 {
+	if (want->flags & ZKERN_WANT_LINEARIZABLE)
+		return zkern_fail(zk, -EOPNOTSUPP,
+				  "over TCP the server's configuration says whether reads are linearizable");
 	if (want->min_zxid || want->max_age_ms)
 		return zkern_fail(zk, -EOPNOTSUPP,
 				  "min_zxid and max_age are not offered over TCP");

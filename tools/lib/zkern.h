@@ -40,6 +40,7 @@
  *  ECONNREFUSED     no server could be reached
  *  ETIMEDOUT        no answer in time; the same
  *  ESTALE           the tree is not as fresh as was asked
+ *  ENOTCONN         no quorum can be asked
  *  ENODEV           the instance is not there (any more)
  *  EOPNOTSUPP       UNIMPLEMENTED, or not offered this way
  *  EPROTO           the answer made no sense
@@ -113,12 +114,17 @@ const char *zkern_state_name(uint32_t state);
 
 #define ZKERN_WANT_WATCH	1	/* tcp: leave a one-shot watch there */
 #define ZKERN_WANT_NODATA	2	/* zkern_get_many(): stats only */
+#define ZKERN_WANT_LINEARIZABLE	4	/* device: see every write that anybody was told is
+					 * done, after a quorum confirmed it; ENOTCONN
+					 * if there is none to ask. Over TCP that is the
+					 * server's zkern.linearizableReads
+					 */
 
 /**
  * struct zkern_want - how fresh an answer must be; NULL: as it is.
  * @flags:      ZKERN_WANT_*
  * @min_zxid:   device, netlink: wait until the tree has reached it, 0: do not
- * @timeout_ms: device: bound of that wait, 0: none
+ * @timeout_ms: device: bound of that wait, 0: none (LINEARIZABLE: half a minute)
  * @max_age_ms: device: ESTALE if a quorum was last heard from longer ago, 0: any
  */
 struct zkern_want {

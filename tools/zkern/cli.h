@@ -103,15 +103,19 @@ bool cli_find_device(char *path, size_t len);
 
 /* ------------------------------------------------------------ fresh.c */
 
-/* --min-zxid, --max-age: shared by the reading commands. */
+/* --min-zxid, --max-age, --linearizable: shared by the reading commands. */
 #define FRESH_LONGS						\
 	{ "min-zxid", required_argument, NULL, OPT_MIN_ZXID },	\
-	{ "max-age", required_argument, NULL, OPT_MAX_AGE }
+	{ "max-age", required_argument, NULL, OPT_MAX_AGE },	\
+	{ "linearizable", no_argument, NULL, OPT_LINEARIZABLE }
 #define FRESH_HELP								\
 	"  --min-zxid Z    wait until the tree has reached zxid Z (device)\n"	\
-	"  --max-age SEC   fail with 7 if a quorum was last heard from longer ago (device)\n"
-enum { OPT_MIN_ZXID = 1000, OPT_MAX_AGE };
+	"  --max-age SEC   fail with 7 if a quorum was last heard from longer ago (device)\n" \
+	"  --linearizable  see every write that anybody was told is done (device)\n"
+enum { OPT_MIN_ZXID = 1000, OPT_MAX_AGE, OPT_LINEARIZABLE };
 bool fresh_opt(int c, const char *arg, struct zkern_want *want);
+/* The options are read: how long what they want may be waited for. */
+void fresh_timeout(const struct cli *cli, struct zkern_want *want);
 
 /* ------------------------------------------------------------ out.c */
 

@@ -54,7 +54,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	err = cli_open_reader(cli);
 	if (err)
 		return err;
-	opts.want.timeout_ms = opts.want.min_zxid ? cli->timeout_ms : 0;
+	fresh_timeout(cli, &opts.want);
 	err = zkern_get(cli->zk, argv[0], &opts.want, &v);
 	if (err)
 		return cli_failed(cli, err);

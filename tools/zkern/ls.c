@@ -190,7 +190,7 @@ static int list_all(struct list *l, const char *path, struct zkern_seen *seen)
 
 	if (zkern_via(l->cli->zk) == ZKERN_VIA_TCP)
 		return walk(l, path, seen, 0);
-	if (opts.want.min_zxid || opts.want.max_age_ms) {
+	if (opts.want.min_zxid || opts.want.max_age_ms || opts.want.flags) {
 		struct zkern_value v;
 
 		err = zkern_exists(l->cli->zk, path, &opts.want, &v);
@@ -212,7 +212,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	err = cli_open_reader(cli);
 	if (err)
 		return err;
-	opts.want.timeout_ms = opts.want.min_zxid ? cli->timeout_ms : 0;
+	fresh_timeout(cli, &opts.want);
 	l.entries = cli->json ? json_array() : NULL;
 	err = opts.recursive ? list_all(&l, path, &seen) : list_one(&l, path, &seen);
 	if (err || !cli->json) {

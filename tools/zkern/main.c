@@ -110,6 +110,7 @@ static int exit_code(int err)
 	case -ENOTEMPTY:
 		return EXIT_NOT_EMPTY;
 	case -ESTALE:
+	case -ENOTCONN:
 		return EXIT_STALE;
 	case -ECONNREFUSED:
 	case -ECONNRESET:

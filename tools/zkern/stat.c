@@ -24,7 +24,7 @@ static int run(struct cli *cli, int argc, char **argv)
 	err = cli_open_reader(cli);
 	if (err)
 		return err;
-	want.timeout_ms = want.min_zxid ? cli->timeout_ms : 0;
+	fresh_timeout(cli, &want);
 	err = zkern_exists(cli->zk, argv[0], &want, &v);
 	if (err)
 		return cli_failed(cli, err);

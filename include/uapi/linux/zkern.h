@@ -44,7 +44,8 @@
  *
  * Changelog: 1 - first version.
  *            2 - struct zkern_load: nodes.
- *            3 - ZKERN_TXN_ASIDE.
+ *            3 - ZKERN_LINEARIZABLE, ZKERN_CONFIRM, poll(2) for the owner,
+ *                ZKERN_TXN_ASIDE.
  */
 #ifndef _UAPI_LINUX_ZKERN_H
 #define _UAPI_LINUX_ZKERN_H
@@ -86,6 +87,17 @@ struct zkern_stat {
 
 /* -------------------------------------------------------------- reading */
 
+/*
+ * A flag of ZKERN_GET, ZKERN_READ and ZKERN_CHILDREN on the device (a snapshot shows
+ * one moment: EINVAL): the answer has every write that anybody, on any host, was told
+ * is done before the call. The owner has a quorum confirm that first; the call waits
+ * for it, at most @timeout_ms (0: ZKERN_CONFIRM_MS), then ETIMEDOUT. ENOTCONN: there is
+ * no owner or it has no quorum, or lost it meanwhile. The tree of a single server
+ * (STANDALONE) has all there is; nothing is asked.
+ */
+#define ZKERN_LINEARIZABLE	0x100
+#define ZKERN_CONFIRM_MS	30000
+
 #define ZKERN_GET_NODATA	1	/* stat only (exists) */
 #define ZKERN_GET_ACL		2	/* the ACL (jute vector<ACL>) instead of data;
 					 * needs READ or ADMIN, as getACL does
@@ -94,7 +106,8 @@ struct zkern_stat {
 /**
  * struct zkern_get - ZKERN_GET, and one entry of ZKERN_READ.
  * @min_zxid:  wait until the tree has reached it, 0: do not wait
- * @timeout_ms: bound of that wait, 0: none (ETIMEDOUT)
+ * @timeout_ms: bound of that wait, 0: none (ETIMEDOUT); of a ZKERN_LINEARIZABLE one,
+ *             which comes before it, too
  * @max_age_ms: ESTALE if the last word from a quorum is older, 0: any age
  * @buf, @buf_len: where the data goes; EMSGSIZE if it does not fit: @len and
  *             @stat are written, the buffer is not
@@ -360,6 +373,22 @@ struct zkern_set_state {
 	__u64 heard_ms;
 };
 
+/**
+ * struct zkern_confirm - ZKERN_CONFIRM: what readers ask the owner (ZKERN_LINEARIZABLE).
+ * @done:  of those who ask, so many have been answered: when the owner was told of the
+ *         last one of them by @asked, it asked a quorum, and what that said is in the
+ *         tree. Lower than before: as before
+ * @asked: [out] so many have asked
+ * poll(2) on the owner's file says POLLIN while some have asked since the last call.
+ * Errors: EINVAL more are done than the owner knows to have asked.
+ */
+struct zkern_confirm {
+	__u32 size;
+	__u32 flags;
+	__u64 done;
+	__u64 asked;
+};
+
 /* -------------------------------------------------------------- control node */
 
 /**
@@ -391,6 +420,7 @@ struct zkern_instance {
 #define ZKERN_SET_STATE		_IOWR(ZKERN_IOC, 0xaa, struct zkern_set_state)
 #define ZKERN_OWNED		_IOWR(ZKERN_IOC, 0xab, struct zkern_list)
 #define ZKERN_TIMED		_IOWR(ZKERN_IOC, 0xac, struct zkern_list)
+#define ZKERN_CONFIRM		_IOWR(ZKERN_IOC, 0xad, struct zkern_confirm)
 /*
  * The size is in the struct: the kernel compares only type and number of the
  * command, so that structs can grow.
