@@ -8,12 +8,15 @@
  * files; one that others told of in an election) is written into the tree beside the
  * transactions, by each server for itself (initConfigInZKDatabase()).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/log.h"
 #include "daemon/server/core_impl.h"
 
 #define RETRY_MS	100
+
+static const char config_path[] = "/zookeeper/config";
 
 void core_on_members(struct core *c, void (*fn)(void *arg, struct ensemble *e, bool in_force),
 		     void *arg)
@@ -44,23 +47,44 @@ static void set_members(struct core *c, struct ensemble *e)
 	ensemble_put(old);
 }
 
-/* Whether the text is, or will be, in the tree by a transaction. */
-static bool is_logged(const struct core *c, u64 version)
+/*
+ * Whether the transaction that writes it is about to be applied. It may never be: one that
+ * was cut off is made up for by the next leader that had seen what it proposed.
+ */
+static bool is_coming(const struct core *c, u64 version)
 {
-	return (u32)version && version <= zab_committed(c->zab);
+	const struct proposal *p = c->head;
+
+	for (u32 n = c->committed; n && p; n--, p = p->next)
+		if (p->txn && p->txn->zxid == version)
+			return true;
+	return false;
+}
+
+/* -ENOENT and others: it cannot be read, so it is not. */
+static bool is_there(struct core *c, const struct ensemble *e)
+{
+	u32 len = strlen(e->text);
+	struct store_node node;
+	char *buf = malloc(len + 1);
+	bool same = buf && !c->st->ops->get(c->st, config_path, sizeof(config_path) - 1, &node,
+					    buf, len + 1) &&
+		    node.data_len == (s32)len && !memcmp(buf, e->text, len);
+
+	free(buf);
+	return same;
 }
 
 static void write_node(struct core *c, const struct ensemble *e)
 {
-	static const char path[] = "/zookeeper/config";
 	struct zk_op op = {
 		.type = ZK_OP_SETDATA,
 		.version = -1,
-		.path = path,
-		.path_len = sizeof(path) - 1,
+		.path = config_path,
+		.path_len = sizeof(config_path) - 1,
 		.data = e->text,
 		.data_len = strlen(e->text),
-		.crc = txn_crc(path, sizeof(path) - 1, e->text, strlen(e->text)),
+		.crc = txn_crc(config_path, sizeof(config_path) - 1, e->text, strlen(e->text)),
 	};
 	struct zk_txn zk = {
 		.zxid = e->version,
@@ -71,10 +95,9 @@ static void write_node(struct core *c, const struct ensemble *e)
 	};
 	int err;
 
-	quorum_apply_all(c);
 	while (c->st->ops->apply(c->st, &zk, 1, NULL, &err) != 1) {
 		if (err != -ENOMEM) {
-			log_error("cannot write %s: %s", path, strerror(-err));
+			log_error("cannot write %s: %s", config_path, strerror(-err));
 			return;
 		}
 		core_nap(c, RETRY_MS);
@@ -93,6 +116,9 @@ void reconfig_members(struct core *c, const struct zab_action *a)
 	if (c->on_members && zab_next_ensemble(c->zab))
 		c->on_members(c->on_members_arg, zab_next_ensemble(c->zab), false);
 	set_members(c, a->ensemble);
-	if (!is_logged(c, a->ensemble->version))
+	if (is_coming(c, a->ensemble->version))
+		return;
+	quorum_apply_all(c);
+	if (!is_there(c, a->ensemble))
 		write_node(c, a->ensemble);
 }

@@ -478,7 +478,6 @@ static void make_all_live(struct zab *z)
 /* A transaction of type reconfig: from now on two quorums. */
 static int propose_members(struct zab *z, const struct txn *t)
 {
-	struct zab_bytes *b;
 	struct ensemble *e;
 	int rc;
 
@@ -491,13 +490,11 @@ static int propose_members(struct zab *z, const struct txn *t)
 		ensemble_put(e);
 		return -EINVAL;
 	}
-	b = make_newleader(e, z->epoch);
-	if (!b) {
-		ensemble_put(e);
-		return -ENOMEM;
-	}
-	zab_bytes_put(z->ld.newleader);
-	z->ld.newleader = b;
+	/*
+	 * NEWLEADER tells of it when it is in force: who joins takes it for that when
+	 * UPTODATE comes (in 3.8 too, whose leader tells of it at once: then one who joins
+	 * makes others believe what was never agreed on).
+	 */
 	members_seen(z, e);
 	return 0;
 }
@@ -553,7 +550,7 @@ static bool activate(struct zab *z, struct txn *t)
 	u64 leader = members_leader(z, t->zxid);
 	u8 to[8];
 	struct zab_packet p = { .type = ZP_INFORMANDACTIVATE, .zxid = t->zxid };
-	struct zab_bytes *b;
+	struct zab_bytes *b, *newleader;
 	u8 *data;
 
 	if (!zab_room(z, 3 + z->ld.n, z->ld.n))
@@ -570,10 +567,15 @@ static bool activate(struct zab *z, struct txn *t)
 	p.len = sizeof(to) + t->len;
 	b = zab_encode(&p);
 	free(data);
-	if (!b) {
+	newleader = b ? make_newleader(z->next, z->epoch) : NULL;
+	if (!newleader) {
+		if (b)
+			zab_bytes_put(b);
 		z->starved = true;
 		return false;
 	}
+	zab_bytes_put(z->ld.newleader);
+	z->ld.newleader = newleader;
 	for (u32 i = 0; i < z->ld.n; i++) {
 		struct learner *l = z->ld.learners[i];
 

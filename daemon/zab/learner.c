@@ -255,6 +255,17 @@ static bool activate(struct zab *z, u64 leader)
 	return leader != z->leader || other;
 }
 
+/*
+ * What a leader of Apache's puts into NEWLEADER may be proposed in this epoch and not be
+ * agreed on yet; then it comes with its own COMMIT.
+ */
+static bool only_proposed(const struct zab *z)
+{
+	u64 version = z->next->version;
+
+	return COUNT_OF(version) && EPOCH_OF(version) == z->epoch && version > z->committed;
+}
+
 /* Phase 3 begins. Leader.waitForStartup() is over; it ignores this second ACK. */
 static int on_uptodate(struct zab *z, const struct zab_packet *p)
 {
@@ -268,7 +279,8 @@ static int on_uptodate(struct zab *z, const struct zab_packet *p)
 	fo->stage = FOLLOW_LIVE;
 	election_settle(z->el, z->epoch);
 	commit_marked(z);
-	if (z->next && z->next->version <= fo->members && activate(z, ~0ULL)) {
+	if (z->next && z->next->version <= fo->members && !only_proposed(z) &&
+	    activate(z, ~0ULL)) {
 		zab_give_up(z, "the membership changed");
 		return 0;
 	}
