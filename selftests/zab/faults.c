@@ -183,8 +183,10 @@ void faults_total(void)
 {
 	printf("# %llu seeds, %llu faults: %llu leaders, %llu commits, %llu syncs, ", total.runs,
 	       total.faults, total.elections, total.commits, total.synced);
-	printf("%llu confirmed, %llu diffs, %llu from logs, %llu truncated (%llu reloads), %llu trees, ",
-	       total.confirmed, total.diffs, total.histories, total.truncs, total.reloads, total.snaps);
+	printf("%llu confirmed, %llu diffs, %llu from logs, ", total.confirmed, total.diffs,
+	       total.histories);
+	printf("%llu truncated (%llu reloads), %llu trees, ", total.truncs, total.reloads,
+	       total.snaps);
 	printf("%llu times no memory, %llu deaths between actions\n", total.starved, total.died);
 }
 
