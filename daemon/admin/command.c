@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/admin/command.h"
+#include "daemon/admin/members.h"
 #include "daemon/admin/tables.h"
 #include "daemon/admin/values.h"
 #include "daemon/base/digestlog.h"
@@ -371,8 +372,7 @@ static void do_sysp(struct ask *a, struct jout *j)
 
 static void do_voting(struct ask *a, struct jout *j)
 {
-	(void)a;
-	nothing(j, "current_config", false);
+	members_view(a->cs, j);
 }
 
 static void do_wchc(struct ask *a, struct jout *j)
@@ -408,6 +408,7 @@ static void do_zab(struct ask *a, struct jout *j)
 		snprintf(text, sizeof(text), "0x%llx", zxid);
 		number(j, "myid", cfg->myid);
 		boolean(j, "is_leader", s.leader == cfg->myid);
+		members_own(a->cs, e, j);
 		boolean(j, "voting", ensemble_votes(e, cfg->myid));
 		ensemble_put(e);
 		string(j, "last_zxid", text);

@@ -128,12 +128,16 @@ static void ensemble_gauges(struct client_side *cs, const struct sink *k,
 	text(k, "peer_state", peer_state(s, state, sizeof(state)));
 	whole(k, "quorum_size", ensemble_voters(e));
 	ensemble_put(e);
+	if (s->state == ZAB_OBSERVING && s->phase == ZAB_BROADCAST)
+		whole(k, "observer_master_id", s->leader);
 	if (s->state != ZAB_LEADING)
 		return;
 	whole(k, "learners", s->learners);
 	whole(k, "synced_followers", s->followers);
 	whole(k, "synced_non_voting_followers", 0);
 	whole(k, "synced_observers", s->observers);
+	whole(k, "pending_syncs", s->pending_syncs);
+	whole(k, "leader_uptime", s->phase == ZAB_BROADCAST ? coarse_ms() - s->leads_since_ms : 0);
 	whole(k, "last_proposal_size", s->last_size);
 	whole(k, "min_proposal_size", s->min_size);
 	whole(k, "max_proposal_size", s->max_size);

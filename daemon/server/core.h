@@ -109,6 +109,8 @@ struct core_stats {
 	u64 learners;		/* connected */
 	u64 followers;		/* that have all */
 	u64 observers;
+	u64 pending_syncs;	/* wait for what was proposed before them */
+	u64 leads_since_ms;	/* monotonic, coarse */
 	u64 last_size;		/* of proposals, bytes; ~0: there was none */
 	u64 min_size;
 	u64 max_size;

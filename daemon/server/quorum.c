@@ -100,6 +100,7 @@ static void look_at_learners(struct core *c)
 	set_stat(&c->stats.learners, n);
 	set_stat(&c->stats.followers, followers);
 	set_stat(&c->stats.observers, observers);
+	set_stat(&c->stats.pending_syncs, zab_pending_syncs(c->zab));
 	heard = quorum_heard(c, l, n);
 	if (heard > c->heard_ms)
 		c->heard_ms = heard;
@@ -170,10 +171,12 @@ static void begin_serving(struct core *c)
 		return;
 	c->heard_ms = c->now_ms;
 	/* whoever led before knew when each was last heard of */
-	if (c->leading)
+	if (c->leading) {
+		set_stat(&c->stats.leads_since_ms, core_coarse_ms(c));
 		sessions_each(c->sessions, touch_one, c);
-	else
+	} else {
 		peer_settled(c->peers, c->out_link);
+	}
 	log_info("%s, epoch 0x%llx, zxid 0x%llx: serving", state_name(zab_state(c->zab)),
 		 zab_epoch(c->zab), c->applied);
 }

@@ -1012,6 +1012,16 @@ void leader_half_tick(struct zab *z)
 			confirm_ping(z, z->ld.learners[i]);
 }
 
+u64 zab_pending_syncs(const struct zab *z)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < z->ld.n; i++)
+		for (u32 k = 0; k < z->ld.learners[i]->n_owed; k++)
+			n += z->ld.learners[i]->owed[k].count;
+	return n;
+}
+
 u32 zab_learners(const struct zab *z, struct zab_learner *out, u32 max)
 {
 	u32 n = 0;

@@ -276,5 +276,7 @@ struct zab_learner {
 	u64 heard_ms;
 };
 u32 zab_learners(const struct zab *z, struct zab_learner *out, u32 max);
+/* A leader's: syncs of learners' clients that wait for what was proposed before them. */
+u64 zab_pending_syncs(const struct zab *z);
 
 #endif
