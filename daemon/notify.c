@@ -163,7 +163,8 @@ static void tell_status(struct core *c)
 	sd_notifyf(0, "STATUS=%s: zxid 0x%llx, %llu sessions, %llu requests outstanding",
 		   s.serves == CORE_SERVES_ALL ? "serving" :
 		   s.serves == CORE_SERVES_READERS ? "without a quorum, for readers" :
-						     "without a quorum", s.zxid, s.sessions, s.outstanding);
+						     "without a quorum",
+		   s.zxid, s.sessions, s.outstanding);
 }
 
 void notify_alive(struct core *c)

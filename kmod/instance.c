@@ -278,16 +278,18 @@ int zkern_inst_wait(struct zkern_inst *inst, u64 min_zxid, u32 timeout_ms)
 /* True when waiting for the answer to @ticket is over, well or not. */
 static bool inst_answered(struct zkern_inst *inst, u64 ticket, u64 lost)
 {
+	/* pairs with zkern_ioctl_confirm(): the tree has what was confirmed */
 	return smp_load_acquire(&inst->confirmed) >= ticket ||
 	       READ_ONCE(inst->lost) != lost || !rcu_access_pointer(inst->tree);
 }
 
 int zkern_inst_confirm(struct zkern_inst *inst, u32 timeout_ms)
 {
-	/* before the state: what is lost later is seen to be */
-	u64 lost = smp_load_acquire(&inst->lost), ticket;
+	u64 lost, ticket;
 	int err;
 
+	/* before the state is looked at: what is lost later is seen to be */
+	lost = smp_load_acquire(&inst->lost);
 	switch (READ_ONCE(inst->state)) {
 	case ZKERN_STATE_STANDALONE:
 		return 0;
@@ -304,6 +306,7 @@ int zkern_inst_confirm(struct zkern_inst *inst, u32 timeout_ms)
 						 ms_to_ktime(timeout_ms));
 	if (err)
 		return err == -ETIME ? -ETIMEDOUT : -EINTR;
+	/* as in inst_answered() */
 	if (smp_load_acquire(&inst->confirmed) >= ticket)
 		return 0;
 	return rcu_access_pointer(inst->tree) ? -ENOTCONN : -ENODEV;
@@ -318,6 +321,7 @@ void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 		return;
 	WRITE_ONCE(inst->state, state);
 	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED)
+		/* pairs with zkern_inst_confirm(): who sees it sees the state */
 		smp_store_release(&inst->lost, inst->lost + 1);
 	tree = rcu_dereference_protected(inst->tree, lockdep_is_held(&inst->lock));
 	if (!tree)

@@ -480,6 +480,7 @@ long zkern_ioctl_confirm(struct zkern_file *zf, void __user *arg)
 		req.asked = atomic64_read(&inst->asked);
 		WRITE_ONCE(inst->told, req.asked);
 		if (req.done > inst->confirmed) {
+			/* pairs with inst_answered(); the tree has it */
 			smp_store_release(&inst->confirmed, req.done);
 			zkern_inst_wake(inst);
 		}

@@ -68,7 +68,7 @@ static int write_file(const char *path, const char *text, size_t len, const char
 	rc = fd < 0 ? -errno : 0;
 	/* another owner is given up to whoever may */
 	if (!rc && fchown(fd, st.st_uid, st.st_gid))
-		st.st_mode &= ~(S_ISUID | S_ISGID | S_IRWXG);
+		st.st_mode &= ~06070;
 	if (!rc && fchmod(fd, st.st_mode & 0777))
 		rc = -errno;
 	if (!rc)

@@ -280,8 +280,8 @@ void listen_move(struct io *io, const char *host, u16 port)
 		err = bind_any(cs, host, port, why, sizeof(why));
 		if (err) {
 			addr_name(&sa, name, sizeof(name));
-			log_error("clients cannot be served at their new address: %s; staying at %s",
-				  why, name + 1);
+			log_error("clients cannot be served at their new address: %s; "
+				  "staying at %s", why, name + 1);
 			addr_host(&sa, name, sizeof(name));
 			bind_any(cs, name, ntohs(((struct sockaddr_in *)&sa)->sin_port), why,
 				 sizeof(why));

@@ -129,9 +129,9 @@ static void one_case(size_t i)
 	static const char *const words[] = { "refused", "one server", "an ensemble" };
 	struct config c;
 	int rc = read_it(&c, cases[i].cfg, cases[i].myid);
-	enum what what = what_it_is(rc, &c);
+	enum what got = what_it_is(rc, &c);
 
-	ok(what == cases[i].what && (!cases[i].said || strstr(text, cases[i].said)),
+	ok(got == cases[i].what && (!cases[i].said || strstr(text, cases[i].said)),
 	   "case %zu, %s - %s", i, words[cases[i].what], rc ? text : "");
 	config_free(&c);
 }

@@ -8,12 +8,14 @@
 #include "daemon/zab/packet.h"
 #include "selftests/election/election.h"
 
+/* Between bytes there may be a space. */
 static size_t unhex(const char *hex, u8 *out)
 {
-	size_t n = 0;
 	unsigned int v;
+	size_t n = 0;
+	int took;
 
-	for (; sscanf(hex, "%2x", &v) == 1; hex += 2)
+	for (; sscanf(hex, "%2x%n", &v, &took) == 1; hex += took)
 		out[n++] = v;
 	return n;
 }
@@ -52,7 +54,7 @@ void test_packets(void)
 {
 	static const char ack[] = "000000030000000500000007ffffffffffffffff";
 	static const char proposal[] = "0000000200000005000000070000000464617461ffffffff";
-	static const char request[] = "000000010000000500000007000000046461746100000002000000026970"
+	static const char request[] = "000000010000000500000007000000046461746100000002000000026970 "
 		"000000093132372e302e302e310000000664696765737400000003753a70";
 	struct zab_packet pkt;
 	struct jw w;
@@ -129,8 +131,8 @@ static int vote_hex(const char *hex, struct zab_vote *v, u8 *bytes)
 void test_votes(void)
 {
 	static const char v40[] = VOTE_HEAD "000000000000000500000001";
-	static const char v2[] = "00000000800000000000000000000005000000070000000000000009"
-		"000000000000000500000002000000247365727665722e313d683a313a323a"
+	static const char v2[] = "00000000800000000000000000000005000000070000000000000009 "
+		"000000000000000500000002000000247365727665722e313d683a313a323a "
 		"7061727469636970616e740a76657273696f6e3d30";
 	struct zab_vote v;
 	struct jw w;

@@ -4,8 +4,8 @@
  * ">LINK:TYPE ZXID", for LEADERINFO, ACKEPOCH and the INFOs with their data in
  * brackets, for a REQUEST of more than 20 bytes their number. Others: "log Z", "commit Z",
  * "state S/P", "fail Z", "tree LINK Z", "logs LINK A..B", "close LINK", "accepted E",
- * "current E", "truncate Z", "truncate+reload Z", "receive Z", "up TYPE from SID", "synced", "confirmed N",
- * "connect TO".
+ * "current E", "truncate Z", "truncate+reload Z", "receive Z", "up TYPE from SID", "synced",
+ * "confirmed N", "connect TO".
  * Votes are passed over. Numbers are hexadecimal, an outgoing link is "out".
  */
 #include <stdarg.h>
