@@ -130,9 +130,10 @@ static void one_case(size_t i)
 	struct config c;
 	int rc = read_it(&c, cases[i].cfg, cases[i].myid);
 	enum what got = what_it_is(rc, &c);
+	const char *why = rc ? text : "";
 
 	ok(got == cases[i].what && (!cases[i].said || strstr(text, cases[i].said)),
-	   "case %zu, %s - %s", i, words[cases[i].what], rc ? text : "");
+	   "number %zu, %s - %s", i, words[cases[i].what], why);
 	config_free(&c);
 }
 

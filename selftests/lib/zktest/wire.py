@@ -90,6 +90,7 @@ class Conn:
     """A TCP connection that carries length-prefixed frames."""
 
     def __init__(self, host, port, timeout=DEFAULT_TIMEOUT):
+        self.where = "%s:%s" % (host, port)
         self.sock = socket.create_connection((host, port), timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = b""
@@ -112,7 +113,8 @@ class Conn:
             except ConnectionResetError:
                 part = b""
             if not part:
-                raise Closed("closed after %r" % self.buf[:64])
+                raise Closed("closed by %s after %r" % (
+                    self.where, self.buf[:64]))
             self.buf += part
 
     def recv_frame(self, timeout=DEFAULT_TIMEOUT):
