@@ -20,6 +20,8 @@
 
 #include "tools/vm/wire.h"
 
+#define LINGER_MS	10000	/* for the host to close */
+
 /* One command: its descriptors on our side, -1 once closed. */
 struct cmd {
 	int conn;
@@ -176,6 +178,17 @@ static void reap(struct cmd *c)
 		c->done = 1;
 }
 
+/* A close with input unread is a reset, and that may overtake what was sent last. */
+static void linger(int conn)
+{
+	static char rest[VM_FRAME_MAX];
+	struct pollfd p = { .fd = conn, .events = POLLIN };
+
+	shutdown(conn, SHUT_WR);
+	while (poll(&p, 1, LINGER_MS) == 1 && read(conn, rest, sizeof(rest)) > 0)
+		;
+}
+
 static void serve(struct cmd *c)
 {
 	uint32_t code;
@@ -209,6 +222,7 @@ static void serve(struct cmd *c)
 	code = htole32(WIFEXITED(c->status) ? WEXITSTATUS(c->status) :
 		       128 + WTERMSIG(c->status));
 	vm_send(c->conn, VM_EXIT, &code, sizeof(code));
+	linger(c->conn);
 }
 
 static void worker(int conn)
