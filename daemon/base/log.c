@@ -315,7 +315,9 @@ int log_open_file(const char *path)
 	};
 	int rc = sink_new(&p, &sink);
 
-	to_file = !rc && path;
+	/* not touched by log_start(), when other threads log already */
+	if (!rc && path)
+		to_file = true;
 	return rc;
 }
 
