@@ -136,12 +136,11 @@ static void resolved(struct peers *p, void *owner, struct lookup *l)
 	d->asking--;
 	for (u32 i = 0; i < l->n; i++)
 		candidate(d, &l->addrs[i]);
-	if (!l->n)
-		snprintf(d->why, sizeof(d->why), "no address of %.64s", l->host);
-	if (!l->n)
+	if (!l->n) {
 		d->refused = false;
-	if (!l->n)
+		snprintf(d->why, sizeof(d->why), "no address of %.64s", l->host);
 		log_ratelimited(LOG_WARN, "server %llu: no address of %s", d->dp.sid, l->host);
+	}
 	if (d->flying && d->next < d->n && d->next_ms == ~0ULL)
 		go_on(p, d, p->now_ms + STAGGER_MS);
 	else if (!d->flying)

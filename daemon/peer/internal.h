@@ -399,10 +399,10 @@ struct peers {
 	struct rx_gate gate;
 };
 
-/* The timers are to be looked at, at @ms. */
-/* peers.c: by either of them; NULL: in none. */
+/* peers.c: in the membership in force, or in the proposed one; NULL: in neither. */
 const struct peer *peers_find(const struct peers *p, u64 sid);
 
+/* The timers are to be looked at, at @ms. */
 static inline void peers_due(struct peers *p, u64 ms)
 {
 	if (ms < p->due_ms)

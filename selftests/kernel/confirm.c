@@ -14,14 +14,6 @@
 
 static int owner, fd;
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 /* A read in a thread. */
 struct reader {
 	pthread_t thread;

@@ -11,14 +11,6 @@
 
 static int inst, owner, fd;
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 /* A read that waits, in a thread. */
 struct waiter {
 	pthread_t thread;

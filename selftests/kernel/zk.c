@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -392,6 +393,14 @@ const char *entry(const struct zkern_list *list, uint32_t n, char *name, size_t 
 }
 
 /* ------------------------------------------------------------ processes */
+
+double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
 
 int as_user(uid_t uid, gid_t gid, gid_t gid2, int (*fn)(void *arg), void *arg)
 {

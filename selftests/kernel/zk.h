@@ -102,6 +102,9 @@ const char *entry(const struct zkern_list *list, uint32_t n, char *name, size_t 
  */
 int as_user(uid_t uid, gid_t gid, gid_t gid2, int (*fn)(void *arg), void *arg);
 
+/* Seconds, monotonic. */
+double now(void);
+
 /* Seconds that anything may take before a test calls it hanging. */
 #define LONG	120
 

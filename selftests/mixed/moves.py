@@ -28,12 +28,16 @@ class Clients:
         for w in self.workers:
             w.start()
 
-    def end(self, e):
+    def rest(self):
+        """They stop; each must have seen only what makes sense."""
         self.stop[0] = 0
         for w in self.workers:
             w.join(60)
             if w.broken:
                 raise w.broken
+
+    def end(self, e):
+        self.rest()
         history = [op for w in self.workers for op in w.ops]
         check.check(history)
         check.check_end(history, [load.final(s) for s in e.all])
@@ -197,16 +201,11 @@ def observe(net, compare, mix):
         own = Clients([late], 2, 7)
         own.workers[0].values = own.workers[1].values = 1000000
         time.sleep(2)
-        own.stop[0] = 0
+        own.rest()
         for w in own.workers:
-            w.join(60)
-            if w.broken:
-                raise w.broken
             if len(w.ops) < 10:
                 raise check.Violation("it hardly answers: %d" % len(w.ops))
-        clients.stop[0] = 0
-        for w in clients.workers:
-            w.join(60)
+        clients.rest()
         history = [op._replace(client=(k, op.client))
                    for k, c in enumerate((clients, own))
                    for w in c.workers for op in w.ops]
@@ -302,9 +301,7 @@ def local_reads(net, _compare):
             out = host.vm.must("zkern get /reg-0")
             if i == 19 and "by the observer" not in out and "." not in out:
                 raise check.Violation("the device says %r" % out)
-        clients.stop[0] = 0
-        for w in clients.workers:
-            w.join(60)
+        clients.rest()
         linearizable(host, e.all)
         restarts(host, e.all)
         mine.close()
