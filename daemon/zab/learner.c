@@ -557,7 +557,7 @@ int zab_send(struct zab *z, u64 link, const struct zab_packet *packet)
 	if (z->phase != ZAB_BROADCAST || !z->e)
 		return -ENOTCONN;
 	if (z->state == ZAB_LEADING) {
-		l = leader_find(z, link);
+		l = handler_find(z, link);
 		if (!l || l->stage != STAGE_LIVE)
 			return -ENOTCONN;
 	} else {

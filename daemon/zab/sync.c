@@ -107,7 +107,7 @@ static void emit_history(struct zab *z, struct learner *l, u64 from, u64 end,
 			zab_emit_txn(z, l->link, ZP_PROPOSAL, win_at(&z->w, i));
 }
 
-bool leader_sync(struct zab *z, struct learner *l)
+bool handler_sync(struct zab *z, struct learner *l)
 {
 	u64 end = z->phase == ZAB_BROADCAST ? z->w.commit : z->w.end, n;
 	struct plan p = make_plan(z, l->last, end);

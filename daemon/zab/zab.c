@@ -440,7 +440,7 @@ static int on_link_up(struct zab *z, const struct zab_event *ev)
 	if (ev->link & ZAB_LINK_OUT)
 		return ev->link == z->fo.link && z->fo.connected ? learner_link_up(z) : 0;
 	if (z->state == ZAB_LEADING)
-		return leader_link_up(z, ev->link);
+		return handler_link_up(z, ev->link);
 	/* nobody leads here */
 	zab_emit(z, ZAB_DO_CLOSE)->link = ev->link;
 	return 0;
@@ -453,7 +453,7 @@ static int on_link_down(struct zab *z, const struct zab_event *ev)
 	if (z->busy == BUSY_RECEIVE && ev->link == z->busy_link)
 		z->busy = BUSY_NO;
 	if (!(ev->link & ZAB_LINK_OUT))
-		leader_link_down(z, ev->link);
+		handler_link_down(z, ev->link);
 	else if (ev->link == z->fo.link && z->fo.connected)
 		learner_link_down(z);
 	return 0;
@@ -464,7 +464,7 @@ static int on_packet(struct zab *z, const struct zab_event *ev)
 	if (!z->e || !ev->packet)
 		return -EINVAL;
 	if (!(ev->link & ZAB_LINK_OUT))
-		return z->state == ZAB_LEADING ? leader_packet(z, ev) : 0;
+		return z->state == ZAB_LEADING ? handler_packet(z, ev) : 0;
 	if (ev->link != z->fo.link || !z->fo.connected)
 		return 0;
 	return z->busy != BUSY_NO ? -EINVAL : learner_packet(z, ev);
@@ -600,7 +600,7 @@ void zab_free(struct zab *z)
 {
 	if (!z)
 		return;
-	leader_free(z);
+	handlers_free(z);
 	zab_actions_free(z);
 	win_free(&z->w);
 	election_free(z->el);

@@ -22,6 +22,7 @@
  *   action.c    the list of actions, bytes
  *   election.c  FastLeaderElection
  *   leader.c    discovery, acknowledgements, commit
+ *   handler.c   its learners, one by one
  *   sync.c      what a learner needs to have the leader's history
  *   learner.c   follower and observer
  *   confirm.c   whether this server's leader still leads

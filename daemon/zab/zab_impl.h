@@ -279,28 +279,48 @@ void members_cut(struct zab *z);
 /* Who leads once the one proposed by @zxid is in force. */
 u64 members_leader(const struct zab *z, u64 zxid);
 
-/* ---- leader.c, sync.c ---- */
+/* ---- handler.c, sync.c ---- */
+
+void handlers_free(struct zab *z);
+/* Those that are gone are freed. */
+void handlers_sweep(struct zab *z);
+int handler_link_up(struct zab *z, u64 link);
+void handler_link_down(struct zab *z, u64 link);
+int handler_packet(struct zab *z, const struct zab_event *ev);
+struct learner *handler_find(const struct zab *z, u64 link);
+/* Closes the link, and says why. */
+void handler_drop(struct zab *z, struct learner *l, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Whether transactions go to @l: it was told what it lacked. */
+bool handler_forwards(const struct learner *l);
+/* Room for a small packet. */
+void handler_leaderinfo(struct zab *z, struct learner *l);
+/* NEWLEADER's bytes: the same for everybody. @e: the last membership proposed. NULL: memory. */
+struct zab_bytes *handlers_newleader(const struct ensemble *e, u64 epoch);
+/* Sends @l what it lacks and NEWLEADER. False: no memory. */
+bool handler_sync(struct zab *z, struct learner *l);
+/* The same for all that are ready for it. */
+void handlers_sync(struct zab *z);
+/* UPTODATE for all that have acknowledged NEWLEADER. */
+void handlers_settle(struct zab *z);
+/* The SYNCs that are due. */
+void handlers_answer_syncs(struct zab *z);
+/* Silence. Room for a CLOSE. */
+void handler_check(struct zab *z, struct learner *l);
+
+/* ---- leader.c ---- */
 
 void leader_begin(struct zab *z);
 /* Closes all links. */
 void leader_end(struct zab *z);
-void leader_free(struct zab *z);
 void leader_pump(struct zab *z);
 void leader_half_tick(struct zab *z);
-int leader_link_up(struct zab *z, u64 link);
-void leader_link_down(struct zab *z, u64 link);
-int leader_packet(struct zab *z, const struct zab_event *ev);
 int leader_propose(struct zab *z, const struct zab_event *ev);
-struct learner *leader_find(const struct zab *z, u64 link);
-void leader_drop(struct zab *z, struct learner *l, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
 bool leader_votes(const struct zab *z, const struct learner *l);
 /* Whether this server and the voters of which @has is true are a quorum, of the membership
  * that was proposed as well. */
 bool leader_quorum(const struct zab *z,
 		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg);
-/* Sends @l what it lacks and NEWLEADER. False: no memory. */
-bool leader_sync(struct zab *z, struct learner *l);
 
 /* ---- confirm.c ---- */
 

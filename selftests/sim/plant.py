@@ -40,7 +40,7 @@ BUGS = [
      "daemon/zab/learner.c",
      "!fo->newleader || z->durable < fo->target ||",
      "!fo->newleader ||"),
-    ("reads do not wait for a sync", "daemon/zab/leader.c",
+    ("reads do not wait for a sync", "daemon/zab/handler.c",
      "u64 zxid = zab_outstanding(z) ? z->last : z->committed;",
      "u64 zxid = z->committed;"),
     ("a read does not wait until a quorum has answered",
