@@ -10,6 +10,7 @@
  *   dial.c     connecting: all addresses of a server, in turn and anew
  *   elect.c    election connections: who keeps which, votes
  *   link.c     links: packets in, life and time limits
+ *   packets.c  the packets of one event
  *   out.c      what is queued to go out on a link
  *   stream.c   threads that send a tree or the history
  *   receive.c  the thread that receives a tree
@@ -40,6 +41,7 @@
 #define RETRY_MS	1000		/* until a port is bound again (QuorumCnxManager) */
 #define NAME_LEN	80		/* bytes of an address as text */
 #define READ_CHUNK	65536
+#define EVENT_BYTES	65536	/* of packets in one event, unless it is only one */
 
 /* ------------------------------------------------------------ sock.c */
 

@@ -189,71 +189,70 @@ void link_timers(struct peers *p)
 
 /* ------------------------------------------------------------ in */
 
-/* False: stalled, or lost. */
-static bool deliver_packet(struct peers *p, struct link *l, const struct zab_packet *pkt,
-			   const u8 *bytes, u32 len)
+/* The packets at hand as one event. False: stalled, or lost. */
+static bool deliver_packets(struct peers *p, struct link *l, u32 len)
 {
 	struct peer_event *ev;
+	u64 cost = sizeof(*ev) + len;
 
-	if (!share_take(p, l->share, sizeof(*ev) + len, p->p.in_max, &l->stalled))
+	if (!share_take(p, l->share, cost, p->p.in_max, &l->stalled))
 		return false;
-	ev = event_of(p, l->share, sizeof(*ev) + len, PEER_PACKET, l->id, len);
+	ev = event_of(p, l->share, cost, PEER_PACKETS, l->id, len);
 	if (!ev) {
 		link_err(p, l, -ENOMEM);
 		return false;
 	}
-	memcpy(ev->bytes, bytes, len);
-	ev->packet = *pkt;
-	if (pkt->data)
-		ev->packet.data = ev->bytes + (pkt->data - bytes);
-	if (pkt->auth)
-		ev->packet.auth = ev->bytes + (pkt->auth - bytes);
+	memcpy(ev->bytes, inbuf_at(&l->in), len);
 	event_deliver(p, ev);
 	return true;
 }
 
 /*
- * Of acknowledgements one behind the other the last stands for all (zab.h): whether @pkt,
- * of @n bytes at @at, has such a one behind it.
+ * So many bytes are whole packets, for one event; 0: the first is not all there, ->need
+ * says how much of it has to be; -EBADMSG: it is none. Behind SNAP a tree follows, which
+ * only the core can say where to put: *@snap.
  */
-static bool outdone(const struct zab_packet *pkt, const u8 *at, size_t n, size_t left)
+static ssize_t whole_packets(struct peers *p, struct link *l, bool *snap)
 {
-	u64 next;
-
-	if (pkt->type != ZP_ACK || n != ZP_HEAD || left < 2 * ZP_HEAD)
-		return false;
-	at += n;
-	next = jute_get64(at + 4);
-	return jute_get32(at) == ZP_ACK && (s32)jute_get32(at + 12) == -1 &&
-	       (s32)jute_get32(at + 16) == -1 && (u32)pkt->zxid && next > pkt->zxid &&
-	       next >> 32 == pkt->zxid >> 32;
-}
-
-/* Behind SNAP a tree follows, which only the core can say where to put. */
-static void parse(struct peers *p, struct link *l)
-{
+	const u8 *at = inbuf_at(&l->in);
+	size_t left = inbuf_left(&l->in), len = 0, need = 0;
 	struct zab_packet pkt;
 	ssize_t n;
 
-	while (!l->closing && !l->ending && may_read(l) && inbuf_left(&l->in)) {
-		const u8 *at = inbuf_at(&l->in);
+	*snap = false;
+	l->need = 0;
+	while (len < left && !*snap) {
+		n = zab_packet_read(at + len, left - len, p->p.max_packet, &pkt, &need);
+		if (n <= 0 && !len) {
+			l->need = need;
+			return n;
+		}
+		if (n <= 0 || (len && len + n > EVENT_BYTES))
+			break;
+		len += n;
+		*snap = l->out && pkt.type == ZP_SNAP;
+	}
+	return len;
+}
 
-		l->need = 0;
-		n = zab_packet_read(at, inbuf_left(&l->in), p->p.max_packet, &pkt, &l->need);
+static void parse(struct peers *p, struct link *l)
+{
+	bool snap;
+	ssize_t n;
+
+	while (!l->closing && !l->ending && may_read(l) && inbuf_left(&l->in)) {
+		n = whole_packets(p, l, &snap);
 		if (n < 0) {
 			log_ratelimited(LOG_WARN, "link %llx (%s) sent what is no packet: 0x%08x",
-					l->id, l->name,
-					inbuf_left(&l->in) < 4 ? 0 : jute_get32(at));
+					l->id, l->name, inbuf_left(&l->in) < 4 ? 0 :
+					jute_get32(inbuf_at(&l->in)));
 			link_lost(p, l, "a bad packet");
 			return;
 		}
-		if (!n)
-			return;
-		if (!outdone(&pkt, at, n, inbuf_left(&l->in)) &&
-		    !deliver_packet(p, l, &pkt, at, n))
+		if (!n || !deliver_packets(p, l, n))
 			return;
 		inbuf_used(&l->in, n);
-		l->await = l->out && pkt.type == ZP_SNAP;
+		l->await = snap;
 	}
 }
 

@@ -32,7 +32,7 @@ enum peer_event_type {
 				 * each of its addresses refused one */
 	PEER_LINK_UP,		/* @link */
 	PEER_LINK_DOWN,		/* @link; the last one of it */
-	PEER_PACKET,		/* @link, @packet (points into the event) */
+	PEER_PACKETS,		/* @link, one or more, in order: peer_event_packet() */
 	PEER_RECEIVED,		/* @link, @zxid: a stream came whole and is a snapshot file
 				 * on disk (peer_receive()) */
 	PEER_RECEIVE_FAILED,	/* @link, @err: the disk; else it is a LINK_DOWN */
@@ -46,10 +46,16 @@ struct peer_event {
 	u64 zxid;
 	int err;
 	struct zab_vote vote;
-	struct zab_packet packet;
+	struct zab_packet packet;	/* the one at hand; points into the event */
+	u32 at;				/* of @bytes, behind that one */
 	u32 len;
 	u8 bytes[];
 };
+/*
+ * PACKETS: the next packet, into ->packet. Of acknowledgements one behind the other the
+ * last stands for all (zab.h); the others are passed over. False: there was none left.
+ */
+bool peer_event_packet(struct peer_event *ev);
 void peer_event_free(struct peers *p, struct peer_event *ev);
 
 struct peers_params {

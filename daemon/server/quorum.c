@@ -21,7 +21,7 @@
 
 #define RETRY_MIN_MS	10
 #define RETRY_MAX_MS	1000
-#define EVENTS_MAX	4096	/* of peers, in one round */
+#define EVENTS_MAX	4096	/* of peers, packets among them, in one round: about */
 #define LEARNERS_MAX	512
 #define RESIGN_MS	1000	/* for another one to lead */
 
@@ -592,7 +592,19 @@ static void look_at_logs(struct core *c)
 	zab_logged_from(c->zab, disk_history_first(c->disk));
 }
 
-static void peer_event(struct core *c, struct peer_event *p)
+/* What one read brought. Who is not spoken with any more by now is passed over by ZAB. */
+static u32 packets(struct core *c, struct peer_event *p)
+{
+	struct zab_event ev = { .type = ZAB_EV_PACKET, .link = p->link, .packet = &p->packet };
+	u32 n = 0;
+
+	for (; peer_event_packet(p); n++)
+		quorum_step(c, &ev);
+	return n;
+}
+
+/* How many it was. */
+static u32 peer_event(struct core *c, struct peer_event *p)
 {
 	struct zab_event ev = { .link = p->link, .from = p->from };
 
@@ -614,10 +626,8 @@ static void peer_event(struct core *c, struct peer_event *p)
 		if (p->link == c->receiving)
 			c->receiving = 0;
 		break;
-	case PEER_PACKET:
-		ev.type = ZAB_EV_PACKET;
-		ev.packet = &p->packet;
-		break;
+	case PEER_PACKETS:
+		return packets(c, p);
 	case PEER_RECEIVED:
 		ev.type = ZAB_EV_TICK;
 		if (p->link == c->receiving)
@@ -631,6 +641,7 @@ static void peer_event(struct core *c, struct peer_event *p)
 		break;
 	}
 	quorum_step(c, &ev);
+	return 1;
 }
 
 bool quorum_events(struct core *c)
@@ -642,9 +653,9 @@ bool quorum_events(struct core *c)
 		return false;
 	if (!c->peer_todo)
 		c->peer_todo = queue_take(&c->peer_queue);
-	while ((p = c->peer_todo) && n++ < EVENTS_MAX) {
+	while ((p = c->peer_todo) && n < EVENTS_MAX) {
 		c->peer_todo = p->next;
-		peer_event(c, p);
+		n += peer_event(c, p);
 		peer_event_free(c->peers, p);
 	}
 	return c->peer_todo;

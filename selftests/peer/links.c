@@ -32,7 +32,7 @@ static s32 size_of(u32 i, u32 max)
 
 static bool arrives(struct node *n, u64 link, u32 i, u32 max, const u8 *data)
 {
-	struct peer_event *ev = node_take(n, PEER_PACKET, link);
+	struct peer_event *ev = node_take(n, PEER_PACKETS, link);
 	s32 len = size_of(i, max);
 	bool good;
 
@@ -76,8 +76,8 @@ static void txns(struct node *a, u64 in, struct node *b, u64 out)
 		send_packet(a, in, ZP_COMMIT, t[i]->zxid, NULL, -1);
 	}
 	for (u32 i = 0; i < 200; i++) {
-		struct peer_event *ev = node_take(b, PEER_PACKET, out);
-		struct peer_event *c = node_take(b, PEER_PACKET, out);
+		struct peer_event *ev = node_take(b, PEER_PACKETS, out);
+		struct peer_event *c = node_take(b, PEER_PACKETS, out);
 
 		good = good && ev && c && ev->packet.type == (i % 2 ? ZP_INFORM : ZP_PROPOSAL) &&
 		       ev->packet.zxid == t[i]->zxid && ev->packet.len == (s32)t[i]->len &&
@@ -128,7 +128,7 @@ static void acks(struct node *a, u64 in, struct node *b, u64 out)
 	zab_bytes_put(all);
 	peer_flush(b->p);
 	for (i = 0; i < n && good; i++) {
-		ev = node_take(a, PEER_PACKET, in);
+		ev = node_take(a, PEER_PACKETS, in);
 		while (ev && !acks[i].must && ev->packet.zxid != acks[i].zxid)
 			i++;
 		good = ev && ev->packet.type == acks[i].type && ev->packet.zxid == acks[i].zxid;
@@ -150,7 +150,7 @@ static void ends(struct node *a, struct node *b, struct lan *lan)
 	need(!peer_close(a->p, in), "closed");
 	ok(node_await(b, PEER_LINK_DOWN, OUT + 3), "closed by the leader, down for the learner");
 	send_packet(b, OUT + 4, ZP_PING, 9, NULL, -1);
-	ok(node_await(a, PEER_PACKET, in2), "the other one stays");
+	ok(node_await(a, PEER_PACKETS, in2), "the other one stays");
 	is(node_count(a, PEER_LINK_DOWN, in), 0, "who closes is not told");
 	need(!peer_lead(a->p, false), "no memory");
 	ok(node_await(b, PEER_LINK_DOWN, OUT + 4), "who leads no more has no learners");
@@ -185,7 +185,7 @@ static void bad_packets(struct lan *lan)
 		int fd = raw_connect(lan->quorum[1]);
 
 		raw_send(fd, first[0], 20);
-		ok(node_await(&a, PEER_LINK_UP, ~0ULL) && node_await(&a, PEER_PACKET, ~0ULL),
+		ok(node_await(&a, PEER_LINK_UP, ~0ULL) && node_await(&a, PEER_PACKETS, ~0ULL),
 		   "a learner");
 		raw_send(fd, bad[i], 16);
 		ok(raw_closed(fd) && node_await(&a, PEER_LINK_DOWN, ~0ULL),
@@ -297,7 +297,7 @@ static void reads_on(struct lan *lan)
 		send_packet(&b, OUT + 1, ZP_REQUEST, i, data, sizeof(data));
 	ok(node_until(&a, has_bytes, &most), "it takes its share");
 	for (u32 i = 0; i < 512 && good; i++) {
-		ev = node_take(&a, PEER_PACKET, in);
+		ev = node_take(&a, PEER_PACKETS, in);
 		good = ev && ev->packet.zxid == i;
 		pthread_mutex_lock(&a.lock);
 		good = good && a.bytes + CHUNK <= 1024 * 1024;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "selftests/peer/nodes.h"
+#include "daemon/peer/internal.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -139,15 +140,38 @@ void node_up(struct node *n, struct lan *lan, u64 id)
 	node_start(n);
 }
 
+/* Its next packet as an event of its own, if it is not its last one. */
+static struct peer_event *split(struct peer_event *ev)
+{
+	struct peer_event *one;
+	u32 from = ev->at, len;
+
+	if (ev->type != PEER_PACKETS)
+		return NULL;
+	need(peer_event_packet(ev), "an event without a packet");
+	if (ev->at == ev->len)
+		return NULL;
+	len = ev->at - from;
+	one = event_new(PEER_PACKETS, ev->link, len);
+	need(one, "no memory");
+	memcpy(one->bytes, ev->bytes + from, len);
+	while (peer_event_packet(one))
+		;
+	return one;
+}
+
 static struct peer_event *look(struct node *n, enum peer_event_type type, u64 link)
 {
-	struct peer_event *ev, *before = NULL;
+	struct peer_event *ev, *one, *before = NULL;
 
 	for (ev = n->first; ev; before = ev, ev = ev->next)
 		if ((type == ANY_EVENT || ev->type == type) && (link == ~0ULL || ev->link == link))
 			break;
 	if (!ev)
 		return NULL;
+	one = split(ev);
+	if (one)
+		return one;
 	if (before)
 		before->next = ev->next;
 	else
@@ -333,7 +357,7 @@ u64 join(struct node *learner, struct node *leader, u64 leader_id, u64 link)
 	if (ev) {
 		in = ev->link;
 		peer_event_free(leader->p, ev);
-		ev = node_take(leader, PEER_PACKET, in);
+		ev = node_take(leader, PEER_PACKETS, in);
 	}
 	if (!ev)
 		return 0;

@@ -45,7 +45,7 @@ void node_stop(struct node *n);
 void node_up(struct node *n, struct lan *lan, u64 id);
 /*
  * The first event of @type not taken yet (on @link, or ~0: on any), taken; waits for it.
- * NULL: it did not come. The caller frees it.
+ * Of PACKETS one packet at a time, in ->packet. NULL: it did not come. The caller frees it.
  */
 struct peer_event *node_take(struct node *n, enum peer_event_type type, u64 link);
 /* Takes and frees it: whether it came. */

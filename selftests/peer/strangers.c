@@ -86,8 +86,8 @@ static bool goes_on(struct pair *s)
 
 	send_packet(&s->a, s->in, ZP_PING, r, NULL, -1);
 	send_packet(&s->b, OUT + 1, ZP_PING, r, NULL, -1);
-	return votes_go(&s->a, &s->b, r) && node_await(&s->a, PEER_PACKET, s->in) &&
-	       node_await(&s->b, PEER_PACKET, OUT + 1) && !node_holds(&s->a, 1, r) &&
+	return votes_go(&s->a, &s->b, r) && node_await(&s->a, PEER_PACKETS, s->in) &&
+	       node_await(&s->b, PEER_PACKETS, OUT + 1) && !node_holds(&s->a, 1, r) &&
 	       !node_holds(&s->b, 2, r);
 }
 

@@ -76,7 +76,7 @@ static void say(struct talk *t, struct peer_event *ev)
 	case PEER_LINK_DOWN:
 		printf("%s %llx\n", ev->type == PEER_LINK_UP ? "up" : "down", ev->link);
 		break;
-	case PEER_PACKET:
+	case PEER_PACKETS:
 		printf("packet %llx %x %llx ", ev->link, ev->packet.type, ev->packet.zxid);
 		say_bytes(ev->packet.data, ev->packet.len);
 		break;

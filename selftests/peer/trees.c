@@ -78,7 +78,7 @@ static void send_tree(struct server *s, u64 link, struct world *w)
 /* The learner is told of a tree, and takes it. */
 static bool takes_tree(struct node *n, u64 link, u64 zxid)
 {
-	struct peer_event *ev = node_take(n, PEER_PACKET, link);
+	struct peer_event *ev = node_take(n, PEER_PACKETS, link);
 	bool good = ev && ev->packet.type == ZP_SNAP && ev->packet.zxid == zxid;
 
 	peer_event_free(n->p, ev);
@@ -127,14 +127,14 @@ static void whole(struct server *a, u64 in, struct server *b, struct world *w)
 	ok(received(&b->n, OUT + 1, w->zxid), "and has it on disk");
 	ok(same_tree(b, w), "the same as the leader's, with the sessions");
 	for (u32 i = 0; i < 100 && good; i++) {
-		struct peer_event *ev = node_take(&b->n, PEER_PACKET, OUT + 1);
+		struct peer_event *ev = node_take(&b->n, PEER_PACKETS, OUT + 1);
 
 		good = ev && ev->packet.zxid == i && ev->packet.len == 6;
 		peer_event_free(b->n.p, ev);
 	}
 	ok(good, "packets sent behind it arrive behind it");
 	send_packet(&b->n, OUT + 1, ZP_ACK, 5, NULL, -1);
-	ok(node_await(&a->n, PEER_PACKET, in), "and the learner's own still arrive");
+	ok(node_await(&a->n, PEER_PACKETS, in), "and the learner's own still arrive");
 }
 
 /* One learner takes nothing of a long tree: votes and others' packets go on. */
@@ -151,14 +151,14 @@ static void beside(struct server *a, u64 in, struct server *b, struct world *w, 
 	if (ev)
 		slow = ev->link;
 	peer_event_free(a->n.p, ev);
-	ok(node_await(&a->n, PEER_PACKET, slow), "another learner");
+	ok(node_await(&a->n, PEER_PACKETS, slow), "another learner");
 	for (u32 i = 0; i < 20; i++)
 		world_big(w, i);
 	send_tree(a, slow, w);
 	for (u64 r = 1; r <= 50; r++) {
 		send_packet(&a->n, slow, ZP_PING, r, NULL, -1);
 		send_packet(&a->n, in, ZP_PING, r, NULL, -1);
-		if (!node_await(&b->n, PEER_PACKET, OUT + 1) || !votes_go(&a->n, &b->n, r))
+		if (!node_await(&b->n, PEER_PACKETS, OUT + 1) || !votes_go(&a->n, &b->n, r))
 			break;
 		if (r == 50)
 			ok(true, "takes nothing of its tree, while packets and votes go on");
@@ -345,7 +345,7 @@ void test_trees(void)
 
 static bool next_is(struct node *n, s32 type, u64 zxid, struct txn *t)
 {
-	struct peer_event *ev = node_take(n, PEER_PACKET, OUT + 1);
+	struct peer_event *ev = node_take(n, PEER_PACKETS, OUT + 1);
 	bool good = ev && ev->packet.type == type && ev->packet.zxid == zxid;
 
 	if (good && t)

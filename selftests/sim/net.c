@@ -8,6 +8,7 @@
 #include "selftests/sim/sim.h"
 
 #define RETRY_US	(60 * US_MS)
+#define PACKETS_READ	16	/* at most, at once */
 #define CONNECT_US	(8 * US_S)	/* initLimit ticks, about */
 
 enum item_kind { ITEM_PACKET, ITEM_TREE, ITEM_END };
@@ -66,7 +67,7 @@ static struct peer_event *event_new(enum peer_event_type type, u64 link, const v
 	ev->type = type;
 	ev->link = link;
 	ev->len = len;
-	if (len)
+	if (bytes)
 		memcpy(ev->bytes, bytes, len);
 	return ev;
 }
@@ -235,23 +236,52 @@ static void end_link(struct end *e)
 	deliver(e->sv, event_new(PEER_LINK_DOWN, e->id, NULL, 0));
 }
 
-static void give_packet(struct end *e, const struct item *it)
+static struct item *take_item(struct end *e)
 {
-	struct peer_event *ev = event_new(PEER_PACKET, e->id, it->bytes, it->len);
-	size_t need;
+	struct item *it = e->head;
 
-	if (zab_packet_read(ev->bytes, ev->len, 1 << 24, &ev->packet, &need) != (ssize_t)it->len) {
-		wrong(e->sv->sim, "a packet to server %llu cannot be read", e->sv->id);
-		free(ev);
-		return;
+	e->head = it->next;
+	if (!e->head)
+		e->tail = &e->head;
+	return it;
+}
+
+static bool is_snap(const struct item *it)
+{
+	return jute_get32(it->bytes) == ZP_SNAP;
+}
+
+/* The first packet and some of those that have come as well, up to a SNAP, as one read
+ * brings them. */
+static void give_packets(struct end *e)
+{
+	struct sim *s = e->sv->sim;
+	u32 n = 1 + rnd(s, PACKETS_READ), len = 0;
+	struct peer_event *ev;
+	struct item *it, *last = e->head;
+
+	for (it = last; it && n-- && it->kind == ITEM_PACKET && it->ready <= s->now; it = it->next) {
+		last = it;
+		len += it->len;
+		if (is_snap(it))
+			break;
 	}
-	if (ev->packet.type == ZP_SNAP)
-		e->held = true;
+	e->held = is_snap(last);
+	ev = event_new(PEER_PACKETS, e->id, NULL, len);
+	len = 0;
+	do {
+		it = take_item(e);
+		memcpy(ev->bytes + len, it->bytes, it->len);
+		len += it->len;
+		n = it == last;
+		item_free(it);
+	} while (!n);
 	deliver(e->sv, ev);
 }
 
-static void give_tree(struct end *e, struct item *it)
+static void give_tree(struct end *e)
 {
+	struct item *it = take_item(e);
 	struct sim *s = e->sv->sim;
 	struct peer_event *ev = event_new(PEER_RECEIVED, e->id, NULL, 0);
 
@@ -262,7 +292,14 @@ static void give_tree(struct end *e, struct item *it)
 	it->image = NULL;
 	e->held = false;
 	e->takes = false;
+	item_free(it);
 	deliver(e->sv, ev);
+}
+
+static void give_end(struct end *e)
+{
+	item_free(take_item(e));
+	end_link(e);
 }
 
 /* Gives the first item if its time has come and it gets through. */
@@ -293,16 +330,12 @@ static void pump(struct sim *s, struct happening *h)
 		return;
 	if (it->kind == ITEM_TREE && !e->takes)
 		return;
-	e->head = it->next;
-	if (!e->head)
-		e->tail = &e->head;
 	if (it->kind == ITEM_PACKET)
-		give_packet(e, it);
+		give_packets(e);
 	else if (it->kind == ITEM_TREE)
-		give_tree(e, it);
+		give_tree(e);
 	else
-		end_link(e);
-	item_free(it);
+		give_end(e);
 	if (e->open && e->head)
 		kick(l, h->x, e->head->ready > s->now ? e->head->ready - s->now : 0);
 }
