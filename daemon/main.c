@@ -253,6 +253,7 @@ static int recover(struct daemon *d)
 	sigset_t end, old;
 	int rc;
 
+	metrics_turn(began);
 	notify_busy("reading the data");
 	sigemptyset(&end);
 	sigaddset(&end, SIGTERM);

@@ -504,6 +504,7 @@ static bool round_once(struct core *c)
 	bool more;
 
 	c->now_ms = core_coarse_ms(c);
+	metrics_turn(c->now_ms);
 	c->budget = FIRE_BUDGET;
 	handle_all(c);
 	quorum_events(c);
