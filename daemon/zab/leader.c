@@ -849,7 +849,7 @@ static void on_ack(struct zab *z, struct learner *l, const struct zab_packet *p)
 	} else if (p->zxid != ZXID(z->epoch, 0)) {
 		leader_drop(z, l, "ACK of 0x%llx where NEWLEADER's was due", p->zxid);
 	} else {
-		l->stage = STAGE_ACKED;
+		leader_synced(z, l);
 		/* SyncLimitCheck.start() */
 		l->due = 0;
 	}

@@ -186,6 +186,10 @@ struct zab_params {
 	u32 tick_ms;
 	u32 init_limit;			/* ticks */
 	u32 sync_limit;			/* ticks */
+	u32 connect_limit;		/* ticks, to connect to a leader; 0: init_limit */
+	u32 snap_syncs;			/* observers are refused while so many learners are sent
+					 * a tree ... */
+	u32 diff_syncs;			/* ... or what they lack; 0: no bound */
 	u32 history_max;		/* committed transactions kept, 500 (commitLogCount) */
 	u64 history_bytes;		/* and bytes of them at most */
 	u32 max_packet;			/* bytes */

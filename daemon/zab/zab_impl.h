@@ -92,6 +92,7 @@ struct learner {
 	enum stage stage;
 	bool gone;		/* closed; freed at the end of the step */
 	bool observer;		/* came with OBSERVERINFO */
+	bool tree;		/* SNAP was what it needed */
 	bool promised;		/* its ACKEPOCH counts */
 	u64 last;		/* zxid of its ACKEPOCH */
 	u64 acked;		/* it has all up to this zxid on disk */
@@ -301,6 +302,8 @@ bool leader_quorum(const struct zab *z,
 		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg);
 /* Sends @l what it lacks and NEWLEADER. False: no memory. */
 bool leader_sync(struct zab *z, struct learner *l);
+/* It has: NEWLEADER is acknowledged. */
+void leader_synced(struct zab *z, struct learner *l);
 
 /* ---- confirm.c ---- */
 
