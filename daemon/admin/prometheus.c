@@ -2,7 +2,8 @@
 /*
  * See prometheus.h. A summary's quantiles are of the last eight to ten minutes, as those
  * of the Java client that 3.8's PrometheusMetricsProvider registers with: the median of
- * the basic ones, three of the advanced ones. Of the metrics of the JVM those have a meaning here that are about the process.
+ * the basic ones, three of the advanced ones. Of the metrics of the JVM those have a
+ * meaning here that are about the process.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -103,16 +104,21 @@ static void put_keyed(struct jw *out, const char *name, const char *end, const c
 static void put_space(const struct page *p, enum metric_space space, struct metric_view *v)
 {
 	const char *name = metric_space_names[space];
+	u32 n = metric_space_has_percentiles(space) ? 3 : 1;
+	char label[32];
 
 	if (!head(p, name, "summary"))
 		return;
-	for (u32 i = 0; i < metric_names(); i++) {
+	for (u32 i = 0; i < metric_names(space); i++) {
 		if (!metric_space_view(space, i, v))
 			continue;
-		put_keyed(p->out, name, "", metric_name(i), "quantile=\"0.5\",",
-			  metric_recent(v, 0.5));
-		put_keyed(p->out, name, "_count", metric_name(i), "", v->sum.count);
-		put_keyed(p->out, name, "_sum", metric_name(i), "", v->sum.sum);
+		for (u32 k = 0; k < n; k++) {
+			snprintf(label, sizeof(label), "quantile=\"%g\",", quantiles[k]);
+			put_keyed(p->out, name, "", metric_name(space, i), label,
+				  metric_recent(v, quantiles[k]));
+		}
+		put_keyed(p->out, name, "_count", metric_name(space, i), "", v->sum.count);
+		put_keyed(p->out, name, "_sum", metric_name(space, i), "", v->sum.sum);
 	}
 }
 
@@ -123,9 +129,9 @@ static void put_counters(const struct page *p, enum metric_space space)
 
 	if (!head(p, name, "counter"))
 		return;
-	for (u32 i = 0; i < metric_names(); i++)
+	for (u32 i = 0; i < metric_names(space); i++)
 		if (metric_space_read(space, i, &s))
-			put_keyed(p->out, name, "", metric_name(i), "", s.count);
+			put_keyed(p->out, name, "", metric_name(space, i), "", s.count);
 }
 
 static void put_quotas(const struct page *p, struct store *st)
@@ -196,6 +202,9 @@ void prometheus_text(struct client_side *cs, bool (*wanted)(void *arg, const cha
 		put_summary(&p, i, &v);
 	put_space(&p, METRIC_read_per_namespace, &v);
 	put_space(&p, METRIC_write_per_namespace, &v);
+	put_space(&p, METRIC_learner_handler_qp_size, &v);
+	put_space(&p, METRIC_ack_latency, &v);
+	put_space(&p, METRIC_learner_handler_qp_time_ms, &v);
 	values_own(cs, put_gauge, &p);
 	if (cs->cfg->process_info)
 		put_process(&p);

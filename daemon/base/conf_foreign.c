@@ -47,7 +47,6 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "leader.closeSocketAsync", IDLE, NULL, NO_WAIT },
 	{ "learner.closeSocketAsync", IDLE, NULL, NO_WAIT },
 	{ "learner.asyncSending", IDLE, NULL, NO_WAIT },
-	{ "leader.ackLoggingFrequency", IDLE, NULL, "acknowledgements are not logged" },
 	{ "leaderConnectDelayDuringRetryMs", IGNORED, "100", LATER },
 	{ "tcpKeepAlive", IDLE, NULL, "connections between servers always have it" },
 	{ "forceSnapshotSync", IGNORED, "false", LATER },

@@ -82,6 +82,7 @@ const struct conf_key conf_keys[] = {
 	{ "connectToLearnerMasterLimit", NUM_LOW, AT(connect_limit), 0, INT_MAX },
 	{ "leader.maxConcurrentSnapSyncs", NUM, AT(snap_syncs), 1, INT_MAX },
 	{ "leader.maxConcurrentDiffSyncs", NUM, AT(diff_syncs), 1, INT_MAX },
+	{ "leader.ackLoggingFrequency", NUM_LOW, AT(tell_acks), 0, INT_MAX },
 	{ "cnxTimeout", NUM, AT(cnx_timeout_ms), 1, INT_MAX },
 	{ "electionPortBindRetry", NUM, AT(bind_tries), 0, INT_MAX },
 	{ "quorumListenOnAllIPs", BOOL, AT(quorum_listen_all), 0, 0 },
@@ -499,6 +500,7 @@ int config_default(struct config *cfg)
 	cfg->process_info = true;
 	cfg->snap_syncs = 10;
 	cfg->diff_syncs = 100;
+	cfg->tell_acks = 1000;
 	cfg->cnx_timeout_ms = 5000;
 	cfg->bind_tries = 3;
 	cfg->leader_serves = true;

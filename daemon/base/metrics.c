@@ -9,6 +9,7 @@
  */
 #include <linux/types.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,9 @@
 const char *const metric_counter_names[] = { METRIC_COUNTERS(NAME_) };
 const char *const metric_summary_names[] = { METRIC_SUMMARIES(NAME_) METRIC_QUANTILES(NAME_) };
 const char *const metric_space_names[] = { "read_per_namespace", "write_per_namespace",
-						"quota_exceeded_error_per_namespace" };
+						"quota_exceeded_error_per_namespace",
+						"learner_handler_qp_size", "ack_latency",
+						"learner_handler_qp_time_ms" };
 
 __thread struct metrics *metrics_own_;
 u64 metrics_epoch_ = 1ULL << 32;
@@ -38,6 +41,9 @@ static struct metrics nobody;
 static char *names[METRIC_NAMES_MAX];
 static u32 n_names;			/* published with release */
 static u32 slots[SLOTS];		/* number + 1; atomic */
+static u64 servers[METRIC_NAMES_MAX];	/* the same by ids */
+static char *server_names[METRIC_NAMES_MAX];
+static u32 n_servers;
 bool metrics_used_[METRIC_N_SPACES][METRIC_NAMES_MAX];
 
 static void give_back(void *block)
@@ -323,12 +329,62 @@ void metric_add_path(enum metric_space s, const char *path, u32 len, u64 v)
 		named_add(m, &all[id], v);
 }
 
-u32 metric_names(void)
+/* ---------------------------------------------------------------- servers */
+
+static u32 add_server(u64 id)
 {
-	return __atomic_load_n(&n_names, __ATOMIC_ACQUIRE);
+	char text[24];
+	u32 n;
+
+	pthread_mutex_lock(&lock);
+	for (n = 0; n < n_servers && servers[n] != id; n++)
+		;
+	if (n == n_servers && n < METRIC_NAMES_MAX) {
+		snprintf(text, sizeof(text), "%lld", (long long)id);
+		server_names[n] = strdup(text);
+		servers[n] = id;
+		if (server_names[n])
+			__atomic_store_n(&n_servers, n + 1, __ATOMIC_RELEASE);
+		else
+			n = METRIC_NAMES_MAX;
+	}
+	pthread_mutex_unlock(&lock);
+	return n < METRIC_NAMES_MAX ? n : NO_NAME;
 }
 
-const char *metric_name(u32 name)
+static u32 find_server(struct metrics *m, u64 id)
 {
-	return names[name];
+	u32 n = __atomic_load_n(&n_servers, __ATOMIC_ACQUIRE), i = m->last_server;
+
+	if (i >= n || servers[i] != id)
+		for (i = 0; i < n && servers[i] != id; i++)
+			;
+	if (i == n)
+		i = n < METRIC_NAMES_MAX ? add_server(id) : NO_NAME;
+	if (i != NO_NAME)
+		m->last_server = i;
+	return i;
+}
+
+void metric_add_server(enum metric_space s, u64 id, u64 v)
+{
+	struct metrics *m = metrics_own();
+	struct metric_named *all = space_of(m, s);
+	u32 n = all ? find_server(m, id) : NO_NAME;
+
+	if (n == NO_NAME)
+		return;
+	if (!all[n].sum.count)
+		__atomic_store_n(&metrics_used_[s][n], true, __ATOMIC_RELAXED);
+	named_add(m, &all[n], v);
+}
+
+u32 metric_names(enum metric_space s)
+{
+	return __atomic_load_n(s < METRIC_N_PATH_SPACES ? &n_names : &n_servers, __ATOMIC_ACQUIRE);
+}
+
+const char *metric_name(enum metric_space s, u32 name)
+{
+	return s < METRIC_N_PATH_SPACES ? names[name] : server_names[name];
 }

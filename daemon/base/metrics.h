@@ -27,11 +27,11 @@
 #include <linux/types.h>
 
 /*
- * All that 3.8.0 has, in the order in which its mntr prints them. Where nothing
- * counts, a single server has nothing to count: what learners, leaders, elections,
- * the commit processor, throttling, TLS and caches of answers do; and what is prepared
- * is handed on in the same step (proposal_process_time). Left out, as they can have no
- * meaning here: jvm_pause_time_ms (no JVM), netty_queued_buffer_capacity (no Netty).
+ * All that 3.8.0 has, in the order in which its mntr prints them. Where nothing ever
+ * counts there is no such thing here: queues of sessions and of reads in the commit
+ * processor (reads do not pass it), caches of answers, a cleaner of dead watchers, TLS;
+ * and what is prepared is handed on in the same step (proposal_process_time). Left out:
+ * jvm_pause_time_ms (no JVM), netty_queued_buffer_capacity (no Netty).
  */
 #define METRIC_COUNTERS(X) \
 	X(proposal_count) X(watch_bytes) X(outstanding_changes_removed) X(throttled_ops) \
@@ -101,15 +101,20 @@ enum metric_summary {
 	METRIC_N_SUMMARIES
 };
 
-/* Summaries by the first name of a path (write_per_namespace). */
+/* Sets of summaries: by the first name of a path, or by a server's id. */
 enum metric_space {
 	METRIC_read_per_namespace,
 	METRIC_write_per_namespace,
 	METRIC_quota_exceeded_error_per_namespace,	/* only counted */
+	METRIC_N_PATH_SPACES,
+	METRIC_learner_handler_qp_size = METRIC_N_PATH_SPACES,
+	METRIC_ack_latency,				/* these have percentiles, too */
+	METRIC_learner_handler_qp_time_ms,
 	METRIC_N_SPACES
 };
 
-#define METRIC_NAMES_MAX	512	/* names told apart; later ones are not counted */
+/* Names told apart, of either kind; later ones are not counted. */
+#define METRIC_NAMES_MAX	512
 #define METRIC_NAME_LEN		128	/* nor are longer ones */
 #define METRIC_BITS		5	/* 32 buckets for each power of two */
 #define METRIC_BUCKETS		1152	/* up to 2^40 */
@@ -150,6 +155,7 @@ struct metrics {
 	char last_name[METRIC_NAME_LEN];		/* number looked up last */
 	u32 last_len;
 	u32 last_id;
+	u32 last_server;				/* number of the one counted last */
 	bool taken;
 	struct metrics *next;
 } __attribute__((aligned(64)));
@@ -276,6 +282,8 @@ static inline void metric_run_add(struct metric_run *r, u64 v)
 
 /* Any thread: one more value for the first name of @path; none for the root. */
 void metric_add_path(enum metric_space s, const char *path, u32 len, u64 v);
+/* The same for a server. */
+void metric_add_server(enum metric_space s, u64 id, u64 v);
 
 /* ---- reading: any thread ---- */
 
@@ -293,9 +301,14 @@ void metric_summary_read(enum metric_summary s, struct metric_view *v);
 bool metric_space_read(enum metric_space s, u32 name, struct metric_sum *sum);
 /* The same with its values. */
 bool metric_space_view(enum metric_space s, u32 name, struct metric_view *v);
-/* How many names there are, and each one. */
-u32 metric_names(void);
-const char *metric_name(u32 name);
+/* How many names there are of a set's kind, and each one. */
+u32 metric_names(enum metric_space s);
+const char *metric_name(enum metric_space s, u32 name);
+
+static inline bool metric_space_has_percentiles(enum metric_space s)
+{
+	return s >= METRIC_ack_latency;
+}
 /*
  * The value that the part @q of all are not greater than: as Dropwizard's
  * UniformSnapshot.getValue, in between two values by their distance. 0 if there are
@@ -304,7 +317,8 @@ const char *metric_name(u32 name);
 double metric_quantile(const struct metric_view *v, double q);
 /*
  * The value that the part @q of those of the last ten minutes are not greater than, one of
- * those added (but for a bucket's width); NaN if there are none: as simpleclient's CKMSQuantiles.
+ * those added (but for a bucket's width); NaN if there are none: as simpleclient's
+ * CKMSQuantiles.
  */
 double metric_recent(const struct metric_view *v, double q);
 /* Everything is zero again. */

@@ -864,6 +864,7 @@ static void on_proposal_ack(struct zab *z, struct learner *l, u64 zxid)
 		leader_drop(z, l, "ACK of 0x%llx, which was not proposed", zxid);
 		return;
 	}
+	leader_tell_acks(z, l->sid, l->acked, zxid);
 	if (zxid > l->acked)
 		l->acked = zxid;
 	if (l->due && zxid >= l->due) {

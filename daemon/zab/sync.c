@@ -181,3 +181,29 @@ bool leader_sync(struct zab *z, struct learner *l)
 	count_progress(z, l->tree);
 	return true;
 }
+
+/* Leader.processAck(): of those that are not committed yet, which says nothing of late ones. */
+void leader_tell_acks(struct zab *z, u64 sid, u64 from, u64 to)
+{
+	u64 every = z->p.tell_acks;
+
+	if (!every || !z->e || z->phase != ZAB_BROADCAST)
+		return;
+	if (from < z->committed)
+		from = z->committed;
+	if (from < z->ld.base)
+		from = z->ld.base;
+	if (to > z->last)
+		to = z->last;
+	for (u64 zxid = (from / every + 1) * every; zxid <= to; zxid += every) {
+		u64 i = win_after(&z->w, zxid - 1);
+		struct zab_action *a;
+
+		if (i == z->w.end || !zab_room(z, 1, 0))
+			return;
+		a = zab_emit(z, ZAB_DO_ACKED);
+		a->from = sid;
+		a->zxid = win_at(&z->w, i)->zxid;
+		a->to = win_at(&z->w, i)->time;
+	}
+}

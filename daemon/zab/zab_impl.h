@@ -300,6 +300,8 @@ bool leader_votes(const struct zab *z, const struct learner *l);
  * that was proposed as well. */
 bool leader_quorum(const struct zab *z,
 		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg);
+/* Server @sid, which had acknowledged all up to @from, has now those up to @to. */
+void leader_tell_acks(struct zab *z, u64 sid, u64 from, u64 to);
 /* Sends @l what it lacks and NEWLEADER. False: no memory. */
 bool leader_sync(struct zab *z, struct learner *l);
 /* It has: NEWLEADER is acknowledged. */

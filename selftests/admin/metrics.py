@@ -57,7 +57,9 @@ def t_metrics_names(s):
     single = {k for k in m if k not in parts and "_per_namespace" not in k} \
         - {"version", "server_state"}
     want = {n: "summary" for n in summaries}
-    want["read_per_namespace"] = want["write_per_namespace"] = "summary"
+    for n in ("read_per_namespace", "write_per_namespace", "ack_latency",
+              "learner_handler_qp_size", "learner_handler_qp_time_ms"):
+        want[n] = "summary"
     want["quota_exceeded_error_per_namespace"] = "counter"
     for n in ("count_limit", "bytes_limit", "count_usage", "bytes_usage"):
         want["quota_%s_per_namespace" % n] = "gauge"

@@ -127,8 +127,8 @@ static void sum_of(const char *name, u64 count, u64 sum)
 {
 	struct metric_sum s;
 
-	for (u32 i = 0; i < metric_names(); i++) {
-		if (strcmp(metric_name(i), name))
+	for (u32 i = 0; i < metric_names(METRIC_write_per_namespace); i++) {
+		if (strcmp(metric_name(METRIC_write_per_namespace, i), name))
 			continue;
 		check(metric_space_read(METRIC_write_per_namespace, i, &s));
 		check(!metric_space_read(METRIC_read_per_namespace, i, &s) && !s.count);
@@ -183,6 +183,15 @@ void test_metrics(void)
 	metric_summary_read(METRIC_readlatency, &view);
 	check(metric_quantile(&view, 0.5) == 25 && metric_quantile(&view, 0.99) == 40);
 	check(metric_quantile(&view, 0.01) == 10);
+	/* servers by their ids, with percentiles */
+	for (u64 v = 0; v < 100; v++)
+		metric_add_server(METRIC_ack_latency, v % 2 ? 7 : ~0ULL, v / 2);
+	check_eq(metric_names(METRIC_ack_latency), 2);
+	check(!strcmp(metric_name(METRIC_ack_latency, 0), "-1"));
+	check(metric_space_view(METRIC_ack_latency, 1, &view) && view.sum.count == 50);
+	near(metric_quantile(&view, 0.5), 24.5);
+	near(metric_recent(&view, 0.9), 44.5);
+	check(!metric_space_view(METRIC_learner_handler_qp_size, 1, &view));
 	/* the root has no name, nor has what is too long */
 	metric_add_path(METRIC_write_per_namespace, "/", 1, 1);
 	sum_of("odd", 0, 0);
@@ -205,8 +214,8 @@ static struct metric_view *recent(enum metric_summary s)
 
 static struct metric_view *recent_of(const char *name)
 {
-	for (u32 i = 0; i < metric_names(); i++)
-		if (!strcmp(metric_name(i), name) &&
+	for (u32 i = 0; i < metric_names(METRIC_write_per_namespace); i++)
+		if (!strcmp(metric_name(METRIC_write_per_namespace, i), name) &&
 		    metric_space_view(METRIC_read_per_namespace, i, &view))
 			return &view;
 	check(!"a name");
@@ -300,7 +309,7 @@ void test_metric_names(void)
 			metric_add_path(METRIC_write_per_namespace, path, n, i);
 		}
 	}
-	check_eq(metric_names(), METRIC_NAMES_MAX);
+	check_eq(metric_names(METRIC_write_per_namespace), METRIC_NAMES_MAX);
 	sum_of("n0", 3, 0);
 	sum_of("n300", 3, 900);
 	metrics_reset();

@@ -491,6 +491,8 @@ static void carry_out(struct node *n, struct zab_action *a, u64 *id)
 	case ZAB_DO_SYNCED:
 		on_synced(n);
 		break;
+	case ZAB_DO_ACKED:
+		break;
 	case ZAB_DO_CONFIRMED:
 		on_confirmed(n, a->zxid);
 		break;

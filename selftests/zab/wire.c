@@ -135,6 +135,9 @@ static void add_action(const struct zab_action *a)
 	case ZAB_DO_SYNCED:
 		add("synced");
 		break;
+	case ZAB_DO_ACKED:
+		add("acked %llx by %llx at %llu", a->zxid, a->from, a->to);
+		break;
 	case ZAB_DO_CONFIRMED:
 		add("confirmed %llx", a->zxid);
 		break;
