@@ -39,6 +39,7 @@
 
 #define MAX_TXN_BYTES	INT32_MAX	/* what a record can say */
 #define ABORT_FLUSH_MS	1000
+#define BIND_RETRY_MS	1000	/* QuorumCnxManager's */
 #define PEER_IN_MAX	(64ull * 1024 * 1024)	/* bytes of a link that wait for the core */
 #define PEER_OUT_MAX	(256ull * 1024 * 1024)	/* and to be sent */
 
@@ -247,17 +248,35 @@ static int open_store(struct daemon *d)
 }
 
 /* Whoever wants to end us meanwhile need not wait: nothing is being written. */
-static int recover(struct daemon *d)
+static void let_end(sigset_t *old)
 {
-	u64 began = now_ms();
-	sigset_t end, old;
-	int rc;
+	sigset_t end;
 
-	notify_busy("reading the data");
 	sigemptyset(&end);
 	sigaddset(&end, SIGTERM);
 	sigaddset(&end, SIGINT);
-	pthread_sigmask(SIG_UNBLOCK, &end, &old);
+	pthread_sigmask(SIG_UNBLOCK, &end, old);
+}
+
+static void wait_idle(u32 ms)
+{
+	const struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+	sigset_t old;
+
+	let_end(&old);
+	nanosleep(&ts, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static int recover(struct daemon *d)
+{
+	u64 began = now_ms();
+	sigset_t old;
+	int rc;
+
+	metrics_turn(began);
+	notify_busy("reading the data");
+	let_end(&old);
 	rc = disk_recover(d->disk, d->store, &d->recovery, d->why, sizeof(d->why));
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (rc)
@@ -348,6 +367,8 @@ static int start_peers(struct daemon *d)
 		.hello_ms = cfg->cnx_timeout_ms,
 		.sync_ms = cfg->tick_ms * cfg->sync_limit,
 		.init_ms = cfg->tick_ms * cfg->init_limit,
+		.reach_ms = cfg->tick_ms * (cfg->connect_limit ? cfg->connect_limit :
+					    cfg->init_limit),
 		.max_packet = core_max_packet(cfg),
 		.in_max = PEER_IN_MAX,
 		.out_max = PEER_OUT_MAX,
@@ -361,6 +382,12 @@ static int start_peers(struct daemon *d)
 	if (!cfg->ensemble)
 		return 0;
 	rc = peers_start(&p, &d->peers, d->why, sizeof(d->why));
+	for (u32 i = 1; rc == -EADDRNOTAVAIL && (!cfg->bind_tries || i < cfg->bind_tries); i++) {
+		log_warn("%s: trying again", d->why);
+		notify_busy("waiting for the election port");
+		wait_idle(BIND_RETRY_MS);
+		rc = peers_start(&p, &d->peers, d->why, sizeof(d->why));
+	}
 	if (rc) {
 		log_error("%s", d->why);
 		return rc;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * See prometheus.h. A summary's quantiles are over all values since the start, where
- * the Java client's are over ten minutes; by the names of paths there are none (NaN).
- * Of the metrics of the JVM those have a meaning here that are about the process.
+ * See prometheus.h. A summary's quantiles are of the last eight to ten minutes, as those
+ * of the Java client that 3.8's PrometheusMetricsProvider registers with: the median of
+ * the basic ones, three of the advanced ones. Of the metrics of the JVM those have a
+ * meaning here that are about the process.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -62,9 +63,10 @@ static void put_gauge(void *arg, const struct value *v)
 
 /* ------------------------------------------------------------ summaries */
 
+static const double quantiles[] = { 0.5, 0.9, 0.99 };
+
 static void put_summary(const struct page *p, enum metric_summary s, struct metric_view *v)
 {
-	static const double q[] = { 0.5, 0.9, 0.99 };
 	const char *name = metric_summary_names[s];
 	u32 n = s < METRIC_N_PLAIN ? 1 : 3;
 	char buf[32];
@@ -73,8 +75,8 @@ static void put_summary(const struct page *p, enum metric_summary s, struct metr
 		return;
 	metric_summary_read(s, v);
 	for (u32 i = 0; i < n; i++)
-		jw_printf(p->out, "%s{quantile=\"%g\",} %s\n", name, q[i],
-			  real(v->sum.count ? metric_quantile(v, q[i]) : NAN, buf));
+		jw_printf(p->out, "%s{quantile=\"%g\",} %s\n", name, quantiles[i],
+			  real(metric_recent(v, quantiles[i]), buf));
 	jw_printf(p->out, "%s_count %s\n", name, real(v->sum.count, buf));
 	jw_printf(p->out, "%s_sum %s\n", name, real(v->sum.sum, buf));
 }
@@ -99,20 +101,24 @@ static void put_keyed(struct jw *out, const char *name, const char *end, const c
 	jw_printf(out, "\",%s} %s\n", more, real(x, buf));
 }
 
-static void put_space(const struct page *p, enum metric_space space)
+static void put_space(const struct page *p, enum metric_space space, struct metric_view *v)
 {
 	const char *name = metric_space_names[space];
+	u32 n = metric_space_has_percentiles(space) ? 3 : 1;
+	char label[32];
 
 	if (!head(p, name, "summary"))
 		return;
-	for (u32 i = 0; i < metric_names(); i++) {
-		struct metric_sum s;
-
-		if (!metric_space_read(space, i, &s))
+	for (u32 i = 0; i < metric_names(space); i++) {
+		if (!metric_space_view(space, i, v))
 			continue;
-		put_keyed(p->out, name, "", metric_name(i), "quantile=\"0.5\",", NAN);
-		put_keyed(p->out, name, "_count", metric_name(i), "", s.count);
-		put_keyed(p->out, name, "_sum", metric_name(i), "", s.sum);
+		for (u32 k = 0; k < n; k++) {
+			snprintf(label, sizeof(label), "quantile=\"%g\",", quantiles[k]);
+			put_keyed(p->out, name, "", metric_name(space, i), label,
+				  metric_recent(v, quantiles[k]));
+		}
+		put_keyed(p->out, name, "_count", metric_name(space, i), "", v->sum.count);
+		put_keyed(p->out, name, "_sum", metric_name(space, i), "", v->sum.sum);
 	}
 }
 
@@ -123,9 +129,9 @@ static void put_counters(const struct page *p, enum metric_space space)
 
 	if (!head(p, name, "counter"))
 		return;
-	for (u32 i = 0; i < metric_names(); i++)
+	for (u32 i = 0; i < metric_names(space); i++)
 		if (metric_space_read(space, i, &s))
-			put_keyed(p->out, name, "", metric_name(i), "", s.count);
+			put_keyed(p->out, name, "", metric_name(space, i), "", s.count);
 }
 
 static void put_quotas(const struct page *p, struct store *st)
@@ -186,6 +192,7 @@ void prometheus_text(struct client_side *cs, bool (*wanted)(void *arg, const cha
 	struct page p = { .out = out, .wanted = wanted, .arg = arg };
 	struct metric_view v;
 
+	metrics_turn(coarse_ms());
 	values_gauges(cs, put_gauge, &p);
 	put_quotas(&p, cs->st);
 	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
@@ -193,8 +200,11 @@ void prometheus_text(struct client_side *cs, bool (*wanted)(void *arg, const cha
 	put_counters(&p, METRIC_quota_exceeded_error_per_namespace);
 	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++)
 		put_summary(&p, i, &v);
-	put_space(&p, METRIC_read_per_namespace);
-	put_space(&p, METRIC_write_per_namespace);
+	put_space(&p, METRIC_read_per_namespace, &v);
+	put_space(&p, METRIC_write_per_namespace, &v);
+	put_space(&p, METRIC_learner_handler_qp_size, &v);
+	put_space(&p, METRIC_ack_latency, &v);
+	put_space(&p, METRIC_learner_handler_qp_time_ms, &v);
 	values_own(cs, put_gauge, &p);
 	if (cs->cfg->process_info)
 		put_process(&p);

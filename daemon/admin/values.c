@@ -233,17 +233,18 @@ static void quantiles(const struct sink *k, const char *name, const struct metri
 	named(k, "p999", name, (s64)(metric_quantile(v, 0.999) + 0.5));
 }
 
-static void spaces(const struct sink *k, enum metric_space space)
+static void spaces(const struct sink *k, enum metric_space space, struct metric_view *v)
 {
 	char full[256];
 
-	for (u32 i = 0; i < metric_names(); i++) {
-		struct metric_sum s;
-
-		if (!metric_space_read(space, i, &s))
+	for (u32 i = 0; i < metric_names(space); i++) {
+		if (!metric_space_view(space, i, v))
 			continue;
-		snprintf(full, sizeof(full), "%s_%s", metric_name(i), metric_space_names[space]);
-		summary(k, full, &s);
+		snprintf(full, sizeof(full), "%s_%s", metric_name(space, i),
+			 metric_space_names[space]);
+		summary(k, full, &v->sum);
+		if (metric_space_has_percentiles(space))
+			quantiles(k, full, v);
 	}
 }
 
@@ -252,9 +253,9 @@ static void counters(const struct sink *k, enum metric_space space)
 {
 	struct metric_sum s;
 
-	for (u32 i = 0; i < metric_names(); i++)
+	for (u32 i = 0; i < metric_names(space); i++)
 		if (metric_space_read(space, i, &s))
-			named(k, metric_name(i), metric_space_names[space], s.count);
+			named(k, metric_name(space, i), metric_space_names[space], s.count);
 }
 
 /* What quotas allow and use. If that is not to be had now, the rest is. */
@@ -290,7 +291,10 @@ void values_each(struct client_side *cs, value_fn fn, void *arg)
 		if (i >= METRIC_N_PLAIN)
 			quantiles(&k, metric_summary_names[i], &v);
 	}
-	spaces(&k, METRIC_read_per_namespace);
-	spaces(&k, METRIC_write_per_namespace);
+	spaces(&k, METRIC_learner_handler_qp_size, &v);
+	spaces(&k, METRIC_read_per_namespace, &v);
+	spaces(&k, METRIC_write_per_namespace, &v);
+	spaces(&k, METRIC_ack_latency, &v);
+	spaces(&k, METRIC_learner_handler_qp_time_ms, &v);
 	values_own(cs, fn, arg);
 }

@@ -26,11 +26,7 @@
 
 const struct conf_foreign conf_foreigns[] = {
 	/* what peers agree on */
-	{ "connectToLearnerMasterLimit", IGNORED, "0",
-	  "initLimit is for connecting to a leader, too" },
 	{ "electionAlg", IGNORED, "3", "there is but one election algorithm, 3" },
-	{ "electionPortBindRetry", IGNORED, "3",
-	  "a port that is taken is an error at once" },
 	{ "syncEnabled", IGNORED, "true", "an observer keeps logs and snapshots, always" },
 	{ "observer.syncEnabled", IGNORED, "true",
 	  "an observer keeps logs and snapshots, always" },
@@ -47,13 +43,10 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "leader.nodelay", IGNORED, "true", NODELAY },
 	{ "follower.skipLearnerRequestToNextProcessor", IDLE, NULL, PIPELINE },
 	{ "forward_learner_requests_to_commit_processor_disabled", IDLE, NULL, PIPELINE },
-	{ "leader.maxConcurrentSnapSyncs", IGNORED, "10", LATER },
-	{ "leader.maxConcurrentDiffSyncs", IGNORED, "100", LATER },
 	{ "leader.maxTimeToWaitForEpoch", IGNORED, "-1", "initLimit is for that, too" },
 	{ "leader.closeSocketAsync", IDLE, NULL, NO_WAIT },
 	{ "learner.closeSocketAsync", IDLE, NULL, NO_WAIT },
 	{ "learner.asyncSending", IDLE, NULL, NO_WAIT },
-	{ "leader.ackLoggingFrequency", IDLE, NULL, "acknowledgements are not logged" },
 	{ "leaderConnectDelayDuringRetryMs", IGNORED, "100", LATER },
 	{ "tcpKeepAlive", IDLE, NULL, "connections between servers always have it" },
 	{ "forceSnapshotSync", IGNORED, "false", LATER },

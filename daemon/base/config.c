@@ -79,7 +79,12 @@ const struct conf_key conf_keys[] = {
 	{ "snapshot.trust.empty", BOOL, AT(trust_empty), 0, 0 },
 	{ "initLimit", NUM, AT(init_limit), 0, INT_MAX },
 	{ "syncLimit", NUM, AT(sync_limit), 0, INT_MAX },
+	{ "connectToLearnerMasterLimit", NUM_LOW, AT(connect_limit), 0, INT_MAX },
+	{ "leader.maxConcurrentSnapSyncs", NUM, AT(snap_syncs), 1, INT_MAX },
+	{ "leader.maxConcurrentDiffSyncs", NUM, AT(diff_syncs), 1, INT_MAX },
+	{ "leader.ackLoggingFrequency", NUM_LOW, AT(tell_acks), 0, INT_MAX },
 	{ "cnxTimeout", NUM, AT(cnx_timeout_ms), 1, INT_MAX },
+	{ "electionPortBindRetry", NUM, AT(bind_tries), 0, INT_MAX },
 	{ "quorumListenOnAllIPs", BOOL, AT(quorum_listen_all), 0, 0 },
 	{ "leaderServes", YES, AT(leader_serves), 0, 0 },
 	{ "testingonly.initialZxid", NUM, AT(first_count), 0, 0xfffffffeLL },
@@ -493,7 +498,11 @@ int config_default(struct config *cfg)
 	cfg->admin_idle_ms = 30000;
 	cfg->metrics_port = 7000;
 	cfg->process_info = true;
+	cfg->snap_syncs = 10;
+	cfg->diff_syncs = 100;
+	cfg->tell_acks = 1000;
 	cfg->cnx_timeout_ms = 5000;
+	cfg->bind_tries = 3;
 	cfg->leader_serves = true;
 	cfg->standalone_enabled = true;
 	cfg->commit_log_count = COMMIT_LOG_MIN;

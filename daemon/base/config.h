@@ -84,7 +84,12 @@ struct config {
 	u64 myid;			/* the file dataDir/myid, 0 without it; one of ensemble's */
 	u32 init_limit;			/* initLimit, > 0 with an ensemble */
 	u32 sync_limit;			/* syncLimit, > 0 with an ensemble */
+	u32 connect_limit;		/* connectToLearnerMasterLimit; 0: initLimit */
+	u32 snap_syncs;			/* leader.maxConcurrentSnapSyncs, 10 */
+	u32 diff_syncs;			/* leader.maxConcurrentDiffSyncs, 100 */
+	u32 tell_acks;			/* leader.ackLoggingFrequency, 1000; 0: none */
 	u32 cnx_timeout_ms;		/* cnxTimeout, 5000 */
+	u32 bind_tries;			/* electionPortBindRetry, 3; 0: for ever */
 	bool quorum_listen_all;		/* quorumListenOnAllIPs */
 	bool leader_serves;		/* leaderServes, true */
 	bool multi_addr;		/* multiAddress.enabled */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The blocks of metrics.h: who has which, and adding them up.
+ * The blocks of metrics.h: who has which, and counting in them. Adding them up is
+ * metrics_read.c's.
  *
  * Blocks are made under a lock, put at the head of a list and never freed, so that
  * the list may be read without one. A key's destructor gives a block back when its
@@ -8,11 +9,13 @@
  */
 #include <linux/types.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/hash.h"
 #include "daemon/base/metrics.h"
+#include "daemon/base/metrics_impl.h"
 
 #define NAME_(name)	#name,
 #define SLOTS		(2 * METRIC_NAMES_MAX)	/* a power of two */
@@ -21,21 +24,27 @@
 const char *const metric_counter_names[] = { METRIC_COUNTERS(NAME_) };
 const char *const metric_summary_names[] = { METRIC_SUMMARIES(NAME_) METRIC_QUANTILES(NAME_) };
 const char *const metric_space_names[] = { "read_per_namespace", "write_per_namespace",
-						"quota_exceeded_error_per_namespace" };
+						"quota_exceeded_error_per_namespace",
+						"learner_handler_qp_size", "ack_latency",
+						"learner_handler_qp_time_ms" };
 
 __thread struct metrics *metrics_own_;
-u32 metrics_gen_ = 1;
+u64 metrics_epoch_ = 1ULL << 32;
+u64 metrics_turn_ms_;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
-static struct metrics *blocks;		/* published with release */
+struct metrics *metrics_blocks_;
 static struct metrics nobody;
 
 static char *names[METRIC_NAMES_MAX];
 static u32 n_names;			/* published with release */
 static u32 slots[SLOTS];		/* number + 1; atomic */
-static bool used[METRIC_N_SPACES][METRIC_NAMES_MAX];	/* atomic */
+static u64 servers[METRIC_NAMES_MAX];	/* the same by ids */
+static char *server_names[METRIC_NAMES_MAX];
+static u32 n_servers;
+bool metrics_used_[METRIC_N_SPACES][METRIC_NAMES_MAX];
 
 static void give_back(void *block)
 {
@@ -57,16 +66,15 @@ static struct metrics *take_block(void)
 
 	pthread_once(&once, make_key);
 	pthread_mutex_lock(&lock);
-	for (m = blocks; m; m = m->next)
+	for (m = metrics_blocks_; m; m = m->next)
 		if (!__atomic_load_n(&m->taken, __ATOMIC_ACQUIRE))
 			break;
 	if (!m) {
 		m = aligned_alloc(_Alignof(struct metrics), sizeof(*m));
 		if (m) {
-			memset(m, 0, sizeof(*m));
-			m->gen = __atomic_load_n(&metrics_gen_, __ATOMIC_RELAXED);
-			m->next = blocks;
-			__atomic_store_n(&blocks, m, __ATOMIC_RELEASE);
+			memset(m, 0, sizeof(*m));	/* of no epoch yet */
+			m->next = metrics_blocks_;
+			__atomic_store_n(&metrics_blocks_, m, __ATOMIC_RELEASE);
 		}
 	}
 	if (m)
@@ -77,25 +85,84 @@ static struct metrics *take_block(void)
 	return m;
 }
 
-static void clear_sums(struct metric_sum *s, u32 n)
+static void clear_sum(struct metric_sum *s)
 {
-	for (u32 i = 0; i < n; i++) {
-		metric_set_(&s[i].count, 0);
-		metric_set_(&s[i].sum, 0);
-		metric_set_(&s[i].min, 0);
-		metric_set_(&s[i].max, 0);
+	metric_set_(&s->count, 0);
+	metric_set_(&s->sum, 0);
+	metric_set_(&s->min, 0);
+	metric_set_(&s->max, 0);
+}
+
+/* The values of slot @k go to those that are older: empty it is again. */
+static void hist_turn(struct metric_hist *h, u32 k)
+{
+	u32 *slot = h ? &h->slots[k * h->n] : NULL;
+
+	for (u32 i = 0; h && i < h->n; i++) {
+		if (!slot[i])
+			continue;
+		metric_set_(&h->older[i], h->older[i] + slot[i]);
+		__atomic_store_n(&slot[i], 0, __ATOMIC_RELAXED);
 	}
 }
 
-static void clear_words(u64 *p, u32 n)
+static void hist_clear(struct metric_hist *h)
 {
-	for (u32 i = 0; i < n; i++)
-		metric_set_(&p[i], 0);
+	for (u32 k = 0; k < METRIC_SLOTS; k++)
+		hist_turn(h, k);
+	for (u32 i = 0; h && i < h->n; i++)
+		metric_set_(&h->older[i], 0);
+}
+
+/* Each histogram of the block. */
+#define for_each_hist(m, h, code)						\
+	do {									\
+		struct metric_hist *h;						\
+										\
+		for (u32 i_ = 0; i_ < METRIC_N_SUMMARIES; i_++) {		\
+			h = (m)->hists[i_];					\
+			code;							\
+		}								\
+		for (u32 i_ = 0; i_ < METRIC_N_SPACES * METRIC_NAMES_MAX; i_++) { \
+			struct metric_named *of_ = (m)->spaces[i_ / METRIC_NAMES_MAX]; \
+										\
+			h = of_ ? of_[i_ % METRIC_NAMES_MAX].hist : NULL;	\
+			code;							\
+		}								\
+	} while (0)
+
+/* srst was asked for since the thread counted last. */
+static void clear_block(struct metrics *m)
+{
+	for (u32 i = 0; i < METRIC_N_COUNTERS; i++)
+		metric_set_(&m->counters[i], 0);
+	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++)
+		clear_sum(&m->sums[i]);
+	for (u32 i = 0; i < METRIC_N_SPACES; i++)
+		for (u32 k = 0; m->spaces[i] && k < METRIC_NAMES_MAX; k++)
+			clear_sum(&m->spaces[i][k].sum);
+	for_each_hist(m, h, hist_clear(h));
+}
+
+/* The thread counts in the slot of @no from now on, which may hold what is ten minutes
+ * old or more. */
+static void begin_slot(struct metrics *m, u32 no)
+{
+	u32 k = no % METRIC_SLOTS;
+
+	if (m->slot_no[k] != no) {
+		__atomic_store_n(&m->turns, m->turns + 1, __ATOMIC_RELAXED);
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+		for_each_hist(m, h, hist_turn(h, k));
+		__atomic_store_n(&m->slot_no[k], no, __ATOMIC_RELAXED);
+		__atomic_store_n(&m->turns, m->turns + 1, __ATOMIC_RELEASE);
+	}
+	m->slot = k;
 }
 
 struct metrics *metrics_renew(void)
 {
-	u32 gen = __atomic_load_n(&metrics_gen_, __ATOMIC_RELAXED);
+	u64 epoch = __atomic_load_n(&metrics_epoch_, __ATOMIC_RELAXED);
 	struct metrics *m = metrics_own_;
 
 	if (!m) {
@@ -104,29 +171,55 @@ struct metrics *metrics_renew(void)
 	}
 	if (!m)
 		return &nobody;		/* a thread without memory counts there */
-	if (m->gen == gen)
+	if (m->epoch == epoch)
 		return m;
-	clear_words(m->counters, METRIC_N_COUNTERS);
-	clear_sums(m->sums, METRIC_N_SUMMARIES);
-	for (u32 i = 0; i < METRIC_N_SUMMARIES; i++)
-		if (m->hists[i])
-			clear_words(m->hists[i], METRIC_BUCKETS);
-	for (u32 i = 0; i < METRIC_N_SPACES; i++)
-		if (m->spaces[i])
-			clear_sums(m->spaces[i], METRIC_NAMES_MAX);
-	__atomic_store_n(&m->gen, gen, __ATOMIC_RELEASE);
+	if (m->epoch >> 32 != epoch >> 32)
+		clear_block(m);
+	begin_slot(m, epoch);
+	__atomic_store_n(&m->epoch, epoch, __ATOMIC_RELEASE);
 	return m;
 }
 
-/* The first value of a summary with percentiles; without memory it has none. */
+void metrics_turn_(u64 now_ms)
+{
+	u32 no = now_ms / METRIC_SLOT_MS;
+
+	pthread_mutex_lock(&lock);
+	if (now_ms >= metrics_turn_ms_) {
+		__atomic_add_fetch(&metrics_epoch_, no - (u32)metrics_epoch_, __ATOMIC_RELAXED);
+		__atomic_store_n(&metrics_turn_ms_, (no + 1ULL) * METRIC_SLOT_MS, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void metrics_reset(void)
+{
+	__atomic_add_fetch(&metrics_epoch_, 1ULL << 32, __ATOMIC_RELAXED);
+}
+
+static struct metric_hist *new_hist(const struct metrics *m, u32 n)
+{
+	size_t of = sizeof(struct metric_hist) + n * sizeof(u64);
+	struct metric_hist *h = NULL;
+
+	if (m != &nobody)
+		h = calloc(1, of + METRIC_SLOTS * n * sizeof(u32));
+	if (h) {
+		h->n = n;
+		h->slots = (u32 *)((char *)h + of);
+	}
+	return h;
+}
+
+/* The first value of a summary; without memory it has no quantiles. */
 void metric_add_first_(struct metrics *m, enum metric_summary s, u64 v, u64 n)
 {
-	u64 *hist = m == &nobody ? NULL : calloc(METRIC_BUCKETS, sizeof(*hist));
+	struct metric_hist *h = new_hist(m, METRIC_BUCKETS);
 
-	if (!hist)
+	if (!h)
 		return;
-	hist[metric_bucket(v)] = n;
-	__atomic_store_n(&m->hists[s], hist, __ATOMIC_RELEASE);
+	metric_hist_add_(m, h, metric_bucket(v), n);
+	__atomic_store_n(&m->hists[s], h, __ATOMIC_RELEASE);
 }
 
 /* ---------------------------------------------------------------- names */
@@ -179,15 +272,28 @@ static __attribute__((noinline)) u32 name_id(struct metrics *m, const char *name
 	return id;
 }
 
-static struct metric_sum *space_of(struct metrics *m, enum metric_space s)
+static struct metric_named *space_of(struct metrics *m, enum metric_space s)
 {
-	struct metric_sum *sums = m->spaces[s];
+	struct metric_named *all = m->spaces[s];
 
-	if (!sums && m != &nobody) {
-		sums = calloc(METRIC_NAMES_MAX, sizeof(*sums));
-		__atomic_store_n(&m->spaces[s], sums, __ATOMIC_RELEASE);
+	if (!all && m != &nobody) {
+		all = calloc(METRIC_NAMES_MAX, sizeof(*all));
+		__atomic_store_n(&m->spaces[s], all, __ATOMIC_RELEASE);
 	}
-	return sums;
+	return all;
+}
+
+static void named_add(struct metrics *m, struct metric_named *x, u64 v)
+{
+	struct metric_hist *h = x->hist;
+
+	metric_sum_add_(&x->sum, v, 1);
+	if (!h) {
+		h = new_hist(m, METRIC_SET_BUCKETS);
+		__atomic_store_n(&x->hist, h, __ATOMIC_RELEASE);
+	}
+	if (h)
+		metric_hist_add_(m, h, metric_bucket_(v, METRIC_SET_BITS, METRIC_SET_BUCKETS), 1);
 }
 
 /* The number of the first name in @path, which begins with a slash. */
@@ -207,152 +313,78 @@ static u32 path_id(struct metrics *m, const char *path, u32 len)
 void metric_add_path(enum metric_space s, const char *path, u32 len, u64 v)
 {
 	struct metrics *m = metrics_own();
-	struct metric_sum *sums = space_of(m, s);
+	struct metric_named *all = space_of(m, s);
 	u32 id;
 
-	if (!sums || len < 2 || path[0] != '/')
+	if (!all || len < 2 || path[0] != '/')
 		return;
 	id = path_id(m, path, len);
 	if (id == NO_NAME)
 		return;
-	if (!sums[id].count)
-		__atomic_store_n(&used[s][id], true, __ATOMIC_RELAXED);
-	metric_sum_add_(&sums[id], v, 1);
+	if (!all[id].sum.count)
+		__atomic_store_n(&metrics_used_[s][id], true, __ATOMIC_RELAXED);
+	if (s == METRIC_quota_exceeded_error_per_namespace)
+		metric_sum_add_(&all[id].sum, v, 1);
+	else
+		named_add(m, &all[id], v);
 }
 
-u32 metric_names(void)
+/* ---------------------------------------------------------------- servers */
+
+static u32 add_server(u64 id)
 {
-	return __atomic_load_n(&n_names, __ATOMIC_ACQUIRE);
+	char text[24];
+	u32 n;
+
+	pthread_mutex_lock(&lock);
+	for (n = 0; n < n_servers && servers[n] != id; n++)
+		;
+	if (n == n_servers && n < METRIC_NAMES_MAX) {
+		snprintf(text, sizeof(text), "%lld", (long long)id);
+		server_names[n] = strdup(text);
+		servers[n] = id;
+		if (server_names[n])
+			__atomic_store_n(&n_servers, n + 1, __ATOMIC_RELEASE);
+		else
+			n = METRIC_NAMES_MAX;
+	}
+	pthread_mutex_unlock(&lock);
+	return n < METRIC_NAMES_MAX ? n : NO_NAME;
 }
 
-const char *metric_name(u32 name)
+static u32 find_server(struct metrics *m, u64 id)
 {
-	return names[name];
+	u32 n = __atomic_load_n(&n_servers, __ATOMIC_ACQUIRE), i = m->last_server;
+
+	if (i >= n || servers[i] != id)
+		for (i = 0; i < n && servers[i] != id; i++)
+			;
+	if (i == n)
+		i = n < METRIC_NAMES_MAX ? add_server(id) : NO_NAME;
+	if (i != NO_NAME)
+		m->last_server = i;
+	return i;
 }
 
-/* ---------------------------------------------------------------- reading */
-
-static u64 get(const u64 *p)
+void metric_add_server(enum metric_space s, u64 id, u64 v)
 {
-	return __atomic_load_n(p, __ATOMIC_RELAXED);
-}
+	struct metrics *m = metrics_own();
+	struct metric_named *all = space_of(m, s);
+	u32 n = all ? find_server(m, id) : NO_NAME;
 
-/* The next block that counts in this generation. */
-static struct metrics *next_block(struct metrics *m)
-{
-	u32 gen = __atomic_load_n(&metrics_gen_, __ATOMIC_RELAXED);
-
-	m = m ? m->next : __atomic_load_n(&blocks, __ATOMIC_ACQUIRE);
-	while (m && __atomic_load_n(&m->gen, __ATOMIC_ACQUIRE) != gen)
-		m = m->next;
-	return m;
-}
-
-#define for_each_block(m)	for (m = next_block(NULL); m; m = next_block(m))
-
-static void add_sum(struct metric_sum *to, const struct metric_sum *from)
-{
-	u64 n = get(&from->count), min = get(&from->min), max = get(&from->max);
-
-	if (!n)
+	if (n == NO_NAME)
 		return;
-	if (!to->count || min < to->min)
-		to->min = min;
-	if (max > to->max)
-		to->max = max;
-	to->sum += get(&from->sum);
-	to->count += n;
+	if (!all[n].sum.count)
+		__atomic_store_n(&metrics_used_[s][n], true, __ATOMIC_RELAXED);
+	named_add(m, &all[n], v);
 }
 
-u64 metric_counter_read(enum metric_counter c)
+u32 metric_names(enum metric_space s)
 {
-	struct metrics *m;
-	u64 n = 0;
-
-	for_each_block(m)
-		n += get(&m->counters[c]);
-	return n;
+	return __atomic_load_n(s < METRIC_N_PATH_SPACES ? &n_names : &n_servers, __ATOMIC_ACQUIRE);
 }
 
-void metric_summary_read(enum metric_summary s, struct metric_view *v)
+const char *metric_name(enum metric_space s, u32 name)
 {
-	struct metrics *m;
-
-	memset(v, 0, sizeof(*v));
-	for_each_block(m) {
-		u64 *hist = __atomic_load_n(&m->hists[s], __ATOMIC_ACQUIRE);
-
-		add_sum(&v->sum, &m->sums[s]);
-		for (u32 i = 0; hist && i < METRIC_BUCKETS; i++)
-			v->hist[i] += get(&hist[i]);
-	}
-}
-
-bool metric_space_read(enum metric_space s, u32 name, struct metric_sum *sum)
-{
-	struct metrics *m;
-
-	memset(sum, 0, sizeof(*sum));
-	if (!__atomic_load_n(&used[s][name], __ATOMIC_RELAXED))
-		return false;
-	for_each_block(m) {
-		struct metric_sum *sums = __atomic_load_n(&m->spaces[s], __ATOMIC_ACQUIRE);
-
-		if (sums)
-			add_sum(sum, &sums[name]);
-	}
-	return true;
-}
-
-/* The middle of a bucket, but no value that was never added. */
-static double bucket_value(const struct metric_view *v, u32 i)
-{
-	double x = i;
-
-	if (i >= 64) {
-		u32 shift = (i - 64) / 32 + 1;
-
-		x = (double)((u64)((i - 64) % 32 + 32) << shift) +
-		    (double)((1ULL << shift) - 1) / 2;
-	}
-	if (x < v->sum.min)
-		x = v->sum.min;
-	return x > v->sum.max ? v->sum.max : x;
-}
-
-/* The value in place @rank, from 1 on, of all values in order. */
-static double ranked(const struct metric_view *v, u64 rank)
-{
-	u64 n = 0;
-
-	for (u32 i = 0; i < METRIC_BUCKETS; i++) {
-		n += v->hist[i];
-		if (n >= rank)
-			return bucket_value(v, i);
-	}
-	return v->sum.max;
-}
-
-double metric_quantile(const struct metric_view *v, double q)
-{
-	double pos, low, high;
-	u64 n = 0;
-
-	for (u32 i = 0; i < METRIC_BUCKETS; i++)
-		n += v->hist[i];
-	if (!n)
-		return 0;
-	pos = q * (n + 1);
-	if (pos < 1)
-		return ranked(v, 1);
-	if (pos >= n)
-		return ranked(v, n);
-	low = ranked(v, (u64)pos);
-	high = ranked(v, (u64)pos + 1);
-	return low + (pos - (u64)pos) * (high - low);
-}
-
-void metrics_reset(void)
-{
-	__atomic_add_fetch(&metrics_gen_, 1, __ATOMIC_RELAXED);
+	return s < METRIC_N_PATH_SPACES ? names[name] : server_names[name];
 }

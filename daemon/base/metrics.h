@@ -12,7 +12,14 @@
  * blocks of an older generation are read as empty.
  *
  * Where the percentiles of ZooKeeper come from a random sample, ours come from a
- * histogram of all values: exact below 64, to 1/32 above.
+ * histogram of all values: exact below 64, to 1/32 above (of a set's: 32 and 1/16).
+ *
+ * A histogram is cut in slots of time, of which each thread counts in one: so there are
+ * quantiles of the last ten minutes, too, as those of Prometheus' Java client are (ten
+ * minutes, five age buckets: the values of the last eight to ten minutes). Whoever has
+ * the time at hand says it with metrics_turn(); a new slot is an epoch of its own, at
+ * which each thread, before it counts again, empties its oldest slot into the sum of
+ * the older ones. Thus counting costs the same as without slots.
  */
 #ifndef ZKD_BASE_METRICS_H
 #define ZKD_BASE_METRICS_H
@@ -20,11 +27,11 @@
 #include <linux/types.h>
 
 /*
- * All that 3.8.0 has, in the order in which its mntr prints them. Where nothing
- * counts, a single server has nothing to count: what learners, leaders, elections,
- * the commit processor, throttling, TLS and caches of answers do; and what is prepared
- * is handed on in the same step (proposal_process_time). Left out, as they can have no
- * meaning here: jvm_pause_time_ms (no JVM), netty_queued_buffer_capacity (no Netty).
+ * All that 3.8.0 has, in the order in which its mntr prints them. Where nothing ever
+ * counts there is no such thing here: queues of sessions and of reads in the commit
+ * processor (reads do not pass it), caches of answers, a cleaner of dead watchers, TLS;
+ * and what is prepared is handed on in the same step (proposal_process_time). Left out:
+ * jvm_pause_time_ms (no JVM), netty_queued_buffer_capacity (no Netty).
  */
 #define METRIC_COUNTERS(X) \
 	X(proposal_count) X(watch_bytes) X(outstanding_changes_removed) X(throttled_ops) \
@@ -94,17 +101,27 @@ enum metric_summary {
 	METRIC_N_SUMMARIES
 };
 
-/* Summaries by the first name of a path (write_per_namespace). */
+/* Sets of summaries: by the first name of a path, or by a server's id. */
 enum metric_space {
 	METRIC_read_per_namespace,
 	METRIC_write_per_namespace,
 	METRIC_quota_exceeded_error_per_namespace,	/* only counted */
+	METRIC_N_PATH_SPACES,
+	METRIC_learner_handler_qp_size = METRIC_N_PATH_SPACES,
+	METRIC_ack_latency,				/* these have percentiles, too */
+	METRIC_learner_handler_qp_time_ms,
 	METRIC_N_SPACES
 };
 
-#define METRIC_NAMES_MAX	512	/* names told apart; later ones are not counted */
+/* Names told apart, of either kind; later ones are not counted. */
+#define METRIC_NAMES_MAX	512
 #define METRIC_NAME_LEN		128	/* nor are longer ones */
-#define METRIC_BUCKETS		1152
+#define METRIC_BITS		5	/* 32 buckets for each power of two */
+#define METRIC_BUCKETS		1152	/* up to 2^40 */
+#define METRIC_SET_BITS		4
+#define METRIC_SET_BUCKETS	336	/* up to 2^24 */
+#define METRIC_SLOTS		5
+#define METRIC_SLOT_MS		120000
 
 struct metric_sum {
 	u64 count;
@@ -113,21 +130,39 @@ struct metric_sum {
 	u64 max;
 };
 
+/* Values by their size: @n buckets for each slot, and for all that is older. */
+struct metric_hist {
+	u32 n;
+	u32 *slots;		/* METRIC_SLOTS times @n */
+	u64 older[];
+};
+
+/* What is counted under one name. */
+struct metric_named {
+	struct metric_sum sum;
+	struct metric_hist *hist;	/* NULL: nothing yet, or only counted */
+};
+
 struct metrics {
 	u64 counters[METRIC_N_COUNTERS];
 	struct metric_sum sums[METRIC_N_SUMMARIES];
-	u64 *hists[METRIC_N_SUMMARIES];			/* NULL: nothing yet */
-	struct metric_sum *spaces[METRIC_N_SPACES];	/* by the name's number; or NULL */
+	struct metric_hist *hists[METRIC_N_SUMMARIES];	/* NULL: nothing yet */
+	struct metric_named *spaces[METRIC_N_SPACES];	/* by the name's number; or NULL */
+	u64 epoch;
+	u32 slot;					/* which one is counted in */
+	u32 turns;					/* odd: slots are being emptied */
+	u32 slot_no[METRIC_SLOTS];			/* of which time each is */
 	char last_name[METRIC_NAME_LEN];		/* number looked up last */
 	u32 last_len;
 	u32 last_id;
-	u32 gen;
+	u32 last_server;				/* number of the one counted last */
 	bool taken;
 	struct metrics *next;
 } __attribute__((aligned(64)));
 
 extern __thread struct metrics *metrics_own_;
-extern u32 metrics_gen_;
+extern u64 metrics_epoch_;	/* the generation, and the time's slot */
+extern u64 metrics_turn_ms_;	/* when the next slot begins */
 
 /* The thread's block, made or cleared first. Never NULL: short of memory it is one
  * that nobody reads. */
@@ -137,10 +172,20 @@ static inline struct metrics *metrics_own(void)
 {
 	struct metrics *m = metrics_own_;
 
-	if (__builtin_expect(m && m->gen == __atomic_load_n(&metrics_gen_, __ATOMIC_RELAXED),
-			     1))
+	if (__builtin_expect(m && m->epoch == __atomic_load_n(&metrics_epoch_,
+							      __ATOMIC_RELAXED), 1))
 		return m;
 	return metrics_renew();
+}
+
+void metrics_turn_(u64 now_ms);
+
+/* Any thread: the time, monotonic. What is counted from now on is of then; one that lies
+ * before what was said already says nothing. */
+static inline void metrics_turn(u64 now_ms)
+{
+	if (__builtin_expect(now_ms >= __atomic_load_n(&metrics_turn_ms_, __ATOMIC_RELAXED), 0))
+		metrics_turn_(now_ms);
 }
 
 static inline void metric_set_(u64 *p, u64 v)
@@ -158,16 +203,30 @@ static inline void metric_sum_add_(struct metric_sum *s, u64 v, u64 n)
 	metric_set_(&s->count, s->count + n);
 }
 
+/* Exact below 2^(@bits + 1), and 2^@bits for each power of two above; @n at most. */
+static inline u32 metric_bucket_(u64 v, u32 bits, u32 n)
+{
+	u32 shift, at;
+
+	if (v < 2U << bits)
+		return v;
+	shift = 63 - __builtin_clzll(v) - bits;
+	at = (shift << bits) + (u32)(v >> shift);
+	return at < n ? at : n - 1;
+}
+
 static inline u32 metric_bucket(u64 v)
 {
-	u32 shift;
+	return metric_bucket_(v, METRIC_BITS, METRIC_BUCKETS);
+}
 
-	if (v < 64)
-		return v;
-	if (v >> 40)
-		v = (1ULL << 40) - 1;
-	shift = 63 - __builtin_clzll(v) - 5;
-	return 64 + (shift - 1) * 32 + (u32)(v >> shift) - 32;
+/* @n more of @v. */
+static inline void metric_hist_add_(const struct metrics *m, struct metric_hist *h, u32 bucket,
+				    u32 n)
+{
+	u32 *p = &h->slots[m->slot * h->n + bucket];
+
+	__atomic_store_n(p, *p + n, __ATOMIC_RELAXED);
 }
 
 /* Any thread: @n more. */
@@ -184,14 +243,14 @@ void metric_add_first_(struct metrics *m, enum metric_summary s, u64 v, u64 n);
 static inline void metric_add_n(enum metric_summary s, u64 v, u64 n)
 {
 	struct metrics *m = metrics_own();
-	u64 *hist;
+	struct metric_hist *h;
 
 	metric_sum_add_(&m->sums[s], v, n);
-	hist = m->hists[s];
-	if (__builtin_expect(!hist, 0))
+	h = m->hists[s];
+	if (__builtin_expect(!h, 0))
 		metric_add_first_(m, s, v, n);
 	else
-		metric_set_(&hist[metric_bucket(v)], hist[metric_bucket(v)] + n);
+		metric_hist_add_(m, h, metric_bucket(v), n);
 }
 
 static inline void metric_add(enum metric_summary s, u64 v)
@@ -223,28 +282,45 @@ static inline void metric_run_add(struct metric_run *r, u64 v)
 
 /* Any thread: one more value for the first name of @path; none for the root. */
 void metric_add_path(enum metric_space s, const char *path, u32 len, u64 v);
+/* The same for a server. */
+void metric_add_server(enum metric_space s, u64 id, u64 v);
 
 /* ---- reading: any thread ---- */
 
-/* A summary of all threads. @hist of METRIC_BUCKETS, or NULL. */
+/* A summary of all threads. */
 struct metric_view {
 	struct metric_sum sum;
-	u64 hist[METRIC_BUCKETS];
+	u32 bits;			/* METRIC_BITS or METRIC_SET_BITS */
+	u64 hist[METRIC_BUCKETS];	/* of all time */
+	u64 recent[METRIC_BUCKETS];	/* of the slots of the last ten minutes */
 };
 
 u64 metric_counter_read(enum metric_counter c);
 void metric_summary_read(enum metric_summary s, struct metric_view *v);
 /* False: nothing was ever added for that name. */
 bool metric_space_read(enum metric_space s, u32 name, struct metric_sum *sum);
-/* How many names there are, and each one. */
-u32 metric_names(void);
-const char *metric_name(u32 name);
+/* The same with its values. */
+bool metric_space_view(enum metric_space s, u32 name, struct metric_view *v);
+/* How many names there are of a set's kind, and each one. */
+u32 metric_names(enum metric_space s);
+const char *metric_name(enum metric_space s, u32 name);
+
+static inline bool metric_space_has_percentiles(enum metric_space s)
+{
+	return s >= METRIC_ack_latency;
+}
 /*
  * The value that the part @q of all are not greater than: as Dropwizard's
  * UniformSnapshot.getValue, in between two values by their distance. 0 if there are
  * none.
  */
 double metric_quantile(const struct metric_view *v, double q);
+/*
+ * The value that the part @q of those of the last ten minutes are not greater than, one of
+ * those added (but for a bucket's width); NaN if there are none: as simpleclient's
+ * CKMSQuantiles.
+ */
+double metric_recent(const struct metric_view *v, double q);
 /* Everything is zero again. */
 void metrics_reset(void);
 

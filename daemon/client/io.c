@@ -255,6 +255,7 @@ static void handle_work(struct io *io)
 static void one_round(struct io *io, struct epoll_event *ev, int n)
 {
 	io->now_ms = coarse_ms();
+	metrics_turn(io->now_ms);
 	io->now_ns = 0;
 	io->closes = 0;
 	io_drain(io);

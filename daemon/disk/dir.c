@@ -447,6 +447,12 @@ void disk_flush(struct disk *d)
 	snapw_wait(d->snap);
 }
 
+void disk_count_acks(struct disk *d, bool yes)
+{
+	if (d)
+		__atomic_store_n(&d->count_acks, yes, __ATOMIC_RELAXED);
+}
+
 void disk_stats(struct disk *d, struct disk_stats *s)
 {
 	memset(s, 0, sizeof(*s));

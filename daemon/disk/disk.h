@@ -150,6 +150,8 @@ struct disk_stats {
 	u64 room_warnings;
 	bool room_low;		/* less than was asked to be warned of */
 };
+/* Any thread: whether what becomes durable is acknowledged (proposal_ack_creation_latency). */
+void disk_count_acks(struct disk *d, bool yes);
 /* @d NULL: there is no disk, and all is 0. */
 void disk_stats(struct disk *d, struct disk_stats *s);
 

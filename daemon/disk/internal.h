@@ -69,6 +69,7 @@ struct disk {
 	/* relaxed, read by all */
 	u64 room_free, room_warnings;
 	bool room_low;
+	bool count_acks;
 };
 
 /* Writes the text of an error and returns @err. */

@@ -372,9 +372,11 @@ static s64 wall_ms(void)
 }
 
 /* SyncRequestProcessor's figures of a group: how long its transactions were under way
- * when it began and when it was durable, by the time in their headers. */
-static void count_group(const struct txn *t, const struct txn *end, s64 began)
+ * when it began and when it was durable, by the time in their headers; and those of
+ * AckRequestProcessor and SendAckRequestProcessor, if @acks. */
+static void count_group(const struct txn *t, const struct txn *end, s64 began, bool acks)
 {
+	struct metric_run acked = { .s = METRIC_proposal_ack_creation_latency };
 	struct metric_run queued = { .s = METRIC_sync_processor_queue_time_ms };
 	struct metric_run all = { .s = METRIC_sync_processor_queue_and_flush_time_ms };
 	s64 now = wall_ms();
@@ -383,7 +385,10 @@ static void count_group(const struct txn *t, const struct txn *end, s64 began)
 	for (; t != end; t = t->next, n++) {
 		metric_run_add(&queued, began > t->time ? began - t->time : 0);
 		metric_run_add(&all, now > t->time ? now - t->time : 0);
+		if (acks && now >= t->time)
+			metric_run_add(&acked, now - t->time);
 	}
+	metric_run_end(&acked);
 	metric_run_end(&queued);
 	metric_run_end(&all);
 	metric_count(METRIC_sync_processor_request_queued, n);
@@ -415,7 +420,8 @@ static void work_off(struct logw *lw, struct txn *t)
 		rc = one_group(lw, t, to, bytes, &broke);
 		if (!rc) {
 			lw->last = last;
-			count_group(t, to, began);
+			count_group(t, to, began,
+				    __atomic_load_n(&lw->d->count_acks, __ATOMIC_RELAXED));
 			lw->durable(lw->arg, last);
 		}
 		t = put_all(t, to);

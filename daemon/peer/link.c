@@ -343,7 +343,7 @@ void link_connect(struct peers *p, struct link *l, u64 to)
 	struct dial_params dp = {
 		.sid = to,
 		.quorum = true,
-		.ms = p->p.init_ms,
+		.ms = p->p.reach_ms,
 		.tries = TRIES,
 		.owner = l,
 		.done = dialed,

@@ -17,7 +17,6 @@
 #include "daemon/peer/internal.h"
 
 #define ACCEPTS		64	/* in one round */
-#define BIND_TRIES	3	/* at start (electionPortBindRetry) */
 #define PAUSE_MS	100	/* when the kernel has no memory for another */
 #define BACKLOG		128
 
@@ -515,19 +514,15 @@ int listen_start(struct peers *p, char *why, size_t why_len)
 	int err = want_all(p), good = 0;
 
 	snprintf(why, why_len, "%s", err ? "no memory" : "");
-	for (int i = 0; i < BIND_TRIES && !err && !good; i++) {
-		if (i)
-			usleep(RETRY_MS * 1000);
-		list_for_each_entry(l, &p->listeners, node) {
-			u32 n = l->host ? names_resolve(l->host, l->port, sas) : wildcards(sas);
-			int rc = l->w.fd >= 0 ? 0 : bind_any(p, l, sas, n);
+	list_for_each_entry(l, &p->listeners, node) {
+		u32 n = l->host ? names_resolve(l->host, l->port, sas) : wildcards(sas);
+		int rc = l->w.fd >= 0 ? 0 : bind_any(p, l, sas, n);
 
-			good += !rc && !l->quorum;
-			if (rc)
-				snprintf(why, why_len, "cannot listen on %s port %u (%s): %s",
-					 l->host ? l->host : "*", l->port, port_name(l->quorum),
-					 n ? strerror(-rc) : "no such address");
-		}
+		good += !rc && !l->quorum;
+		if (rc)
+			snprintf(why, why_len, "cannot listen on %s port %u (%s): %s",
+				 l->host ? l->host : "*", l->port, port_name(l->quorum),
+				 n ? strerror(-rc) : "no such address");
 	}
 	return err ? err : good ? 0 : -EADDRNOTAVAIL;
 }

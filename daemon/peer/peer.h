@@ -69,6 +69,8 @@ struct peers_params {
 	u32 sync_ms;			/* of silence on a link, when the leader is sure to
 					 * have sent pings: syncLimit ticks */
 	u32 init_ms;			/* the same until then: initLimit ticks */
+	u32 reach_ms;			/* to connect to a leader (connectToLearnerMasterLimit
+					 * ticks, else initLimit ticks) */
 	u32 max_packet;			/* bytes of a packet (jute.maxbuffer and some) */
 	u64 in_max;			/* bytes that came in and wait for the core, a link */
 	u64 out_max;			/* bytes that wait to go out, a link */
@@ -80,7 +82,8 @@ struct peers_params {
 	void *arg;
 };
 
-/* Binds the election port of every own address; @why names what could not be bound. The
+/* Binds the election port of the own addresses, or (-EADDRNOTAVAIL, to be tried again) of
+ * none; @why names what could not be bound. The
  * quorum port is listened on only between peer_lead(p, true) and (p, false). */
 int peers_start(const struct peers_params *p, struct peers **out, char *why, size_t why_len);
 /* Closes everything and joins; deliver() is not called any more after it. */
@@ -97,7 +100,7 @@ int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force);
 /* ZAB_DO_NOTIFY: connects if need be. Takes a reference to @b. */
 int peer_notify(struct peers *p, u64 to, struct zab_bytes *b);
 int peer_lead(struct peers *p, bool leading);
-/* ZAB_DO_CONNECT: tries all addresses, again and again within initLimit ticks
+/* ZAB_DO_CONNECT: tries all addresses, again and again within reach_ms
  * (Learner.connectToLeader); LINK_DOWN if in vain. */
 int peer_connect(struct peers *p, u64 to, u64 link);
 /* These take a reference of their own to @b, @t. peer_flush() must follow, once for

@@ -410,6 +410,12 @@ static int remember(struct changes *ch, struct change *rec, bool fresh)
 	return 0;
 }
 
+static void count_queued(const struct changes *ch, u32 n)
+{
+	if (!ch->quiet)
+		metric_count(METRIC_outstanding_changes_queued, n);
+}
+
 int change_touch(struct changes *ch, struct change *rec, u64 zxid)
 {
 	if (rec->zxid == zxid)
@@ -418,7 +424,7 @@ int change_touch(struct changes *ch, struct change *rec, u64 zxid)
 		return -ENOMEM;
 	if (!is_outstanding(ch, rec)) {
 		ch->cached_bytes -= bytes_of(rec);
-		metric_count(METRIC_outstanding_changes_queued, 1);
+		count_queued(ch, 1);
 	}
 	rec->zxid = zxid;
 	to_tail(&ch->outstanding, rec);
@@ -438,7 +444,7 @@ int change_add(struct changes *ch, const char *path, u32 len, u64 zxid, struct c
 	if (!rec)
 		return -ENOMEM;
 	list_add_tail(&rec->link, &ch->outstanding);
-	metric_count(METRIC_outstanding_changes_queued, 1);
+	count_queued(ch, 1);
 	rec->zxid = zxid;
 	if (remember(ch, rec, true)) {
 		drop(ch, rec);
@@ -476,7 +482,7 @@ int changes_end(struct changes *ch, u64 session, u64 zxid, u32 nodes)
 	list_add_tail(&e->link, &ch->ends);
 	list_add_tail(&e->chain, end_chain(ch, session));
 	ch->undo_end = e;
-	metric_count(METRIC_outstanding_changes_queued, nodes);
+	count_queued(ch, nodes);
 	return 0;
 }
 
@@ -589,7 +595,8 @@ void changes_applied(struct changes *ch, u64 zxid)
 		ch->cached_bytes += bytes_of(rec);
 	}
 	removed += ends_applied(ch, zxid);
-	metric_count(METRIC_outstanding_changes_removed, removed);
+	if (!ch->quiet)
+		metric_count(METRIC_outstanding_changes_removed, removed);
 	changes_trim(ch, false);
 }
 

@@ -89,6 +89,7 @@ struct changes {
 	struct list_head ends;	/* in order of zxid */
 	struct list_head end_chains[CHANGE_ENDS];	/* the same, by session */
 	bool digests;		/* keep digests */
+	bool quiet;		/* nothing is counted: another server prepares */
 	u64 digest;		/* of the tree with all that is outstanding */
 	struct zacl *acls[CHANGE_ACLS];			/* by content */
 	struct change_acl_id acl_ids[CHANGE_ACLS];	/* by the store's id */

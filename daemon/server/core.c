@@ -130,6 +130,10 @@ static struct zab *new_zab(const struct config *cfg)
 		.tick_ms = cfg->tick_ms,
 		.init_limit = cfg->init_limit,
 		.sync_limit = cfg->sync_limit,
+		.connect_limit = cfg->connect_limit,
+		.snap_syncs = cfg->snap_syncs,
+		.diff_syncs = cfg->diff_syncs,
+		.tell_acks = cfg->tell_acks,
 		.history_max = cfg->commit_log_count,
 		.history_bytes = HISTORY_BYTES,
 		.max_packet = core_max_packet(cfg),
@@ -354,7 +358,8 @@ static bool count_request(const struct core *c, const struct request *r,
 
 	if (r->kind != REQ_OP && r->kind != REQ_CONNECT)
 		return false;
-	metric_run_add(waited, c->now_ms > came ? c->now_ms - came : 0);
+	if (!c->peers || c->leading)
+		metric_run_add(waited, c->now_ms > came ? c->now_ms - came : 0);
 	return true;
 }
 
@@ -362,23 +367,15 @@ static void handle_all(struct core *c)
 {
 	struct metric_run waited = { .s = METRIC_prep_processor_queue_time_ms };
 	struct request *r = queue_take(&c->queue), *next;
-	u64 n = 0, ms;
+	u64 n = 0;
 
 	for (; r; r = next) {
 		next = r->next;
 		n += count_request(c, r, &waited);
 		handle(c, r);
 	}
-	if (!n)
-		return;
-	metric_run_end(&waited);
-	metric_count(METRIC_prep_processor_request_queued, n);
-	metric_add(METRIC_prep_processor_queue_size, n);
-	/* as if each had taken as long; the rest of the division is the last one's */
-	ms = core_coarse_ms(c) - c->now_ms;
-	if (n > 1)
-		metric_add_n(METRIC_prep_process_time, ms / n, n - 1);
-	metric_add(METRIC_prep_process_time, ms / n + ms % n);
+	if (n)
+		count_requests(c, n, &waited);
 }
 
 struct disk_session *core_sessions(struct core *c, u32 *n)
@@ -504,6 +501,7 @@ static bool round_once(struct core *c)
 	bool more;
 
 	c->now_ms = core_coarse_ms(c);
+	metrics_turn(c->now_ms);
 	c->budget = FIRE_BUDGET;
 	handle_all(c);
 	quorum_events(c);

@@ -81,6 +81,8 @@ struct proposal {
 	struct sess *sess;		/* OPEN, CLOSE */
 	struct message *reply;		/* or NULL */
 	char *audit;			/* lines to write when it is applied, or NULL */
+	u64 began_ms;			/* when it was asked for, ... */
+	u64 committed_ms;		/* ... and agreed; monotonic */
 	struct message *events;		/* to be posted before it */
 	struct message **events_tail;
 	struct request *after;		/* requests that come next on their connections */
@@ -175,6 +177,11 @@ struct core {
 	u64 logs_ms;			/* when to look again how far back the logs reach */
 	u64 heard_ms;			/* when a quorum was heard from, as far as known */
 	u64 resigned_ms;		/* when we began to end; 0: not */
+	struct {			/* count.c; 0: not */
+		u64 looks_ms;		/* since when a leader is looked for, ... */
+		u64 lost_ms;		/* ... there is none, ... */
+		u64 syncs_ms;		/* ... it tells us what we lack */
+	} counts;
 	bool leads;			/* the quorum port is open */
 	bool begun;			/* serves since this step */
 	struct proposal *syncs;		/* a learner's, in order */
@@ -319,6 +326,19 @@ void quorum_free(struct core *c);
 
 /* All that is committed. */
 void quorum_apply_all(struct core *c);
+
+/* ---- count.c ---- */
+/* ZAB is in another phase (the state is the machine's). */
+void count_state(struct core *c, enum zab_phase phase);
+/* ZAB_DO_LOG, ZAB_DO_COMMIT, ZAB_DO_ACKED. */
+void count_proposal(struct core *c, const struct zab_action *a);
+void count_commit(struct core *c, const struct zab_action *a);
+void count_acked(struct core *c, const struct zab_action *a);
+/* @n from @p on were applied since @began_ms, and are not answered yet. */
+void count_applied(struct core *c, const struct proposal *p, u32 n, u64 began_ms);
+/* @n requests of clients were handled in this round; how long they had waited. */
+struct metric_run;
+void count_requests(struct core *c, u64 n, struct metric_run *waited);
 
 /* ---- reconfig.c ---- */
 /* ZAB_DO_MEMBERS. */

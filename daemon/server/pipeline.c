@@ -46,6 +46,7 @@ struct proposal *proposal_new(struct core *c)
 		p = malloc(sizeof(*p));
 	if (p) {
 		memset(p, 0, sizeof(*p));
+		p->began_ms = c->now_ms;
 		p->after_tail = &p->after;
 		p->events_tail = &p->events;
 	}
@@ -485,8 +486,10 @@ static void answer(struct core *c, struct proposal *p)
 static void complete(struct core *c, int n)
 {
 	struct proposal *p;
+	u64 began = core_coarse_ms(c);
 
 	apply_batch(c, c->head, n);
+	count_applied(c, c->head, n, began);
 	c->committed -= n;
 	c->posted = true;	/* events may wait for this in the I/O threads */
 	while (n--) {
@@ -624,7 +627,7 @@ static void find_session(struct core *c, struct proposal *p)
 }
 
 /* One that was not proposed here. */
-static void commit_other(struct core *c, struct txn *t)
+static struct proposal *commit_other(struct core *c, struct txn *t)
 {
 	struct proposal *p = remote_take(c, t);
 	enum proposal_kind kind;
@@ -644,6 +647,7 @@ static void commit_other(struct core *c, struct txn *t)
 	if (p->sess && p->sess->client && p->sess->client->last == p)
 		p->sess->client->last_zxid = t->zxid;
 	enqueue(c, p);
+	return p;
 }
 
 void pipeline_commit(struct core *c, struct txn *t)
@@ -651,7 +655,7 @@ void pipeline_commit(struct core *c, struct txn *t)
 	struct proposal *p = c->proposed;
 
 	if (!p) {
-		commit_other(c, t);
+		p = commit_other(c, t);
 	} else if (p->txn->zxid == t->zxid) {
 		c->proposed = p->next;
 		txn_put(t);	/* the proposal has its own reference */
@@ -660,6 +664,7 @@ void pipeline_commit(struct core *c, struct txn *t)
 			  t->zxid, p->txn->zxid);
 		abort();
 	}
+	p->committed_ms = c->now_ms;
 	c->committed++;
 }
 

@@ -162,6 +162,7 @@ static void begin_serving(struct core *c)
 	quorum_apply_all(c);
 	pipeline_reset(c);
 	c->leading = zab_state(c->zab) == ZAB_LEADING;
+	c->ch.quiet = !c->leading;
 	c->serving = true;
 	c->open = !c->peers || !c->leading || c->cfg->leader_serves;
 	c->begun = true;
@@ -209,6 +210,7 @@ static void set_state(struct core *c, const struct zab_action *a)
 		begin_serving(c);
 	else if (!serve && c->serving)
 		end_serving(c);
+	count_state(c, a->phase);
 	readonly_look(c);
 	tell_store(c);
 	quorum_tell(c);
@@ -370,9 +372,11 @@ static void act(struct core *c, const struct zab_action *a)
 {
 	switch (a->type) {
 	case ZAB_DO_LOG:
+		count_proposal(c, a);
 		disk_append_later(c->disk, a->txn);
 		break;
 	case ZAB_DO_COMMIT:
+		count_commit(c, a);
 		pipeline_commit(c, a->txn);
 		break;
 	case ZAB_DO_STATE:
@@ -428,6 +432,9 @@ static void act(struct core *c, const struct zab_action *a)
 		break;
 	case ZAB_DO_CONFIRMED:
 		c->confirmed = a->zxid;
+		break;
+	case ZAB_DO_ACKED:
+		count_acked(c, a);
 		break;
 	}
 }
@@ -539,6 +546,7 @@ void quorum_start(struct core *c)
 
 	if (c->peers)
 		tell_store(c);
+	count_state(c, ZAB_ELECTION);
 	readonly_look(c);
 	quorum_step(c, &ev);
 }

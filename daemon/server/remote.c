@@ -17,6 +17,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/server/access.h"
+#include "daemon/base/metrics.h"
 #include "daemon/server/core_impl.h"
 
 #define HEAD_LEN	16	/* of a REQUEST: long session, int cxid, int type */
@@ -519,6 +520,7 @@ static int revalidate(struct core *c, u64 link, const struct zab_packet *pkt)
 	timeout = jr_int(&r);
 	if (r.err)
 		return -EBADMSG;
+	metric_count(METRIC_revalidate_count, 1);
 	s = session_find(c->sessions, id);
 	if (s && s->pub.closing)
 		s = NULL;

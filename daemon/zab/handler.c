@@ -391,7 +391,7 @@ static void on_ack(struct zab *z, struct learner *l, const struct zab_packet *p)
 	} else if (p->zxid != ZXID(z->epoch, 0)) {
 		handler_drop(z, l, "ACK of 0x%llx where NEWLEADER's was due", p->zxid);
 	} else {
-		l->stage = STAGE_ACKED;
+		handler_synced(z, l);
 		/* SyncLimitCheck.start() */
 		l->due = 0;
 	}
@@ -406,6 +406,7 @@ static void on_proposal_ack(struct zab *z, struct learner *l, u64 zxid)
 		handler_drop(z, l, "ACK of 0x%llx, which was not proposed", zxid);
 		return;
 	}
+	leader_tell_acks(z, l->sid, l->acked, zxid);
 	if (zxid > l->acked)
 		l->acked = zxid;
 	if (l->due && zxid >= l->due) {

@@ -536,6 +536,8 @@ void learner_half_tick(struct zab *z)
 {
 	u32 ticks = z->fo.stage == FOLLOW_LIVE ? z->p.sync_limit : z->p.init_limit;
 
+	if (z->fo.stage == FOLLOW_CONNECT && z->p.connect_limit)
+		ticks = z->p.connect_limit;
 	/* a tree on its way: the link itself knows whether anything comes */
 	if (z->busy != BUSY_NO)
 		z->fo.heard = z->halves;

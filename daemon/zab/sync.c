@@ -17,10 +17,14 @@
  * A zxid with a zero counter is what a server of Apache's has when it led or took a
  * snapshot in a new epoch before anything was proposed: it has all of the epochs before
  * (they were established then), and so has this leader. It gets DIFF.
+ *
+ * At most so many at once: an observer that comes while the bound is reached is refused and
+ * comes again. Followers count, and are never refused (LearnerSyncThrottler).
  */
 #include <assert.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/metrics.h"
 #include "daemon/zab/zab_impl.h"
 
 struct plan {
@@ -107,6 +111,41 @@ static void emit_history(struct zab *z, struct learner *l, u64 from, u64 end,
 			zab_emit_txn(z, l->link, ZP_PROPOSAL, win_at(&z->w, i));
 }
 
+/* How many have not acknowledged yet what they were sent (getSyncInProgress()). */
+static u32 in_progress(const struct zab *z, bool tree)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < z->ld.n; i++)
+		n += !z->ld.learners[i]->gone && z->ld.learners[i]->stage == STAGE_SYNC &&
+		     z->ld.learners[i]->tree == tree;
+	return n;
+}
+
+/* LearnerSyncThrottler.beginSync() */
+static bool refused(struct zab *z, struct learner *l, bool tree)
+{
+	u32 max = tree ? z->p.snap_syncs : z->p.diff_syncs, n = in_progress(z, tree);
+
+	if (!l->observer || !max || n < max)
+		return false;
+	handler_drop(z, l, "%u learners are sent %s, and leader.maxConcurrent%sSyncs is %u", n,
+		    tree ? "the tree" : "what they lack", tree ? "Snap" : "Diff", max);
+	return true;
+}
+
+static void count_progress(const struct zab *z, bool tree)
+{
+	metric_add(tree ? METRIC_inflight_snap_count : METRIC_inflight_diff_count,
+		   in_progress(z, tree));
+}
+
+void handler_synced(struct zab *z, struct learner *l)
+{
+	l->stage = STAGE_ACKED;
+	count_progress(z, l->tree);
+}
+
 bool handler_sync(struct zab *z, struct learner *l)
 {
 	u64 end = z->phase == ZAB_BROADCAST ? z->w.commit : z->w.end, n;
@@ -118,6 +157,8 @@ bool handler_sync(struct zab *z, struct learner *l)
 	n = end - p.from;
 	if (!zab_room(z, n + (z->w.end - end) + 4, 1))
 		return false;
+	if (refused(z, l, p.op == ZP_SNAP))
+		return true;
 	if (n && !l->observer) {
 		commits = zab_bytes_new(n * ZP_HEAD);
 		if (!commits) {
@@ -134,6 +175,35 @@ bool handler_sync(struct zab *z, struct learner *l)
 	zab_emit_bytes(z, l->link, zab_bytes_get(z->ld.newleader));
 	l->told = win_before(&z->w, end);
 	l->stage = STAGE_SYNC;
+	l->tree = p.op == ZP_SNAP;
 	l->due = 0;
+	metric_count(l->tree ? METRIC_snap_count : METRIC_diff_count, 1);
+	count_progress(z, l->tree);
 	return true;
+}
+
+/* Leader.processAck(): of those that are not committed yet, which says nothing of late ones. */
+void leader_tell_acks(struct zab *z, u64 sid, u64 from, u64 to)
+{
+	u64 every = z->p.tell_acks;
+
+	if (!every || !z->e || z->phase != ZAB_BROADCAST)
+		return;
+	if (from < z->committed)
+		from = z->committed;
+	if (from < z->ld.base)
+		from = z->ld.base;
+	if (to > z->last)
+		to = z->last;
+	for (u64 zxid = (from / every + 1) * every; zxid <= to; zxid += every) {
+		u64 i = win_after(&z->w, zxid - 1);
+		struct zab_action *a;
+
+		if (i == z->w.end || !zab_room(z, 1, 0))
+			return;
+		a = zab_emit(z, ZAB_DO_ACKED);
+		a->from = sid;
+		a->zxid = win_at(&z->w, i)->zxid;
+		a->to = win_at(&z->w, i)->time;
+	}
 }

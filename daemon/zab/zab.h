@@ -147,6 +147,8 @@ enum zab_action_type {
 				 * @in_force, or else proposed: keep it (the dynamic file;
 				 * the next one), and its addresses */
 	ZAB_DO_SYNCED,		/* the oldest unanswered zab_sync() of this learner is due */
+	ZAB_DO_ACKED,		/* a leader: server @from (itself, too) has acknowledged @zxid,
+				 * which was proposed at @to, by the leader's clock */
 	ZAB_DO_CONFIRMED,	/* @zxid: all zab_confirm() that gave this number or a lower
 				 * one are answered with yes */
 };
@@ -187,6 +189,11 @@ struct zab_params {
 	u32 tick_ms;
 	u32 init_limit;			/* ticks */
 	u32 sync_limit;			/* ticks */
+	u32 connect_limit;		/* ticks, to connect to a leader; 0: init_limit */
+	u32 snap_syncs;			/* observers are refused while so many learners are sent
+					 * a tree ... */
+	u32 diff_syncs;			/* ... or what they lack; 0: no bound */
+	u32 tell_acks;			/* DO_ACKED for one in so many transactions; 0: none */
 	u32 history_max;		/* committed transactions kept, 500 (commitLogCount) */
 	u64 history_bytes;		/* and bytes of them at most */
 	u32 max_packet;			/* bytes */

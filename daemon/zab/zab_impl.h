@@ -92,6 +92,7 @@ struct learner {
 	enum stage stage;
 	bool gone;		/* closed; freed at the end of the step */
 	bool observer;		/* came with OBSERVERINFO */
+	bool tree;		/* SNAP was what it needed */
 	bool promised;		/* its ACKEPOCH counts */
 	u64 last;		/* zxid of its ACKEPOCH */
 	u64 acked;		/* it has all up to this zxid on disk */
@@ -299,6 +300,8 @@ void handler_leaderinfo(struct zab *z, struct learner *l);
 struct zab_bytes *handlers_newleader(const struct ensemble *e, u64 epoch);
 /* Sends @l what it lacks and NEWLEADER. False: no memory. */
 bool handler_sync(struct zab *z, struct learner *l);
+/* It has: NEWLEADER is acknowledged. */
+void handler_synced(struct zab *z, struct learner *l);
 /* The same for all that are ready for it. */
 void handlers_sync(struct zab *z);
 /* UPTODATE for all that have acknowledged NEWLEADER. */
@@ -321,6 +324,8 @@ bool leader_votes(const struct zab *z, const struct learner *l);
  * that was proposed as well. */
 bool leader_quorum(const struct zab *z,
 		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg);
+/* Server @sid, which had acknowledged all up to @from, has now those up to @to. */
+void leader_tell_acks(struct zab *z, u64 sid, u64 from, u64 to);
 
 /* ---- confirm.c ---- */
 

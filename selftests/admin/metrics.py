@@ -57,7 +57,9 @@ def t_metrics_names(s):
     single = {k for k in m if k not in parts and "_per_namespace" not in k} \
         - {"version", "server_state"}
     want = {n: "summary" for n in summaries}
-    want["read_per_namespace"] = want["write_per_namespace"] = "summary"
+    for n in ("read_per_namespace", "write_per_namespace", "ack_latency",
+              "learner_handler_qp_size", "learner_handler_qp_time_ms"):
+        want[n] = "summary"
     want["quota_exceeded_error_per_namespace"] = "counter"
     for n in ("count_limit", "bytes_limit", "count_usage", "bytes_usage"):
         want["quota_%s_per_namespace" % n] = "gauge"
@@ -103,6 +105,30 @@ def t_metrics_grow(s):
     s.four_letter("srst")
     eq(updates(), n + 5)
     eq(s.mntr()["max_latency"], "0")
+
+
+def t_metrics_quantiles(s):
+    """Of what was seen in the last minutes, by the names of paths too."""
+    s.made.ok(s.made.a, wire.CREATE, wire.b_create("/quantiles"))
+    for size in [20] * 9 + [900]:
+        s.made.ok(s.made.a, wire.SET_DATA,
+                  wire.b_set_data("/quantiles", b"z" * size))
+        s.made.ok(s.made.a, wire.GET_DATA,
+                  wire.b_path_watch("/quantiles"))
+    p = parse(page(s))
+    key = (("key", "quantiles"), ("quantile", "0.5"))
+    for name, least in (("write", 20), ("read", 0)):
+        name += "_per_namespace"
+        got = p[name][1][(name, key)]
+        assert least <= got < 200, (name, got)
+    for q in "0.5", "0.9", "0.99":
+        got = p["readlatency"][1][("readlatency", (("quantile", q),))]
+        assert 0 <= got <= float(s.mntr()["max_readlatency"]), got
+    got = p["updatelatency"][1][("updatelatency", (("quantile", "0.5"),))]
+    assert not math.isnan(got)
+    # no such thing has happened to this server
+    assert math.isnan(p["observer_sync_time"][1][
+        ("observer_sync_time", (("quantile", "0.5"),))])
 
 
 def t_metrics_labels(s):
@@ -235,5 +261,6 @@ def t_metrics_quota(_s):
 
 
 TESTS = [t_metrics_quota, t_metrics_quota_gauges, t_metrics_own, t_metrics_room, t_metrics_throttle,
-         t_metrics_names, t_metrics_parse, t_metrics_grow, t_metrics_labels,
+         t_metrics_names, t_metrics_parse, t_metrics_grow, t_metrics_quantiles,
+         t_metrics_labels,
          t_metrics_filter, t_metrics_errors, t_metrics_sum_up]

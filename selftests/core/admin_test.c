@@ -3,6 +3,7 @@
  * What operators are shown comes from: walks of tables that grow meanwhile, counters
  * of many threads, the log of digests.
  */
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,8 +127,8 @@ static void sum_of(const char *name, u64 count, u64 sum)
 {
 	struct metric_sum s;
 
-	for (u32 i = 0; i < metric_names(); i++) {
-		if (strcmp(metric_name(i), name))
+	for (u32 i = 0; i < metric_names(METRIC_write_per_namespace); i++) {
+		if (strcmp(metric_name(METRIC_write_per_namespace, i), name))
 			continue;
 		check(metric_space_read(METRIC_write_per_namespace, i, &s));
 		check(!metric_space_read(METRIC_read_per_namespace, i, &s) && !s.count);
@@ -182,6 +183,15 @@ void test_metrics(void)
 	metric_summary_read(METRIC_readlatency, &view);
 	check(metric_quantile(&view, 0.5) == 25 && metric_quantile(&view, 0.99) == 40);
 	check(metric_quantile(&view, 0.01) == 10);
+	/* servers by their ids, with percentiles */
+	for (u64 v = 0; v < 100; v++)
+		metric_add_server(METRIC_ack_latency, v % 2 ? 7 : ~0ULL, v / 2);
+	check_eq(metric_names(METRIC_ack_latency), 2);
+	check(!strcmp(metric_name(METRIC_ack_latency, 0), "-1"));
+	check(metric_space_view(METRIC_ack_latency, 1, &view) && view.sum.count == 50);
+	near(metric_quantile(&view, 0.5), 24.5);
+	near(metric_recent(&view, 0.9), 44.5);
+	check(!metric_space_view(METRIC_learner_handler_qp_size, 1, &view));
 	/* the root has no name, nor has what is too long */
 	metric_add_path(METRIC_write_per_namespace, "/", 1, 1);
 	sum_of("odd", 0, 0);
@@ -194,6 +204,96 @@ void test_metrics(void)
 	check_eq(view.hist[1], 4);
 	metrics_reset();
 	check_eq(metric_counter_read(METRIC_response_bytes), 0);
+}
+
+static struct metric_view *recent(enum metric_summary s)
+{
+	metric_summary_read(s, &view);
+	return &view;
+}
+
+static struct metric_view *recent_of(const char *name)
+{
+	for (u32 i = 0; i < metric_names(METRIC_write_per_namespace); i++)
+		if (!strcmp(metric_name(METRIC_write_per_namespace, i), name) &&
+		    metric_space_view(METRIC_read_per_namespace, i, &view))
+			return &view;
+	check(!"a name");
+	return &view;
+}
+
+static void *count_once(void *arg)
+{
+	metric_add(METRIC_readlatency, *(u64 *)arg);
+	return NULL;
+}
+
+static void count_elsewhere(u64 v)
+{
+	pthread_t t;
+
+	check(!pthread_create(&t, NULL, count_once, &v));
+	pthread_join(t, NULL);
+}
+
+/* Quantiles are of the last eight to ten minutes: simpleclient's TimeWindowQuantiles. */
+void test_metrics_window(void)
+{
+	u64 now = 1000ULL * METRIC_SLOT_MS;
+
+	metrics_reset();
+	metrics_turn(now);
+	check(isnan(metric_recent(recent(METRIC_readlatency), 0.5)));
+	metric_add_n(METRIC_readlatency, 10, 98);
+	metric_add_n(METRIC_readlatency, 20, 2);
+	metric_add(METRIC_snapshottime, 7);
+	for (int i = 0; i < 9; i++)
+		metric_add_path(METRIC_read_per_namespace, "/win/x", 6, 30);
+	metric_add_path(METRIC_read_per_namespace, "/win", 4, 5000000);
+	count_elsewhere(1);
+	/* values that were there, and none in between */
+	check(metric_recent(recent(METRIC_readlatency), 0.5) == 10);
+	check(metric_recent(&view, 0.9) == 10 && metric_recent(&view, 0.99) == 20);
+	check(metric_recent(recent_of("win"), 0.5) == 30);
+	near(metric_recent(&view, 0.99), 5000000);
+	/* one more in each slot, until the first ones leave */
+	for (u32 slot = 1; slot < METRIC_SLOTS; slot++) {
+		metrics_turn(now + slot * METRIC_SLOT_MS);
+		metric_add(METRIC_readlatency, 100);
+		check(metric_recent(recent(METRIC_readlatency), 0.5) == 10);
+		check_eq(view.sum.count, 101 + slot);
+	}
+	metrics_turn(now + METRIC_SLOTS * METRIC_SLOT_MS - 1);
+	check(metric_recent(recent(METRIC_snapshottime), 0.5) == 7);
+	now += METRIC_SLOTS * METRIC_SLOT_MS;
+	metrics_turn(now);
+	/* gone from the window even where nobody counts any more, not from what is since the start */
+	check(isnan(metric_recent(recent(METRIC_snapshottime), 0.5)));
+	check_eq(view.sum.sum, 7);
+	check_eq(view.hist[7], 1);
+	check(isnan(metric_recent(recent_of("win"), 0.5)));
+	check_eq(view.sum.count, 10);
+	near(metric_recent(recent(METRIC_readlatency), 0.01), 100);
+	check_eq(view.sum.count, 105);
+	near(metric_quantile(&view, 0.5), 10);
+	/* a slot is counted in anew, by a thread that slept for long, too */
+	metric_add(METRIC_snapshottime, 9);
+	check(metric_recent(recent(METRIC_snapshottime), 0.5) == 9);
+	now += 1000ULL * METRIC_SLOTS * METRIC_SLOT_MS;
+	metrics_turn(now);
+	check(isnan(metric_recent(recent(METRIC_readlatency), 0.5)));
+	count_elsewhere(2);
+	check(metric_recent(recent(METRIC_readlatency), 0.99) == 2);
+	check_eq(view.hist[10], 98);
+	check_eq(view.sum.count, 106);
+	/* a clock that goes back says nothing */
+	metrics_turn(0);
+	check(metric_recent(recent(METRIC_readlatency), 0.99) == 2);
+	metrics_reset();
+	check(isnan(metric_recent(recent(METRIC_readlatency), 0.5)) && !view.sum.count);
+	metric_add(METRIC_readlatency, 3);
+	check(metric_recent(recent(METRIC_readlatency), 0.5) == 3);
+	check_eq(view.hist[10], 0);
 }
 
 /* More names than are told apart: those that are stay right. */
@@ -209,7 +309,7 @@ void test_metric_names(void)
 			metric_add_path(METRIC_write_per_namespace, path, n, i);
 		}
 	}
-	check_eq(metric_names(), METRIC_NAMES_MAX);
+	check_eq(metric_names(METRIC_write_per_namespace), METRIC_NAMES_MAX);
 	sum_of("n0", 3, 0);
 	sum_of("n300", 3, 900);
 	metrics_reset();

@@ -85,6 +85,7 @@ static const struct {
 	{ "walks: a table of watches that grows", test_walk_watches },
 	{ "walks: a table of sessions that grows", test_walk_sessions },
 	{ "metrics: what threads counted, percentiles, resetting", test_metrics },
+	{ "metrics: quantiles of the last ten minutes", test_metrics_window },
 	{ "metrics: more names than are kept", test_metric_names },
 	{ "digests: the newest of every 128th", test_digest_log },
 	{ "prepare: random writes, applied and decoded", test_prepare_random },

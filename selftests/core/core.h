@@ -41,6 +41,7 @@ void test_watch_cost(void);
 void test_walk_watches(void);
 void test_walk_sessions(void);
 void test_metrics(void);
+void test_metrics_window(void);
 void test_metric_names(void);
 void test_digest_log(void);
 void test_prepare_random(void);

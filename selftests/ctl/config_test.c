@@ -224,6 +224,12 @@ static void test_findings(void)
 	found("DigestAuthenticationProvider.digestAlg=SHA-256\n", "digested by SHA1 alone");
 	silent("readonlymode.enabled=true\n", "serving readers is there");
 	found("learner.asyncSending=true\n", "1 N learner.asyncSending: has no meaning here");
+	found("leader.maxConcurrentSnapSyncs=0\n",
+	      "1 E leader.maxConcurrentSnapSyncs: 0 is not in 1 to");
+	found("maxConcurrentDiffSyncs=5\n", "reads this only as leader.maxConcurrentDiffSyncs");
+	silent("connectToLearnerMasterLimit=5\nelectionPortBindRetry=0\n"
+	       "leader.maxConcurrentSnapSyncs=1\nleader.maxConcurrentDiffSyncs=1\n",
+	       "limits on learners are there");
 	found("commitLogCount=5\n", "1 W commitLogCount: 5 is too low, taken as 500");
 	found("jvm.pause.monitor=true\n", "there is no Java virtual machine");
 	found("connectionMaxTokens=1\n", "reads this only as connection_throttle_tokens");

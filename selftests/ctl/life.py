@@ -228,6 +228,43 @@ def exit_statuses():
     equal(zkernd("--nonsense")[0], 2, "wrong usage")
 
 
+def bind_retry():
+    """electionPortBindRetry: a port that is taken is tried so often; 0: until it is free."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        port = s.getsockname()[1]
+        config = {"server.1": "127.0.0.1:0:%d" % port, "server.2": "127.0.0.1:0:1",
+                  "server.3": "127.0.0.1:0:2", "initLimit": "5", "syncLimit": "5"}
+
+        def member(d):
+            with open(os.path.join(d.data_dir, "myid"), "w") as f:
+                f.write("1\n")
+            d.spawn()
+
+        def tries(n):
+            return dict(config, electionPortBindRetry=n)
+        with daemon(start=False, config=tries("2")) as d:
+            member(d)
+            assert d.wait_end() == 7, d.log_text()
+            d.proc = None
+            equal(d.log_text().count("): Address already in use: trying again"), 1, "tries")
+        with daemon(start=False, config=tries("0")) as d:
+            member(d)
+            d.wait_log("trying again")
+            d.signal(signal.SIGTERM)
+            equal(d.wait_end(), -signal.SIGTERM, "status")
+            d.proc = None
+        with daemon(start=False, config=tries("0")) as d:
+            member(d)
+            d.wait_log("trying again")
+            s.close()
+            d.wait_log("looking")
+            d.signal(signal.SIGTERM)
+            equal(d.wait_end(), 0, "status")
+            d.proc = None
+
+
 def unit_file():
     """The unit is what systemd takes, and names no option that it ignores."""
     if not shutil.which("systemd-analyze"):
@@ -247,4 +284,5 @@ def unit_file():
     assert "Type=notify" in text and "WatchdogSec=" in text, text
 
 
-TESTS = [notified, watchdog, drain, own_thread, second_term, exit_statuses, unit_file]
+TESTS = [notified, watchdog, drain, own_thread, second_term, exit_statuses, bind_retry,
+         unit_file]

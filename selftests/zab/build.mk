@@ -4,7 +4,7 @@
 # Allocations can be made to fail: the allocator is wrapped (tests.h).
 ZAB_T := selftests/zab
 ZAB_SRC := $(wildcard $(ZAB_T)/*.c daemon/zab/*.c) daemon/disk/txn.c \
-	daemon/base/log.c daemon/base/sink.c daemon/base/props.c
+	daemon/base/log.c daemon/base/metrics.c daemon/base/sink.c daemon/base/props.c
 TEST_PROGS += $(B)/$(ZAB_T)/zab
 $(B)/$(ZAB_T)/zab: $(ZAB_SRC) $(wildcard $(ZAB_T)/*.h selftests/lib/*.h daemon/zab/*.h) \
 		daemon/proto/jute.h daemon/disk/txn.h $(B)/.flags

@@ -468,6 +468,7 @@ static void carry_out(struct node *n, struct zab_action *a, u64 *id)
 		break;
 	case ZAB_DO_CLOSE:
 		net_close(net, n->id, a->link);
+		n->c->closed += a->state == ZAB_LEADING;
 		break;
 	case ZAB_DO_SAVE_ACCEPTED:
 		n->disk.accepted = a->zxid;
@@ -489,6 +490,8 @@ static void carry_out(struct node *n, struct zab_action *a, u64 *id)
 		break;
 	case ZAB_DO_SYNCED:
 		on_synced(n);
+		break;
+	case ZAB_DO_ACKED:
 		break;
 	case ZAB_DO_CONFIRMED:
 		on_confirmed(n, a->zxid);
@@ -738,6 +741,8 @@ void cluster_start(struct cluster *c, u32 node)
 		.tick_ms = TICK_MS,
 		.init_limit = INIT_LIMIT,
 		.sync_limit = SYNC_LIMIT,
+		.snap_syncs = c->snap_syncs,
+		.diff_syncs = c->diff_syncs,
 		.history_max = c->history_max,
 		.history_bytes = 1 << 20,
 		.max_packet = 1 << 20,

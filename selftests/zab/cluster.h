@@ -69,6 +69,7 @@ struct cluster {
 	bool clients;
 	bool reconfig;
 	u32 history_max;
+	u32 snap_syncs, diff_syncs;
 	u32 sudden;		/* once in so many actions a server dies before it; 0: never */
 	u32 starve;		/* once in so many steps there is no memory; 0: never */
 	bool failed;
@@ -76,7 +77,8 @@ struct cluster {
 	/* how much of what there was */
 	u64 proposals, commits, elections, diffs, truncs, snaps, histories, reloads, synced,
 	    confirmed,
-	    starved, died;
+	    starved, died,
+	    closed;		/* by leaders */
 };
 
 /* Servers 0..@voters-1 vote, @observers more observe. */

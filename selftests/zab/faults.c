@@ -346,6 +346,30 @@ void test_observers(void)
 	end(c);
 }
 
+/* More observers than the leader serves trees or transactions to at once: all get theirs. */
+void test_observers_at_once(void)
+{
+	struct cluster *c = cluster_new(4, 3, 8);
+
+	c->history_max = 20;
+	c->snap_syncs = 1;
+	c->diff_syncs = 1;
+	start_all(c);
+	load(c, 2000);
+	check(c->closed > 0);
+	for (u32 round = 0; round < 3; round++) {
+		for (u32 i = 3; i < c->n; i++)
+			cluster_crash(c, i);
+		c->clients = true;
+		cluster_run(c, 1000);
+		for (u32 i = 3; i < c->n; i++)
+			cluster_start(c, i);
+		load(c, 1000);
+	}
+	check_eq(c->elections, 1);
+	end(c);
+}
+
 static void resign_one(u64 seed)
 {
 	struct cluster *c = cluster_new(seed, 3, 0);

@@ -31,6 +31,32 @@ static struct zab *live(u64 *out)
 	return z;
 }
 
+/* How many ticks server 1 stays with a leader that it cannot connect to. */
+static u64 ticks_to_connect(u32 limit)
+{
+	struct zab *z = wire_new(Z(3, 2), 3, 3, 500);
+	struct zab_event ev = { .type = ZAB_EV_TICK };
+	u64 from;
+
+	z->p.connect_limit = limit;
+	wire_elect(z, 2);
+	from = zab_deadline(z);
+	for (int i = 0; i < 200 && zab_state(z) != ZAB_LOOKING; i++) {
+		ev.now_ms = zab_deadline(z);
+		check(!zab_step(z, &ev));
+		wire_skip(z);
+	}
+	wire_free(z);
+	return (ev.now_ms - from) / 200;
+}
+
+void test_connect_limit(void)
+{
+	check_eq(ticks_to_connect(0), 10);
+	check_eq(ticks_to_connect(3), 3);
+	check_eq(ticks_to_connect(30), 30);
+}
+
 void test_learner_wire(void)
 {
 	u64 out;

@@ -172,6 +172,49 @@ void test_plan_zero(void)
 		    ">3:DIFF 300000002, logs 3 300000000..300000002, >3:NEWLEADER 400000000");
 }
 
+static void synced(struct zab *z, u64 link)
+{
+	char text[64];
+
+	check(!wire_packet(z, link, ZP_ACK, Z(4, 0), NULL, -1));
+	snprintf(text, sizeof(text), ">%llx:UPTODATE ffffffffffffffff", link);
+	wire_expect(z, text);
+}
+
+/* LearnerSyncThrottler: of observers, one more is refused; followers count. */
+void test_plan_limits(void)
+{
+	struct zab *z = leader(3, 1);
+
+	z->p.snap_syncs = 1;
+	z->p.diff_syncs = 2;
+	join(z, 3, Z(4, 1));
+	wire_expect(z, "tree 3 400000003, >3:NEWLEADER 400000000");
+	join(z, 4, Z(4, 1));
+	wire_expect(z, "close 4");
+	/* the other kind is counted by itself */
+	join(z, 5, Z(4, 2));
+	wire_expect(z, ">5:DIFF 400000003, >5:INFORM 400000003, >5:NEWLEADER 400000000");
+	join(z, 6, Z(4, 3));
+	wire_expect(z, ">6:DIFF 400000003, >6:NEWLEADER 400000000");
+	join(z, 7, Z(4, 3));
+	wire_expect(z, "close 7");
+	/* until one of them is through, or gone */
+	synced(z, 3);
+	join(z, 4, Z(4, 1));
+	wire_expect(z, "tree 4 400000003, >4:NEWLEADER 400000000");
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, 6, 0));
+	join(z, 7, Z(4, 3));
+	wire_expect(z, ">7:DIFF 400000003, >7:NEWLEADER 400000000");
+	synced(z, 5);
+	/* a follower is essential */
+	wire_info(z, 0x13, 3, 4);
+	wire_expect(z, "close 3, >13:LEADERINFO 400000000 [00010000]");
+	wire_ackepoch(z, 0x13, -1, Z(4, 1));
+	wire_expect(z, "tree 13 400000003, >13:NEWLEADER 400000000");
+	wire_free(z);
+}
+
 /* From LOOKING to BROADCAST, each packet. */
 void test_leader_wire(void)
 {

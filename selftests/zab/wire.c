@@ -135,6 +135,9 @@ static void add_action(const struct zab_action *a)
 	case ZAB_DO_SYNCED:
 		add("synced");
 		break;
+	case ZAB_DO_ACKED:
+		add("acked %llx by %llx at %llu", a->zxid, a->from, a->to);
+		break;
 	case ZAB_DO_CONFIRMED:
 		add("confirmed %llx", a->zxid);
 		break;
@@ -267,7 +270,7 @@ void wire_info(struct zab *z, u64 link, u64 sid, u64 accepted)
 	jute_put64(data, sid);
 	jute_put32(data + 8, 0x10000);
 	check(!wire_event(z, ZAB_EV_LINK_UP, link, 0));
-	check(!wire_packet(z, link, sid == 4 ? ZP_OBSERVERINFO : ZP_FOLLOWERINFO, accepted << 32,
+	check(!wire_packet(z, link, sid >= 4 && sid <= 9 ? ZP_OBSERVERINFO : ZP_FOLLOWERINFO, accepted << 32,
 			   data, 20));
 }
 
