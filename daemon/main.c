@@ -363,6 +363,8 @@ static int start_peers(struct daemon *d)
 		.ensemble = cfg->ensemble,
 		.listen_all = cfg->quorum_listen_all,
 		.multi_address = cfg->multi_addr,
+		.keepalive = true,
+		.reach_ms = cfg->multi_addr && cfg->reach_check ? cfg->reach_ms : 0,
 		.connect_ms = cfg->cnx_timeout_ms,
 		.hello_ms = cfg->cnx_timeout_ms,
 		.sync_ms = cfg->tick_ms * cfg->sync_limit,

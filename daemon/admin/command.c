@@ -331,6 +331,8 @@ static bool is_property(const char *key)
 		"dynamicConfigFile", "standaloneEnabled", "reconfigEnabled", "sslQuorum",
 		"localSessionsEnabled", "localSessionsUpgradingEnabled", "portUnification",
 		"connectToLearnerMasterLimit", "observerMasterPort", "multiAddress.enabled",
+		"multiAddress.reachabilityCheckEnabled",
+		"multiAddress.reachabilityCheckTimeoutMs",
 	};
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)

@@ -11,7 +11,6 @@
 
 #define NODELAY		"nothing between servers waits to fill a packet"
 #define NO_WAIT		"nothing waits for another server's connection"
-#define NO_PING		"all addresses of a server are tried"
 #define PIPELINE	"Apache ZooKeeper's own choice of threads"
 #define JVM		"there is no Java virtual machine"
 #define THREADS		"zkern.ioThreads says how many threads serve connections"
@@ -52,8 +51,6 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "forceSnapshotSync", IGNORED, "false", LATER },
 	{ "snapshotSizeFactor", IGNORED, "0.33", LATER },
 	{ "portUnification", REFUSED, "false", NO_TLS },
-	{ "multiAddress.reachabilityCheckTimeoutMs", IDLE, NULL, NO_PING },
-	{ "multiAddress.reachabilityCheckEnabled", IDLE, NULL, NO_PING },
 	{ "messageTracker.BufferSize", IDLE, NULL, STATS },
 	{ "messageTracker.Enabled", IGNORED, "false", STATS },
 	{ "db.autocreate", IGNORED, "true", "an empty directory is a new server's" },

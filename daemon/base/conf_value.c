@@ -33,7 +33,7 @@ static bool is_decimal(const char *key)
 		"clientPort", "secureClientPort", "tickTime", "minSessionTimeout",
 		"maxSessionTimeout", "maxClientCnxns", "autopurge.snapRetainCount",
 		"autopurge.purgeInterval", "preAllocSize", "initLimit", "syncLimit",
-		"cnxTimeout", "commitLogCount",
+		"cnxTimeout", "commitLogCount", "multiAddress.reachabilityCheckTimeoutMs",
 	};
 	size_t i;
 

@@ -93,6 +93,8 @@ const struct conf_key conf_keys[] = {
 	{ "localSessionsUpgradingEnabled", BOOL, AT(local_upgrade), 0, 0 },
 	{ "readonlymode.enabled", BOOL, AT(readonly_mode), 0, 0 },
 	{ "multiAddress.enabled", BOOL, AT(multi_addr), 0, 0 },
+	{ "multiAddress.reachabilityCheckEnabled", BOOL, AT(reach_check), 0, 0 },
+	{ "multiAddress.reachabilityCheckTimeoutMs", NUM, AT(reach_ms), 1, INT_MAX },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
 	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
@@ -503,6 +505,8 @@ int config_default(struct config *cfg)
 	cfg->tell_acks = 1000;
 	cfg->cnx_timeout_ms = 5000;
 	cfg->bind_tries = 3;
+	cfg->reach_check = true;
+	cfg->reach_ms = 1000;
 	cfg->leader_serves = true;
 	cfg->standalone_enabled = true;
 	cfg->commit_log_count = COMMIT_LOG_MIN;

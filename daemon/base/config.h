@@ -93,6 +93,8 @@ struct config {
 	bool quorum_listen_all;		/* quorumListenOnAllIPs */
 	bool leader_serves;		/* leaderServes, true */
 	bool multi_addr;		/* multiAddress.enabled */
+	bool reach_check;		/* multiAddress.reachabilityCheckEnabled, true */
+	u32 reach_ms;			/* multiAddress.reachabilityCheckTimeoutMs, 1000 */
 	u32 commit_log_count;		/* commitLogCount, 500 */
 	u32 first_count;		/* testingonly.initialZxid: see struct zab_params */
 	bool readonly_mode;		/* readonlymode.enabled */

@@ -175,6 +175,19 @@ static void gone(struct peers *p, struct epeer *e)
 	absent(p, e);
 }
 
+/*
+ * What was sent does not arrive: it is said again over another address, now, not at the
+ * next vote that is due. (QuorumCnxManager looks every time that it is to connect whether
+ * the address still can be reached.)
+ */
+static bool has_other_way(struct peers *p, const struct epeer *e, int err)
+{
+	const struct peer *peer = peers_find(p, e->sid);
+
+	return p->p.reach_ms && peer && peer->n_addrs > 1 && err != -EPIPE &&
+	       err != -ECONNRESET && err != -EBADMSG;
+}
+
 static void econn_fail(struct peers *p, struct econn *c, int err)
 {
 	struct epeer *e = c->peer;
@@ -182,7 +195,7 @@ static void econn_fail(struct peers *p, struct econn *c, int err)
 	log_info("election: the connection with server %llu (%s) is over: %s", c->peer->sid,
 		 c->name, err == -EPIPE ? "closed by it" : strerror(-err));
 	econn_close(p, c);
-	if (e->wish)
+	if (e->wish || has_other_way(p, e, err))
 		dial_peer(p, e);
 	else if (err == -EPIPE || err == -ECONNRESET)
 		gone(p, e);
@@ -341,7 +354,9 @@ void elect_resume(struct peers *p)
 static void econn_begin(struct peers *p, struct epeer *e, int fd, const struct sockaddr_storage *sa,
 			const u8 *rest, size_t len)
 {
-	unsigned int dead_ms = 2 * p->p.connect_ms;
+	const struct peer *peer = peers_find(p, e->sid);
+	unsigned int dead_ms = p->p.reach_ms && peer && peer->n_addrs > 1 ?
+			       p->p.reach_ms : 2 * p->p.connect_ms;
 	struct econn *c = calloc(1, sizeof(*c));
 
 	if (c)

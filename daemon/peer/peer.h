@@ -64,6 +64,9 @@ struct peers_params {
 	bool listen_all;		/* quorumListenOnAllIPs */
 	bool multi_address;		/* multiAddress.enabled: hellos name all addresses */
 	bool keepalive;			/* tcpKeepAlive, of election connections */
+	u32 reach_ms;			/* with several addresses of a server: for what was sent on
+					 * an election connection to be received; then another
+					 * one is tried. 0: as with one address */
 	u32 connect_ms;			/* to open an election connection (cnxTimeout, 5000) */
 	u32 hello_ms;			/* for a stranger to say who he is */
 	u32 sync_ms;			/* of silence on a link, when the leader is sure to

@@ -142,11 +142,11 @@ static void test_fields(void)
 	struct config c;
 
 	ok(!read_it(&c, THREE "server.2=a:1:2;127.0.0.9:77\ncnxTimeout=7\nleaderServes=no\n"
-		    "commitLogCount=600\nquorumListenOnAllIPs=true\n", "2"), "an ensemble: %s",
-	   text);
+		    "commitLogCount=600\nquorumListenOnAllIPs=true\n"
+		    "multiAddress.reachabilityCheckTimeoutMs=300\n", "2"), "an ensemble: %s", text);
 	ok(c.ensemble && c.myid == 2 && c.init_limit == 10 && c.sync_limit == 5 &&
 	   c.cnx_timeout_ms == 7 && !c.leader_serves && c.commit_log_count == 600 &&
-	   c.quorum_listen_all, "its fields");
+	   c.quorum_listen_all && c.reach_check && c.reach_ms == 300, "its fields");
 	ok(c.client_port == 77 && c.client_addr && !strcmp(c.client_addr, "127.0.0.9"),
 	   "where its own line says that clients come");
 	config_free(&c);

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A network of the test's own: a namespace for each server, all on one bridge
-in a namespace "hub", where the test's clients are.
+in a namespace "hub", where the test's clients are; or on several bridges, each
+a network that the others know nothing of.
 
 Links are cut by direction: a server that is not to reach another gets a
 blackhole route to it.  Nothing of the host's network is touched.  Root only.
 """
 
 import ctypes
+import itertools
 import os
 import subprocess
 
 from zktest import proc
 
-SUBNET = "10.99.0."
+SUBNET = "10.99.%d."
 HUB = 254
+
+_tags = itertools.count()
 
 
 def ip(*args, ns=None):
@@ -23,24 +27,30 @@ def ip(*args, ns=None):
         raise OSError("%s: %s" % (" ".join(cmd), p.stderr.strip()))
 
 
-def address(n):
-    return SUBNET + str(n)
+def address(n, plane=0):
+    return SUBNET % plane + str(n)
 
 
 class Net:
-    """The namespaces of servers 1..n, and the hub's."""
+    """The namespaces of servers 1..n, and the hub's.  Bridge brP and each
+    server's ethP are plane P."""
 
-    def __init__(self, n):
-        self.tag = "zkt%d" % os.getpid()
+    def __init__(self, n, planes=1):
+        self.tag = "zkt%d-%d" % (os.getpid(), next(_tags))
         self.made = []
         self.cuts = set()
         proc.at_end(self.close)
         self.hub = self._ns("hub")
-        ip("link", "add", "br0", "type", "bridge", ns=self.hub)
-        ip("addr", "add", address(HUB) + "/24", "dev", "br0", ns=self.hub)
-        ip("link", "set", "br0", "up", ns=self.hub)
         for i in range(1, n + 1):
-            self._member(i)
+            self._ns(str(i))
+        for plane in range(planes):
+            br = "br%d" % plane
+            ip("link", "add", br, "type", "bridge", ns=self.hub)
+            ip("addr", "add", address(HUB, plane) + "/24", "dev", br,
+               ns=self.hub)
+            ip("link", "set", br, "up", ns=self.hub)
+            for i in range(1, n + 1):
+                self._plug(i, plane)
 
     def _ns(self, name):
         ns = "%s-%s" % (self.tag, name)
@@ -49,13 +59,28 @@ class Net:
         ip("link", "set", "lo", "up", ns=ns)
         return ns
 
-    def _member(self, i):
-        ns = self._ns(str(i))
-        ip("link", "add", "v%d" % i, "type", "veth", "peer", "name", "eth0",
-           "netns", ns, ns=self.hub)
-        ip("link", "set", "v%d" % i, "master", "br0", "up", ns=self.hub)
-        ip("addr", "add", address(i) + "/24", "dev", "eth0", ns=ns)
-        ip("link", "set", "eth0", "up", ns=ns)
+    @staticmethod
+    def _socket(i, plane):
+        """The bridge's end of a server's cable."""
+        return "v%d-%d" % (i, plane)
+
+    def _plug(self, i, plane):
+        ns, eth = self.ns(i), "eth%d" % plane
+        ip("link", "add", self._socket(i, plane), "type", "veth", "peer",
+           "name", eth, "netns", ns, ns=self.hub)
+        ip("link", "set", self._socket(i, plane), "master", "br%d" % plane,
+           "up", ns=self.hub)
+        ip("addr", "add", address(i, plane) + "/24", "dev", eth, ns=ns)
+        ip("link", "set", eth, "up", ns=ns)
+
+    def cable(self, i, plane, state):
+        """A server's cable is pulled ("down") and put in again ("up")."""
+        ip("link", "set", self._socket(i, plane), state, ns=self.hub)
+
+    def readdress(self, i, old, new):
+        """A server's address on plane 0 becomes another."""
+        ip("addr", "del", old + "/24", "dev", "eth0", ns=self.ns(i))
+        ip("addr", "add", new + "/24", "dev", "eth0", ns=self.ns(i))
 
     def ns(self, i):
         return "%s-%d" % (self.tag, i)
