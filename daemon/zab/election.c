@@ -28,6 +28,7 @@
 #include "daemon/zab/election.h"
 
 #define IDS		256
+#define SURE_MAX_MS	(5 * ELECTION_FINALIZE_MS)
 #define NOBODY		((u64)LLONG_MIN)	/* Long.MIN_VALUE: an observer's first vote */
 #define NO_ZXID		(~0ULL)
 
@@ -62,6 +63,7 @@ struct election {
 	struct idset deaf;		/* not looking yet when they were told of this round */
 	struct idset absent;		/* who does not run, as far as can be seen */
 	u64 ask_ms;			/* notTimeout */
+	u64 sure_ms;			/* since when a quorum has agreed on mine; ~0: it has not */
 	u64 deadline;
 };
 
@@ -172,6 +174,7 @@ static void tell_all(struct election *el)
 static void propose(struct election *el, const struct vote *v)
 {
 	el->mine = *v;
+	el->sure_ms = ~0ULL;
 	el->mine.there = true;
 	el->mine.state = PEER_LOOKING;
 	el->mine.versioned = false;
@@ -209,6 +212,20 @@ static bool unanimous(const struct election *el)
 	return true;
 }
 
+/*
+ * Each notification makes the wait for better ones longer, as there; but who never stops
+ * sending some holds up nobody here.
+ */
+static void wait_for_better(struct election *el, u64 now_ms)
+{
+	if (el->sure_ms == ~0ULL)
+		el->sure_ms = now_ms;
+	el->phase = SURE;
+	el->deadline = now_ms + ELECTION_FINALIZE_MS;
+	if (el->deadline > el->sure_ms + SURE_MAX_MS)
+		el->deadline = el->sure_ms + SURE_MAX_MS;
+}
+
 /* After a change of votes: waits for what may still come if a quorum agrees. */
 static void count(struct election *el, u64 now_ms)
 {
@@ -217,9 +234,9 @@ static void count(struct election *el, u64 now_ms)
 	if (sure && unanimous(el)) {
 		finish(el, &el->mine);
 	} else if (sure) {
-		el->phase = SURE;
-		el->deadline = now_ms + ELECTION_FINALIZE_MS;
+		wait_for_better(el, now_ms);
 	} else {
+		el->sure_ms = ~0ULL;
 		el->phase = LOOKING;
 		el->deadline = now_ms + el->ask_ms;
 	}
@@ -346,7 +363,7 @@ void election_vote(struct election *el, u64 from, const struct zab_vote *in, u64
 	if (!is_voter(el, v.leader))
 		return;
 	if (el->phase == SURE && !better(el, &v, &el->mine)) {
-		el->deadline = now_ms + ELECTION_FINALIZE_MS;
+		wait_for_better(el, now_ms);
 		settle_sooner(el, from, &v);
 		return;
 	}

@@ -187,6 +187,24 @@ void test_sure(void)
 	check_eq(election_deadline(el), ~0ULL);
 	election_free(el);
 
+	/* who says the same again and again, or what is of an earlier round, does not keep
+	 * it from its end */
+	for (u32 better = 0; better < 2; better++) {
+		u64 now = 1010;
+
+		el = start(3, THREE, 7, 1);
+		hear_at(el, now, 1, PEER_LOOKING, 3, 7, 1, 1);
+		for (; now < 60000 && still(el); now += 100) {
+			n_sent = 0;
+			hear_at(el, now, better ? 2 : 1, PEER_LOOKING, better ? 2 : 3,
+				better ? 8 : 7, better ? 0 : 1, 1);
+			election_tick(el, now);
+		}
+		check(over(el, 3));
+		check(now < 1010 + 10 * ELECTION_FINALIZE_MS);
+		election_free(el);
+	}
+
 	/* a better one ends the wait */
 	el = start(2, THREE, 7, 1);
 	told(TO(1, 3), PEER_LOOKING, 2, 7, 1, 1);

@@ -243,6 +243,10 @@ void test_learner_junk(void)
 	expect_lost("another zxid inside", true, ZP_PROPOSAL, Z(4, 2), next->bytes, next->len);
 	expect_lost("an older one", true, ZP_PROPOSAL, Z(3, 2), old->bytes, old->len);
 	expect_lost("of a later epoch", true, ZP_PROPOSAL, Z(5, 1), far->bytes, far->len);
+	expect_lost("an epoch that does not begin with its first one", true, ZP_PROPOSAL, Z(4, 2),
+		    gap->bytes, gap->len);
+	expect_lost("SNAP of a later epoch", false, ZP_SNAP, Z(5, 1), NULL, -1);
+	expect_lost("SNAP of -1", false, ZP_SNAP, ~0ULL, NULL, -1);
 	expect_lost("INFORM", true, ZP_INFORM, Z(4, 1), next->bytes, next->len);
 	expect_lost("a second UPTODATE", true, ZP_UPTODATE, ~0ULL, NULL, -1);
 	expect_lost("a second NEWLEADER", true, ZP_NEWLEADER, Z(4, 0), NULL, -1);
