@@ -130,6 +130,26 @@ int peer_close(struct peers *p, u64 link);
 /* The link has told a whole tick's silence is no end: from now on sync_ms, not init_ms. */
 int peer_settled(struct peers *p, u64 link);
 
+/* A learner's link. Packets are counted from NEWLEADER's ACK on, and what is sent behind it. */
+struct peer_link {
+	u64 link;
+	u64 sid;		/* as it says */
+	bool observer;		/* as it says */
+	bool settled;		/* peer_settled(): it has all */
+	char name[80];		/* address and port */
+	u64 since_ms;		/* when it came; wall clock */
+	u64 received;		/* packets */
+	u64 requests;		/* of these */
+	u64 sent;
+	u64 last_zxid;		/* of the last packet that had one; ~0: none */
+	u64 queued;		/* packets that wait to go out, ... */
+	u64 queued_bytes;	/* ... streams not counted */
+};
+/* Any thread: the links of learners, @max of them at most, the oldest first. How many. */
+u32 peer_links(struct peers *p, struct peer_link *out, u32 max);
+/* Any thread: observers' packets are counted from now on. */
+void peer_links_reset(struct peers *p);
+
 /* The election and quorum ports that it is bound to (the file may say 0), of the first
  * own address. */
 u16 peer_election_port(const struct peers *p);
