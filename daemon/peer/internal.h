@@ -279,7 +279,8 @@ struct link;
 /* A learner's link has a name, and goes. */
 void tally_add(struct peers *p, struct link *l);
 void tally_drop(struct peers *p, struct link *l);
-void tally_received(struct link *l, const struct zab_packet *pkt);
+/* So many bytes, which are whole packets. */
+void tally_received(struct link *l, const u8 *at, size_t len);
 /* @it comes to the end of @q; it is sent. */
 void tally_queued(struct outq *q, struct item *it);
 void tally_sent(struct outq *q, const struct item *it);

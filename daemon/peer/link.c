@@ -252,7 +252,7 @@ static void parse(struct peers *p, struct link *l)
 		}
 		if (!n || !deliver_packets(p, l, n))
 			return;
-		tally_received(l, &pkt);
+		tally_received(l, inbuf_at(&l->in), n);
 		inbuf_used(&l->in, n);
 		l->await = snap;
 	}
@@ -347,7 +347,7 @@ void link_connect(struct peers *p, struct link *l, u64 to)
 	struct dial_params dp = {
 		.sid = to,
 		.quorum = true,
-		.ms = p->p.reach_ms,
+		.ms = p->p.leader_ms,
 		.tries = TRIES,
 		.owner = l,
 		.done = dialed,

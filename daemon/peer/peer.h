@@ -72,7 +72,7 @@ struct peers_params {
 	u32 sync_ms;			/* of silence on a link, when the leader is sure to
 					 * have sent pings: syncLimit ticks */
 	u32 init_ms;			/* the same until then: initLimit ticks */
-	u32 reach_ms;			/* to connect to a leader (connectToLearnerMasterLimit
+	u32 leader_ms;			/* to connect to a leader (connectToLearnerMasterLimit
 					 * ticks, else initLimit ticks) */
 	u32 max_packet;			/* bytes of a packet (jute.maxbuffer and some) */
 	u64 in_max;			/* bytes that came in and wait for the core, a link */
@@ -103,7 +103,7 @@ int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force);
 /* ZAB_DO_NOTIFY: connects if need be. Takes a reference to @b. */
 int peer_notify(struct peers *p, u64 to, struct zab_bytes *b);
 int peer_lead(struct peers *p, bool leading);
-/* ZAB_DO_CONNECT: tries all addresses, again and again within reach_ms
+/* ZAB_DO_CONNECT: tries all addresses, again and again within leader_ms
  * (Learner.connectToLeader); LINK_DOWN if in vain. */
 int peer_connect(struct peers *p, u64 to, u64 link);
 /* These take a reference of their own to @b, @t. peer_flush() must follow, once for

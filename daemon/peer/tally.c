@@ -44,11 +44,11 @@ void tally_drop(struct peers *p, struct link *l)
 }
 
 /* Who it is; then, as there, nothing up to NEWLEADER's ACK. */
-void tally_received(struct link *l, const struct zab_packet *pkt)
+static void received_one(struct link *l, const struct zab_packet *pkt)
 {
 	struct link_stats *s = &l->stats;
 
-	if (l->out || pkt->type == ZP_ACKEPOCH)
+	if (pkt->type == ZP_ACKEPOCH)
 		return;
 	if (pkt->type == ZP_FOLLOWERINFO || pkt->type == ZP_OBSERVERINFO) {
 		set(&s->sid, pkt->len >= 8 ? jute_get64(pkt->data) : 0);
@@ -61,6 +61,20 @@ void tally_received(struct link *l, const struct zab_packet *pkt)
 		set(&s->received, s->received + 1);
 		if (pkt->type == ZP_REQUEST)
 			set(&s->requests, s->requests + 1);
+	}
+}
+
+void tally_received(struct link *l, const u8 *at, size_t len)
+{
+	struct zab_packet pkt;
+	size_t need;
+	ssize_t n;
+
+	for (; !l->out && len; at += n, len -= n) {
+		n = zab_packet_read(at, len, INT32_MAX, &pkt, &need);
+		if (n <= 0)
+			return;		/* they were read before */
+		received_one(l, &pkt);
 	}
 }
 
