@@ -369,8 +369,8 @@ static int start_peers(struct daemon *d)
 		.hello_ms = cfg->cnx_timeout_ms,
 		.sync_ms = cfg->tick_ms * cfg->sync_limit,
 		.init_ms = cfg->tick_ms * cfg->init_limit,
-		.reach_ms = cfg->tick_ms * (cfg->connect_limit ? cfg->connect_limit :
-					    cfg->init_limit),
+		.leader_ms = cfg->tick_ms * (cfg->connect_limit ? cfg->connect_limit :
+					     cfg->init_limit),
 		.max_packet = core_max_packet(cfg),
 		.in_max = PEER_IN_MAX,
 		.out_max = PEER_OUT_MAX,

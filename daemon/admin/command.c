@@ -16,7 +16,7 @@
 #include "daemon/base/digestlog.h"
 #include "daemon/base/metrics.h"
 #include "daemon/base/props.h"
-#include "daemon/zab/ensemble.h"
+#include "daemon/zab/zab.h"
 
 /* ------------------------------------------------------------ shorthands */
 
@@ -222,9 +222,13 @@ static void do_nothing(struct ask *a, struct jout *j)
 
 static void do_obsr(struct ask *a, struct jout *j)
 {
-	(void)a;
-	number(j, "synced_observers", 0);
-	nothing(j, "observers", true);
+	members_observers(a->cs, j);
+}
+
+static void do_orst(struct ask *a, struct jout *j)
+{
+	(void)j;
+	core_links_reset(a->cs->core);
 }
 
 static void do_stmk(struct ask *a, struct jout *j)
@@ -248,16 +252,21 @@ static void do_stmk(struct ask *a, struct jout *j)
 	number(j, "tracemask", mask);
 }
 
-static void put_sizes(struct jout *j, const char *key, const struct io_stats *s)
+static void put_sizes(struct jout *j, const char *key, s64 last, s64 min, s64 max)
 {
 	struct jout in;
 
 	jout_key(j, key);
 	jout_object(j, &in);
-	number(j, "last_buffer_size", s->last_size);
-	number(j, "min_buffer_size", s->min_size);
-	number(j, "max_buffer_size", s->max_size);
+	number(j, "last_buffer_size", last);
+	number(j, "min_buffer_size", min);
+	number(j, "max_buffer_size", max);
 	jout_object_end(j, &in);
+}
+
+static void put_answers(struct jout *j, const char *key, const struct io_stats *s)
+{
+	put_sizes(j, key, s->last_size, s->min_size, s->max_size);
 }
 
 static void put_stats(struct client_side *cs, struct jout *j, const struct io_stats *s)
@@ -272,7 +281,7 @@ static void put_stats(struct client_side *cs, struct jout *j, const struct io_st
 	number(j, "packets_sent", s->sent);
 	number(j, "packets_received", s->received);
 	number(j, "fsync_threshold_exceed_count", disk.fsyncs_slow);
-	put_sizes(j, "client_response_stats", s);
+	put_answers(j, "client_response_stats", s);
 	boolean(j, "provider_null", false);
 	number(j, "data_dir_size", data_dir_size(cs->cfg));
 	number(j, "log_dir_size", log_dir_size(cs->cfg));
@@ -295,12 +304,16 @@ static void do_srvr(struct ask *a, struct jout *j)
 {
 	struct io_stats s = stats_sum(a->cs);
 	struct store_info info = { .zxid = 0 };
+	struct core_stats core = { .zxid = 0 };
 
 	a->cs->st->ops->info(a->cs->st, &info);
 	string(j, "version", VALUES_VERSION);
 	boolean(j, "read_only", values_serves(a->cs) == CORE_SERVES_READERS);
 	put_stats(a->cs, j, &s);
-	put_sizes(j, "client_response", &s);
+	put_answers(j, "client_response", &s);
+	core_stats(a->cs->core, &core);
+	if (a->cs->cfg->ensemble && core.state == ZAB_LEADING)
+		put_sizes(j, "proposal_stats", core.last_size, core.min_size, core.max_size);
 	number(j, "node_count", values_nodes(&info));
 }
 
@@ -338,7 +351,7 @@ static bool is_property(const char *key)
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (!strcmp(key, own[i]))
 			return false;
-	return strncmp(key, "server.", 7) && strncmp(key, "metricsProvider.", 16) &&
+	return strncmp(key, "metricsProvider.", 16) &&
 	       !strstr(key, "superDigest");
 }
 
@@ -444,7 +457,7 @@ static const struct command {
 	{ { "last_snapshot", "lsnp" }, do_lsnp, false },
 	{ { "leader", "lead" }, do_lead, false },
 	{ { "monitor", "mntr" }, do_mntr, true },
-	{ { "observer_connection_stat_reset", "orst" }, do_nothing, false },
+	{ { "observer_connection_stat_reset", "orst" }, do_orst, false },
 	{ { "observers", "obsr" }, do_obsr, false },
 	{ { "ruok" }, do_nothing, false },
 	{ { "server_stats", "srvr" }, do_srvr, false },

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* See members.h. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/admin/members.h"
+#include "daemon/peer/peer.h"
 #include "daemon/zab/ensemble.h"
 
 #define ADDRESS_MAX	(256 + 16)
+#define LINKS_MAX	1024
 
 enum port { QUORUM, ELECTION };
 
@@ -123,4 +127,55 @@ void members_own(struct client_side *cs, const struct ensemble *e, struct jout *
 	put_multiple(j, "quorum_address", me, QUORUM);
 	put_multiple(j, "election_address", me, ELECTION);
 	put_client_address(cs, j, "client_address", me);
+}
+
+static void number(struct jout *j, const char *key, s64 v)
+{
+	jout_key(j, key);
+	jout_number(j, v);
+}
+
+static void put_observer(struct jout *j, const struct peer_link *l)
+{
+	char name[96];
+	struct jout in;
+
+	snprintf(name, sizeof(name), "/%s", l->name);
+	jout_object(j, &in);
+	jout_key(j, "remote_socket_address");
+	jout_string(j, name);
+	number(j, "sid", l->sid);
+	number(j, "established", l->since_ms);
+	number(j, "queued_packets", l->queued);
+	number(j, "queued_packets_size", l->queued_bytes);
+	number(j, "packets_received", l->received);
+	number(j, "packets_sent", l->sent);
+	number(j, "requests", l->requests);
+	number(j, "last_zxid", l->last_zxid);
+	jout_object_end(j, &in);
+}
+
+static bool is_observer(const struct peer_link *l)
+{
+	return l->observer && l->settled;
+}
+
+void members_observers(struct client_side *cs, struct jout *j)
+{
+	struct peer_link *l = calloc(LINKS_MAX, sizeof(*l));
+	u32 n = l ? core_links(cs->core, l, LINKS_MAX) : 0, observers = 0;
+	struct jout in;
+
+	if (!l)
+		j->out->err = -ENOMEM;
+	for (u32 i = 0; i < n; i++)
+		observers += is_observer(&l[i]);
+	number(j, "synced_observers", observers);
+	jout_key(j, "observers");
+	jout_array(j, &in);
+	for (u32 i = 0; i < n; i++)
+		if (is_observer(&l[i]))
+			put_observer(j, &l[i]);
+	jout_array_end(j, &in);
+	free(l);
 }

@@ -15,5 +15,8 @@ void members_view(struct client_side *cs, struct jout *j);
 /* "quorum_address", "election_address", "client_address": this server's own in @e; none
  * if it is not in it. */
 void members_own(struct client_side *cs, const struct ensemble *e, struct jout *j);
+/* "synced_observers", "observers": who follows this server without a vote
+ * (ObserverCommand, LearnerHandler.getLearnerHandlerInfo()). */
+void members_observers(struct client_side *cs, struct jout *j);
 
 #endif

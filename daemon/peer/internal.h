@@ -12,6 +12,7 @@
  *   link.c     links: packets in, life and time limits
  *   packets.c  the packets of one event
  *   out.c      what is queued to go out on a link
+ *   tally.c    what is known of links, for operators
  *   stream.c   threads that send a tree or the history
  *   receive.c  the thread that receives a tree
  *
@@ -230,13 +231,25 @@ struct item {
 	struct store_snap *snap;
 	struct disk_session *sessions;
 	u32 n_sessions;
+	/* tally.c, if it is counted */
+	u32 packets;
+	u64 last_zxid;
+	u64 queued_ms;		/* 0: not measured */
 };
 
 struct outq {
 	struct item *first;
 	struct item *last;
-	u64 bytes;		/* streams not counted */
+	u64 bytes;		/* streams not counted; read by any thread */
 	size_t sent;		/* of the first */
+	bool counted;		/* it goes to a learner, ... */
+	u64 server;		/* ... to this one */
+	struct {
+		u64 queued;	/* packets */
+		u64 sent, sent_before;
+		u64 last_zxid;
+		u64 marks;
+	} stats;
 };
 
 void item_free(struct item *it);
@@ -247,6 +260,31 @@ void outq_clear(struct outq *q);
 int outq_write(struct outq *q, int fd);
 /* Takes the first off. */
 struct item *outq_take(struct outq *q);
+
+/* ------------------------------------------------------------ tally.c */
+
+struct link_stats {
+	struct list_head node;	/* peers.stats */
+	u64 since_ms;
+	bool acked;
+	/* read by any thread */
+	u64 sid;
+	u64 observer;
+	u64 settled;
+	u64 received, received_before;
+	u64 requests, requests_before;
+};
+
+struct link;
+/* A learner's link has a name, and goes. */
+void tally_add(struct peers *p, struct link *l);
+void tally_drop(struct peers *p, struct link *l);
+/* So many bytes, which are whole packets. */
+void tally_received(struct link *l, const u8 *at, size_t len);
+/* @it comes to the end of @q; it is sent. */
+void tally_queued(struct outq *q, struct item *it);
+void tally_sent(struct outq *q, const struct item *it);
+void tally_streamed(struct link *l, u64 packets);
 
 /* ------------------------------------------------------------ link.c */
 
@@ -276,6 +314,7 @@ struct link {
 	struct stream *tx;
 	struct receiver *rx;
 	u64 heard_ms;
+	struct link_stats stats;
 };
 
 /* For peer_connect(), any thread. */
@@ -311,6 +350,7 @@ struct stream {
 	int fd;
 	int err;
 	u64 total;
+	u64 packets;
 	size_t len;
 	u8 buf[READ_CHUNK];
 };
@@ -369,6 +409,8 @@ struct peers {
 	struct watch *dead;
 	struct names *names;
 	struct list_head dials;
+	struct list_head stats;		/* links of learners; stats_lock */
+	pthread_mutex_t stats_lock;
 
 	/* listen.c */
 	struct list_head listeners;

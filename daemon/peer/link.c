@@ -85,6 +85,7 @@ static void link_unhash(struct peers *p, struct link *l)
 /* The last of it, but for its memory. */
 static void link_bury(struct peers *p, struct link *l)
 {
+	tally_drop(p, l);
 	share_put(l->share);
 	l->share = NULL;
 	inbuf_free(&l->in);
@@ -251,6 +252,7 @@ static void parse(struct peers *p, struct link *l)
 		}
 		if (!n || !deliver_packets(p, l, n))
 			return;
+		tally_received(l, inbuf_at(&l->in), n);
 		inbuf_used(&l->in, n);
 		l->await = snap;
 	}
@@ -320,6 +322,8 @@ static bool link_up(struct peers *p, struct link *l, int fd, const struct sockad
 		return false;
 	}
 	l->up = true;
+	if (!l->out)
+		tally_add(p, l);
 	heard(p, l);
 	log_info("link %llx: %s %s", l->id, l->out ? "connected with the leader" : "a learner from",
 		 l->name);
@@ -343,7 +347,7 @@ void link_connect(struct peers *p, struct link *l, u64 to)
 	struct dial_params dp = {
 		.sid = to,
 		.quorum = true,
-		.ms = p->p.reach_ms,
+		.ms = p->p.leader_ms,
 		.tries = TRIES,
 		.owner = l,
 		.done = dialed,
@@ -442,6 +446,7 @@ void link_sent(struct peers *p, struct stream *s)
 	pthread_join(s->thread, NULL);
 	p->n_threads--;
 	l->tx = NULL;
+	tally_streamed(l, s->packets);
 	free(s);
 	if (l->closing) {
 		if (!l->rx)
@@ -548,6 +553,7 @@ void link_settled(struct peers *p, u64 id)
 	if (!l)
 		return;
 	l->settled = true;
+	__atomic_store_n(&l->stats.settled, 1, __ATOMIC_RELAXED);
 	heard(p, l);
 }
 

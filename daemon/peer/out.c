@@ -37,6 +37,11 @@ static size_t item_len(const struct item *it)
 	}
 }
 
+static void set_bytes(struct outq *q, u64 n)
+{
+	__atomic_store_n(&q->bytes, n, __ATOMIC_RELAXED);
+}
+
 void outq_add(struct outq *q, struct item *it)
 {
 	it->cmd.next = NULL;
@@ -45,7 +50,8 @@ void outq_add(struct outq *q, struct item *it)
 	else
 		q->first = it;
 	q->last = it;
-	q->bytes += item_len(it);
+	set_bytes(q, q->bytes + item_len(it));
+	tally_queued(q, it);
 }
 
 struct item *outq_take(struct outq *q)
@@ -57,13 +63,15 @@ struct item *outq_take(struct outq *q)
 	q->first = (struct item *)it->cmd.next;
 	if (!q->first)
 		q->last = NULL;
-	q->bytes -= item_len(it);
+	set_bytes(q, q->bytes - item_len(it));
+	tally_sent(q, it);
 	q->sent = 0;
 	return it;
 }
 
 void outq_clear(struct outq *q)
 {
+	q->counted = false;	/* these are not sent */
 	while (q->first)
 		item_free(outq_take(q));
 }

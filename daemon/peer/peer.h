@@ -72,7 +72,7 @@ struct peers_params {
 	u32 sync_ms;			/* of silence on a link, when the leader is sure to
 					 * have sent pings: syncLimit ticks */
 	u32 init_ms;			/* the same until then: initLimit ticks */
-	u32 reach_ms;			/* to connect to a leader (connectToLearnerMasterLimit
+	u32 leader_ms;			/* to connect to a leader (connectToLearnerMasterLimit
 					 * ticks, else initLimit ticks) */
 	u32 max_packet;			/* bytes of a packet (jute.maxbuffer and some) */
 	u64 in_max;			/* bytes that came in and wait for the core, a link */
@@ -103,7 +103,7 @@ int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force);
 /* ZAB_DO_NOTIFY: connects if need be. Takes a reference to @b. */
 int peer_notify(struct peers *p, u64 to, struct zab_bytes *b);
 int peer_lead(struct peers *p, bool leading);
-/* ZAB_DO_CONNECT: tries all addresses, again and again within reach_ms
+/* ZAB_DO_CONNECT: tries all addresses, again and again within leader_ms
  * (Learner.connectToLeader); LINK_DOWN if in vain. */
 int peer_connect(struct peers *p, u64 to, u64 link);
 /* These take a reference of their own to @b, @t. peer_flush() must follow, once for
@@ -129,6 +129,26 @@ int peer_receive(struct peers *p, u64 link, u64 zxid);
 int peer_close(struct peers *p, u64 link);
 /* The link has told a whole tick's silence is no end: from now on sync_ms, not init_ms. */
 int peer_settled(struct peers *p, u64 link);
+
+/* A learner's link. Packets are counted from NEWLEADER's ACK on, and what is sent behind it. */
+struct peer_link {
+	u64 link;
+	u64 sid;		/* as it says */
+	bool observer;		/* as it says */
+	bool settled;		/* peer_settled(): it has all */
+	char name[80];		/* address and port */
+	u64 since_ms;		/* when it came; wall clock */
+	u64 received;		/* packets */
+	u64 requests;		/* of these */
+	u64 sent;
+	u64 last_zxid;		/* of the last packet that had one; ~0: none */
+	u64 queued;		/* packets that wait to go out, ... */
+	u64 queued_bytes;	/* ... streams not counted */
+};
+/* Any thread: the links of learners, @max of them at most, the oldest first. How many. */
+u32 peer_links(struct peers *p, struct peer_link *out, u32 max);
+/* Any thread: observers' packets are counted from now on. */
+void peer_links_reset(struct peers *p);
 
 /* The election and quorum ports that it is bound to (the file may say 0), of the first
  * own address. */

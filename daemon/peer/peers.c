@@ -250,6 +250,8 @@ static void lists_init(struct peers *p)
 	INIT_LIST_HEAD(&p->strangers);
 	INIT_LIST_HEAD(&p->epeers);
 	INIT_LIST_HEAD(&p->links);
+	INIT_LIST_HEAD(&p->stats);
+	pthread_mutex_init(&p->stats_lock, NULL);
 	pthread_mutex_init(&p->gate.lock, NULL);
 	pthread_cond_init(&p->gate.over, NULL);
 	p->inbox.fd = -1;
@@ -348,6 +350,7 @@ void peers_free(struct peers *p)
 	ensemble_put(p->next);
 	pthread_mutex_destroy(&p->gate.lock);
 	pthread_cond_destroy(&p->gate.over);
+	pthread_mutex_destroy(&p->stats_lock);
 	free(p);
 }
 

@@ -75,6 +75,7 @@ static int put_packet(struct stream *s, s32 type, u64 zxid, const u8 *data, s32 
 	u8 head[TXN_HEAD], tail[TXN_TAIL];
 	int err;
 
+	s->packets++;
 	jute_put32(head, type);
 	jute_put64(head + 4, zxid);
 	jute_put32(head + 12, data ? len : -1);

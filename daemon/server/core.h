@@ -15,6 +15,7 @@
 struct core;
 struct peers;
 struct peer_event;
+struct peer_link;
 
 /* What an I/O thread may touch of a session without asking the core: it stores
  * the coarse monotonic time of the last packet, the core's expiry looks at it.
@@ -58,6 +59,9 @@ void core_on_members(struct core *c, void (*fn)(void *arg, struct ensemble *e, b
 		     void *arg);
 /* Any thread: the membership in force, a reference of the caller's. NULL: one server. */
 struct ensemble *core_members(struct core *c);
+/* Any thread: peer_links(), peer_links_reset(); 0 of a single server. */
+u32 core_links(struct core *c, struct peer_link *out, u32 max);
+void core_links_reset(struct core *c);
 /* Any thread: peers' deliver() and wake(). */
 void core_deliver(void *core, struct peer_event *ev);
 void core_wake(void *core);

@@ -10,10 +10,46 @@ from zktest import proc, wire
 from zktest.ensemble import Ensemble
 
 ROLES = "leader", "follower", "observer"
-# of the JVM; of each learner's own queue, which is not measured here
+# of the JVM; of /zookeeper/config, which 3.8 sets at each start
 NOT_OURS = re.compile(r"zk_(\w+_)?(jvm_pause_time_ms|netty_queued_buffer_capacity|"
-                      r"zookeeper_write_per_namespace|\d+_learner_handler_qp_\w+)$")
+                      r"zookeeper_write_per_namespace)$")
 OURS = re.compile(r"zk_zkern_")
+OF_SERVER = re.compile(r"_\d+_(learner_handler_qp|ack_latency)")
+WRITES = 20
+# What that many writes add: what each role counts, and (0) what it leaves to others.
+COUNTED = {
+    "leader": {
+        "proposal_count": WRITES, "commit_count": WRITES, "request_commit_queued": WRITES,
+        "cnt_quorum_ack_latency": WRITES, "cnt_propagation_latency": WRITES,
+        "cnt_local_write_committed_time_ms": WRITES, "cnt_write_commitproc_time_ms": WRITES,
+        "cnt_write_final_proc_time_ms": WRITES, "learner_proposal_received_count": 0,
+        "learner_commit_received_count": 0, "cnt_proposal_latency": 0,
+        "cnt_commit_propagation_latency": 0, "cnt_learner_request_processor_queue_size": 0},
+    "follower": {
+        "learner_proposal_received_count": WRITES, "learner_commit_received_count": WRITES,
+        "cnt_proposal_latency": WRITES, "cnt_commit_propagation_latency": WRITES,
+        "request_commit_queued": WRITES, "cnt_propagation_latency": WRITES,
+        "cnt_write_final_proc_time_ms": WRITES, "proposal_count": 0, "commit_count": 0,
+        "cnt_quorum_ack_latency": 0, "prep_processor_request_queued": 0,
+        "outstanding_changes_queued": 0},
+    "observer": {
+        "learner_commit_received_count": WRITES, "cnt_commit_propagation_latency": WRITES,
+        "request_commit_queued": WRITES, "cnt_propagation_latency": WRITES,
+        "cnt_write_final_proc_time_ms": WRITES, "learner_proposal_received_count": 0,
+        "cnt_proposal_latency": 0, "cnt_proposal_ack_creation_latency": 0,
+        "prep_processor_request_queued": 0, "outstanding_changes_queued": 0},
+}
+# What the begin of an ensemble has left.
+ONCE = {
+    "leader": ("looking_count", "cnt_election_time", "cnt_unavailable_time",
+               "cnt_leader_unavailable_time", "cnt_proposal_ack_creation_latency",
+               "cnt_write_commit_proc_issued", "cnt_commit_process_time"),
+    "follower": ("looking_count", "cnt_election_time", "cnt_unavailable_time",
+                 "cnt_follower_sync_time", "cnt_proposal_ack_creation_latency",
+                 "cnt_learner_request_processor_queue_size"),
+    "observer": ("looking_count", "cnt_unavailable_time", "cnt_observer_sync_time",
+                 "cnt_learner_request_processor_queue_size"),
+}
 
 
 def wrap(s):
@@ -56,9 +92,11 @@ def say(ens, s):
     for key in "myid", "last_zxid", "zab_counter":
         check_there(zab, key)
         del zab[key]
-    mntr = s.four_letter("mntr")
-    keys = {x.split("\t")[0] for x in mntr.splitlines() if "\t" in x}
+    keys = {OF_SERVER.sub(r"_N_\1", k) for k in figures(s)}
     return {
+        "server_stats": sorted(command(s, "server_stats")),
+        "system_properties": sorted(
+            k for k in command(s, "system_properties") if k.startswith("zookeeper.")),
         "voting_view, own": mine,
         "voting_view, others": sorted(map(str, view["current_config"].values())),
         "zabstate": zab,
@@ -77,6 +115,71 @@ def figures(s):
                 if "\t" in x)
 
 
+def write(s, n):
+    c = wire.Client(s.host, s.port)
+    for _ in range(n):
+        if c.call(wire.SET_DATA, wire.b_set_data("/x", b"y")).err:
+            raise AssertionError("setData")
+    return c
+
+
+def counted(ens, by_role):
+    """What writes by clients of each role's server add, and what was there already."""
+    clients = [write(by_role[role], 1) for role in ROLES]
+    ens.wait_equal()
+    before = {role: figures(by_role[role]) for role in ROLES}
+    for i in range(WRITES):
+        if clients[i % len(clients)].call(wire.SET_DATA,
+                                          wire.b_set_data("/x", b"z")).err:
+            raise AssertionError("setData")
+    ens.wait_equal()
+    after = {role: figures(by_role[role]) for role in ROLES}
+    for c in clients:
+        c.close()
+    added = {role: {k: int(after[role]["zk_" + k]) - int(before[role]["zk_" + k])
+                    for k in COUNTED[role]} for role in ROLES}
+    once = {role: [k for k in ONCE[role] if after[role]["zk_" + k] == "0"]
+            for role in ROLES}
+    # one acknowledgement of each server at the least, and of nobody else
+    acks = sorted(k for k in after["leader"] if k.endswith("_ack_latency") and
+                  re.match(r"zk_cnt_\d", k) and after["leader"][k] != "0")
+    return added, once, len(acks)
+
+
+def observed(ens, by_role):
+    """What the leader says of its observer; after writes there, and after orst."""
+    lead, obs = by_role["leader"], by_role["observer"]
+    write(obs, 3).close()
+    ens.wait_equal()
+
+    def one():
+        answer = command(lead, "observers")
+        if answer["synced_observers"] != len(answer["observers"]):
+            raise AssertionError(answer)
+        return answer["observers"] and answer["observers"][0]
+    proc.wait_for(one, 60, "an observer that is synced")
+    first = one()
+
+    def anew():
+        """Before as many pings went out as there were packets."""
+        command(lead, "observer_connection_stat_reset")
+        answer = one()
+        return answer["packets_sent"] < first["packets_sent"] and answer
+    second = proc.wait_for(anew, 60, "packets to be counted anew")
+    return {
+        "keys": sorted(first),
+        "sid": first["sid"] == obs.number,
+        "address": bool(re.match(r"/127\.0\.0\.1:\d+$", first["remote_socket_address"])),
+        "counts": first["requests"] >= 3 and first["packets_received"] >= 3 and
+                  first["packets_sent"] >= 3,
+        "zxid": first["last_zxid"] > 1 << 32,
+        "anew": second["requests"] == 0,
+        "established": second["established"] == first["established"] > 1 << 40,
+        "learners": [command(by_role[r], "observers")["synced_observers"]
+                     for r in ("follower", "observer")],
+    }
+
+
 def figures_right(leader, observer, number):
     """Counted anew twice a tick."""
     return (int(leader["zk_leader_uptime"]) > 0 and
@@ -90,6 +193,7 @@ def live(kind):
     """{role: what it says}"""
     with Ensemble([kind, kind, kind, "!" + kind],
                   {"admin.enableServer": "true", "4lw.commands.whitelist": "*",
+                   "leader.ackLoggingFrequency": "1",
                    "admin.serverAddress": "127.0.0.1"}) as ens:
         for s in ens:
             wrap(s)
@@ -101,7 +205,13 @@ def live(kind):
         c.close_session()
         ens.wait_equal()
         by_role = {s.mode(): s for s in ens}
+        added, once, acks = counted(ens, by_role)
         said = {role: say(ens, by_role[role]) for role in ROLES}
+        for role in ROLES:
+            said[role]["counts"] = added[role]
+            said[role]["counts of the begin"] = once[role]
+        said["leader"]["servers that acknowledge"] = acks >= 2
+        said["leader"]["observers"] = observed(ens, by_role)
         if kind != "apache":
             proc.wait_for(lambda: figures_right(
                 figures(by_role["leader"]), figures(by_role["observer"]),
@@ -112,16 +222,24 @@ def live(kind):
 def run(tap):
     """Gives RESULTS results."""
     try:
-        theirs, ours = live("apache"), live("memory")
+        theirs = tap.control(["apache"], lambda _: live("apache"))
+        ours = live("memory")
     except Exception as e:
         for _ in range(RESULTS):
             tap.ok(False, "members: the ensembles run", e)
         return
     for role in ROLES:
-        for what in "voting_view, own", "voting_view, others", "zabstate", "mntr":
+        for what in WHAT + (OF_LEADER if role == "leader" else ()):
             a, b = theirs[role][what], ours[role][what]
             tap.ok(a == b, "members: %s: %s" % (role, what),
                    "3.8: %s\nhere: %s" % (a, b))
+        tap.ok(ours[role]["counts"] == COUNTED[role] and
+               not ours[role]["counts of the begin"],
+               "members: %s: counts, as they should be" % role,
+               "%s" % ours[role])
 
 
-RESULTS = len(ROLES) * 4
+WHAT = ("voting_view, own", "voting_view, others", "zabstate", "server_stats",
+        "system_properties", "mntr", "counts", "counts of the begin")
+OF_LEADER = "servers that acknowledge", "observers"
+RESULTS = len(ROLES) * (len(WHAT) + 1) + len(OF_LEADER)

@@ -101,7 +101,7 @@ void node_init(struct node *n, struct lan *lan, u64 id)
 		.hello_ms = WAIT_MS,
 		.sync_ms = WAIT_MS,
 		.init_ms = WAIT_MS,
-		.reach_ms = WAIT_MS,
+		.leader_ms = WAIT_MS,
 		.max_packet = 2 * 1024 * 1024,
 		.in_max = 64 * 1024 * 1024,
 		.out_max = 64 * 1024 * 1024,

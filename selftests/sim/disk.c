@@ -115,6 +115,13 @@ void disk_kick(struct disk *d)
 		start_sync(d);
 }
 
+/* No time passes in a fsync that is counted. */
+void disk_count_acks(struct disk *d, bool yes)
+{
+	(void)d;
+	(void)yes;
+}
+
 int disk_retry(struct disk *d)
 {
 	if (d->failing)
