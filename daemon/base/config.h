@@ -87,6 +87,11 @@ struct config {
 	u32 cnx_timeout_ms;		/* cnxTimeout, 5000 */
 	bool quorum_listen_all;		/* quorumListenOnAllIPs */
 	bool leader_serves;		/* leaderServes, true */
+	u32 observer_port;		/* observerMasterPort; 0: observers go to the leader */
+	u32 observer_queue;		/* observerMaster.sizeLimit: bytes of transactions kept for
+					 * observers; 0: as many as a leader keeps */
+	u32 reconnect_delay_ms;		/* observer.reconnectDelayMs, 0 */
+	u32 election_delay_ms;		/* observer.election.DelayMs, 200 */
 	bool multi_addr;		/* multiAddress.enabled */
 	u32 commit_log_count;		/* commitLogCount, 500 */
 	u32 first_count;		/* testingonly.initialZxid: see struct zab_params */
