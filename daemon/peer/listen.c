@@ -45,7 +45,12 @@ struct stranger {
 
 static const char *port_name(bool quorum)
 {
-	return quorum ? "quorum port" : "election port";
+	return quorum ? "learners' port" : "election port";
+}
+
+static const char *name_of(const struct listener *l)
+{
+	return l->master ? "observers' port" : l->quorum ? "quorum port" : "election port";
 }
 
 /* ------------------------------------------------------------ strangers */
@@ -207,7 +212,7 @@ static bool turn_away(struct peers *p, struct listener *l)
 	struct stranger *s;
 	int fd;
 
-	log_ratelimited(LOG_ERROR, "%s: refusing connections: %s", port_name(l->quorum),
+	log_ratelimited(LOG_ERROR, "%s: refusing connections: %s", name_of(l),
 			strerror(errno));
 	if (!list_empty(&p->strangers)) {
 		s = list_first_entry(&p->strangers, struct stranger, node);
@@ -255,7 +260,7 @@ static void listener_ready(struct peers *p, struct watch *w, u32 events)
 		case EINVAL:
 		case ENOTSOCK:
 		case EOPNOTSUPP:
-			log_error("%s %u: accept: %s; binding it again", port_name(l->quorum),
+			log_error("%s %u: accept: %s; binding it again", name_of(l),
 				  l->port, strerror(errno));
 			bind_later(p, l, RETRY_MS);
 			return;
@@ -343,11 +348,11 @@ static void bound(struct peers *p, struct listener *l, int err)
 {
 	if (err) {
 		log_ratelimited(LOG_ERROR, "cannot listen on %s port %u (%s): %s; trying again",
-				l->host ? l->host : "*", l->port, port_name(l->quorum),
+				l->host ? l->host : "*", l->port, name_of(l),
 				strerror(-err));
 		bind_later(p, l, RETRY_MS);
 	} else {
-		log_info("%s: %s port %u", port_name(l->quorum), l->host ? l->host : "*", l->port);
+		log_info("%s: %s port %u", name_of(l), l->host ? l->host : "*", l->port);
 	}
 }
 
@@ -540,7 +545,7 @@ int listen_start(struct peers *p, char *why, size_t why_len)
 			good += !rc && !l->quorum;
 			if (rc)
 				snprintf(why, why_len, "cannot listen on %s port %u (%s): %s",
-					 l->host ? l->host : "*", l->port, port_name(l->quorum),
+					 l->host ? l->host : "*", l->port, name_of(l),
 					 n ? strerror(-rc) : "no such address");
 		}
 	}

@@ -182,7 +182,7 @@ static int on_snap(struct zab *z, const struct zab_packet *p)
 
 	if (!zab_room(z, 1, 0))
 		return -ENOMEM;
-	log_info("ensemble: the leader sends its tree as of 0x%llx", p->zxid);
+	log_info("ensemble: %s sends its tree as of 0x%llx", whose(z), p->zxid);
 	z->busy = BUSY_RECEIVE;
 	z->busy_zxid = p->zxid;
 	z->busy_link = z->fo.link;
@@ -197,7 +197,8 @@ static int on_op(struct zab *z, const struct zab_packet *p)
 {
 	switch (p->type) {
 	case ZP_DIFF:
-		log_info("ensemble: the leader sends what is missing up to 0x%llx", p->zxid);
+		log_info("ensemble: %s sends what is missing up to 0x%llx", whose(z),
+			 p->zxid);
 		history_begins(z);
 		return 0;
 	case ZP_TRUNC:

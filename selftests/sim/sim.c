@@ -94,6 +94,8 @@ static void run_one(const struct options *o, u64 seed, struct outcome *out)
 		voters = seed % 50 == 9 ? 7 : seed % 10 == 7 ? 5 : 3;
 	if (observers == ~0U)
 		observers = seed % 3 == 1 ? 1 + seed % 2 : 0;
+	if (voters + observers > SERVERS_MAX)
+		observers = SERVERS_MAX - voters;
 	s->masters = observers && (o->masters || (seed % 3 == 1 && seed % 4 >= 2));
 
 	s->trace = o->trace;
