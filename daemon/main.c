@@ -355,6 +355,14 @@ static void back_up(struct daemon *d)
 		config_backup(d->cfg.file);
 }
 
+/* All that is kept may be sent at once, and as much again may come meanwhile. */
+static u64 observer_out_max(const struct config *cfg)
+{
+	if (!cfg->observer_queue)
+		return PEER_OUT_MAX;
+	return 2ULL * (cfg->observer_queue + core_max_packet(cfg));
+}
+
 static int start_peers(struct daemon *d)
 {
 	const struct config *cfg = &d->cfg;
@@ -371,6 +379,8 @@ static int start_peers(struct daemon *d)
 		.init_ms = cfg->tick_ms * cfg->init_limit,
 		.leader_ms = cfg->tick_ms * (cfg->connect_limit ? cfg->connect_limit :
 					     cfg->init_limit),
+		.observer_port = cfg->observer_port,
+		.observer_out_max = observer_out_max(cfg),
 		.max_packet = core_max_packet(cfg),
 		.in_max = PEER_IN_MAX,
 		.out_max = PEER_OUT_MAX,

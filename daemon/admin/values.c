@@ -129,7 +129,10 @@ static void ensemble_gauges(struct client_side *cs, const struct sink *k,
 	whole(k, "quorum_size", ensemble_voters(e));
 	ensemble_put(e);
 	if (s->state == ZAB_OBSERVING && s->phase == ZAB_BROADCAST)
-		whole(k, "observer_master_id", s->leader);
+		whole(k, "observer_master_id", s->master);
+	/* FollowerZooKeeperServer.registerMetrics() */
+	if (s->state == ZAB_FOLLOWING && s->phase == ZAB_BROADCAST && cs->cfg->observer_port)
+		whole(k, "synced_observers", s->observers);
 	if (s->state != ZAB_LEADING)
 		return;
 	whole(k, "learners", s->learners);

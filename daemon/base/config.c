@@ -87,6 +87,10 @@ const struct conf_key conf_keys[] = {
 	{ "electionPortBindRetry", NUM, AT(bind_tries), 0, INT_MAX },
 	{ "quorumListenOnAllIPs", BOOL, AT(quorum_listen_all), 0, 0 },
 	{ "leaderServes", YES, AT(leader_serves), 0, 0 },
+	{ "observerMasterPort", NUM_LOW, AT(observer_port), 0, 65535 },
+	{ "observerMaster.sizeLimit", NUM_LOW, AT(observer_queue), 0, INT_MAX },
+	{ "observer.reconnectDelayMs", NUM_LOW, AT(reconnect_delay_ms), 0, INT_MAX },
+	{ "observer.election.DelayMs", NUM_LOW, AT(election_delay_ms), 0, INT_MAX },
 	{ "testingonly.initialZxid", NUM, AT(first_count), 0, 0xfffffffeLL },
 	{ "commitLogCount", NUM_LOW, AT(commit_log_count), COMMIT_LOG_MIN, INT_MAX },
 	{ "localSessionsEnabled", BOOL, AT(local_sessions), 0, 0 },
@@ -508,6 +512,7 @@ int config_default(struct config *cfg)
 	cfg->reach_check = true;
 	cfg->reach_ms = 1000;
 	cfg->leader_serves = true;
+	cfg->election_delay_ms = 200;
 	cfg->standalone_enabled = true;
 	cfg->commit_log_count = COMMIT_LOG_MIN;
 	rc = default_dir(&cfg->data_dir);

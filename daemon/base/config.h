@@ -92,6 +92,11 @@ struct config {
 	u32 bind_tries;			/* electionPortBindRetry, 3; 0: for ever */
 	bool quorum_listen_all;		/* quorumListenOnAllIPs */
 	bool leader_serves;		/* leaderServes, true */
+	u32 observer_port;		/* observerMasterPort; 0: observers go to the leader */
+	u32 observer_queue;		/* observerMaster.sizeLimit: bytes of transactions kept for
+					 * observers; 0: as many as a leader keeps */
+	u32 reconnect_delay_ms;		/* observer.reconnectDelayMs, 0 */
+	u32 election_delay_ms;		/* observer.election.DelayMs, 200 */
 	bool multi_addr;		/* multiAddress.enabled */
 	bool reach_check;		/* multiAddress.reachabilityCheckEnabled, true */
 	u32 reach_ms;			/* multiAddress.reachabilityCheckTimeoutMs, 1000 */

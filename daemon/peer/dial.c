@@ -82,7 +82,8 @@ static void finish(struct peers *p, struct dial *d, int fd, const struct sockadd
 
 	if (fd < 0)
 		log_ratelimited(LOG_INFO, "the %s port of server %llu cannot be reached: %s",
-				dp.quorum ? "quorum" : "election", dp.sid, d->why);
+				dp.port ? "observers'" : dp.quorum ? "quorum" : "election", dp.sid,
+				d->why);
 	dial_end(p, d);
 	dp.done(p, dp.owner, fd, sa);
 }
@@ -195,6 +196,11 @@ static void add_more(struct peers *p, struct dial *d)
 	free(text);
 }
 
+static u16 port_of(const struct dial *d, const struct peer_addr *a)
+{
+	return d->dp.port ? d->dp.port : d->dp.quorum ? a->quorum_port : a->election_port;
+}
+
 static void begin_round(struct peers *p, struct dial *d)
 {
 	const struct peer *peer = peers_find(p, d->dp.sid);
@@ -203,8 +209,7 @@ static void begin_round(struct peers *p, struct dial *d)
 	d->n = d->next = 0;
 	d->refused = true;
 	for (u32 i = 0; peer && i < peer->n_addrs; i++)
-		add_host(p, d, peer->addrs[i].host, d->dp.quorum ? peer->addrs[i].quorum_port :
-							peer->addrs[i].election_port);
+		add_host(p, d, peer->addrs[i].host, port_of(d, &peer->addrs[i]));
 	add_more(p, d);
 }
 

@@ -176,6 +176,7 @@ struct dial;
 struct dial_params {
 	u64 sid;
 	bool quorum;		/* which port */
+	u16 port;		/* this one instead; 0: none */
 	const char *more;	/* "host:port|..." besides those of the ensemble; NULL */
 	u32 ms;			/* for all of it */
 	u32 tries;
@@ -195,7 +196,7 @@ void dial_timers(struct peers *p);
 int listen_start(struct peers *p, char *why, size_t why_len);
 /* The own addresses may have changed. */
 void listen_ensemble(struct peers *p);
-void listen_lead(struct peers *p, bool leading);
+void listen_lead(struct peers *p, enum peer_port port);
 void listen_timers(struct peers *p);
 void listen_end(struct peers *p);
 /* The first own address, as a hello names it. */
@@ -296,6 +297,7 @@ struct link {
 	u64 id;
 	char name[NAME_LEN];
 	bool out;			/* this server asked for it */
+	bool master;			/* it is between an observer and its master */
 	bool up;			/* LINK_UP was said */
 	bool closing;			/* no event any more; waits for its threads */
 	bool settled;
@@ -416,7 +418,7 @@ struct peers {
 	struct list_head listeners;
 	struct list_head strangers;	/* oldest first */
 	u32 n_strangers[2];
-	bool leading;
+	enum peer_port open;		/* to learners */
 	bool want_again;		/* memory was short */
 	u64 accept_at_ms;		/* accepting is suspended until then; 0: it is not */
 	u16 ports[2];			/* atomic: election, quorum */

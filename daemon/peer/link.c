@@ -325,8 +325,9 @@ static bool link_up(struct peers *p, struct link *l, int fd, const struct sockad
 	if (!l->out)
 		tally_add(p, l);
 	heard(p, l);
-	log_info("link %llx: %s %s", l->id, l->out ? "connected with the leader" : "a learner from",
-		 l->name);
+	log_info("link %llx: %s %s", l->id,
+		 !l->out ? "a learner from" : l->master ? "connected with the observer master" :
+		 "connected with the leader", l->name);
 	event_deliver(p, ev);
 	return link_watch(p, l);
 }
@@ -347,6 +348,7 @@ void link_connect(struct peers *p, struct link *l, u64 to)
 	struct dial_params dp = {
 		.sid = to,
 		.quorum = true,
+		.port = l->master ? p->p.observer_port : 0,
 		.ms = p->p.leader_ms,
 		.tries = TRIES,
 		.owner = l,
@@ -377,6 +379,7 @@ void link_accept(struct peers *p, int fd, const struct sockaddr_storage *sa, con
 		close(fd);
 		return;
 	}
+	l->master = p->open == PEER_PORT_OBSERVERS;
 	link_add(p, l);
 	if (!link_up(p, l, fd, sa))
 		return;
@@ -407,6 +410,11 @@ static bool write_out(struct peers *p, struct link *l)
 	return link_watch(p, l);
 }
 
+static u64 out_max(const struct peers *p, const struct link *l)
+{
+	return l->master && !l->out ? p->p.observer_out_max : p->p.out_max;
+}
+
 void link_send(struct peers *p, struct item *it)
 {
 	struct link *l = link_find(p, it->cmd.link);
@@ -416,7 +424,7 @@ void link_send(struct peers *p, struct item *it)
 		return;
 	}
 	outq_add(&l->q, it);
-	if (l->q.bytes > p->p.out_max) {
+	if (l->q.bytes > out_max(p, l)) {
 		link_lost(p, l, "it does not take what is sent to it");
 		return;
 	}

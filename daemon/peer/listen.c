@@ -24,7 +24,8 @@ struct listener {
 	struct watch w;
 	struct list_head node;		/* peers.listeners */
 	struct lookup *lookup;
-	bool quorum;
+	bool quorum;			/* for learners: either one */
+	bool master;			/* the one for observers */
 	bool stale;			/* of a configuration that was */
 	char *host;			/* as configured; NULL: any */
 	u16 port;			/* 0: any, until it is bound */
@@ -43,7 +44,12 @@ struct stranger {
 
 static const char *port_name(bool quorum)
 {
-	return quorum ? "quorum port" : "election port";
+	return quorum ? "learners' port" : "election port";
+}
+
+static const char *name_of(const struct listener *l)
+{
+	return l->master ? "observers' port" : l->quorum ? "quorum port" : "election port";
 }
 
 /* ------------------------------------------------------------ strangers */
@@ -205,7 +211,7 @@ static bool turn_away(struct peers *p, struct listener *l)
 	struct stranger *s;
 	int fd;
 
-	log_ratelimited(LOG_ERROR, "%s: refusing connections: %s", port_name(l->quorum),
+	log_ratelimited(LOG_ERROR, "%s: refusing connections: %s", name_of(l),
 			strerror(errno));
 	if (!list_empty(&p->strangers)) {
 		s = list_first_entry(&p->strangers, struct stranger, node);
@@ -253,7 +259,7 @@ static void listener_ready(struct peers *p, struct watch *w, u32 events)
 		case EINVAL:
 		case ENOTSOCK:
 		case EOPNOTSUPP:
-			log_error("%s %u: accept: %s; binding it again", port_name(l->quorum),
+			log_error("%s %u: accept: %s; binding it again", name_of(l),
 				  l->port, strerror(errno));
 			bind_later(p, l, RETRY_MS);
 			return;
@@ -274,6 +280,12 @@ static void listener_ready(struct peers *p, struct watch *w, u32 events)
 }
 
 /* ------------------------------------------------------------ binding */
+
+static bool is_open(const struct peers *p, const struct listener *l)
+{
+	return !l->quorum ||
+	       p->open == (l->master ? PEER_PORT_OBSERVERS : PEER_PORT_QUORUM);
+}
 
 static int listen_on(struct peers *p, struct listener *l)
 {
@@ -296,7 +308,7 @@ static int bind_to(struct peers *p, struct listener *l, struct sockaddr_storage 
 	if (sa->ss_family == AF_INET6)
 		setsockopt(l->w.fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	err = bind(l->w.fd, (struct sockaddr *)sa, sock_len(sa)) ? -errno : 0;
-	if (!err && (!l->quorum || p->leading))
+	if (!err && is_open(p, l))
 		err = listen_on(p, l);
 	if (err) {
 		watch_close(p, &l->w);
@@ -304,7 +316,7 @@ static int bind_to(struct peers *p, struct listener *l, struct sockaddr_storage 
 	}
 	getsockname(l->w.fd, (struct sockaddr *)sa, &len);
 	l->port = sock_port(sa);
-	if (!__atomic_load_n(&p->ports[l->quorum], __ATOMIC_RELAXED))
+	if (!l->master && !__atomic_load_n(&p->ports[l->quorum], __ATOMIC_RELAXED))
 		__atomic_store_n(&p->ports[l->quorum], l->port, __ATOMIC_RELEASE);
 	if (!l->quorum && !p->own.ss_family)
 		p->own = *sa;
@@ -335,11 +347,11 @@ static void bound(struct peers *p, struct listener *l, int err)
 {
 	if (err) {
 		log_ratelimited(LOG_ERROR, "cannot listen on %s port %u (%s): %s; trying again",
-				l->host ? l->host : "*", l->port, port_name(l->quorum),
+				l->host ? l->host : "*", l->port, name_of(l),
 				strerror(-err));
 		bind_later(p, l, RETRY_MS);
 	} else {
-		log_info("%s: %s port %u", port_name(l->quorum), l->host ? l->host : "*", l->port);
+		log_info("%s: %s port %u", name_of(l), l->host ? l->host : "*", l->port);
 	}
 }
 
@@ -369,25 +381,27 @@ static void bind_now(struct peers *p, struct listener *l)
 
 /* ------------------------------------------------------------ which there are */
 
-static struct listener *find(struct peers *p, bool quorum, const char *host, u16 port)
+static struct listener *find(struct peers *p, bool quorum, bool master, const char *host,
+			     u16 port)
 {
 	struct listener *l;
 
 	list_for_each_entry(l, &p->listeners, node)
-		if (l->quorum == quorum && (l->port == port || !port) && !l->host == !host &&
+		if (l->quorum == quorum && l->master == master && (l->port == port || !port) && !l->host == !host &&
 		    (!host || !strcmp(l->host, host)))
 			return l;
 	return NULL;
 }
 
 /* A new one is not bound yet. */
-static struct listener *want(struct peers *p, bool quorum, const char *host, u16 port)
+static struct listener *want(struct peers *p, bool quorum, bool master, const char *host,
+			     u16 port)
 {
 	struct listener *l;
 
 	if (p->p.listen_all)
 		host = NULL;
-	l = find(p, quorum, host, port);
+	l = find(p, quorum, master, host, port);
 	if (l) {
 		l->stale = false;
 		return l;
@@ -404,6 +418,7 @@ static struct listener *want(struct peers *p, bool quorum, const char *host, u16
 		return NULL;
 	l->w = (struct watch){ .fd = -1, .ready = listener_ready };
 	l->quorum = quorum;
+	l->master = master;
 	l->port = port;
 	l->again_ms = 1;
 	list_add_tail(&l->node, &p->listeners);
@@ -433,10 +448,13 @@ static int want_all(struct peers *p)
 		const struct peer_addr *a = &self->addrs[i];
 		u16 port = a->quorum_port ? a->quorum_port : p->ports[1];
 
-		if (!want(p, false, a->host, a->election_port))
+		if (!want(p, false, false, a->host, a->election_port))
+			return -ENOMEM;
+		if (p->open == PEER_PORT_OBSERVERS &&
+		    !want(p, true, true, a->host, p->p.observer_port))
 			return -ENOMEM;
 		/* any port is chosen at start, for others to know it before it leads */
-		if ((p->leading || !port) && !want(p, true, a->host, port))
+		if ((p->open == PEER_PORT_QUORUM || !port) && !want(p, true, false, a->host, port))
 			return -ENOMEM;
 	}
 	list_for_each_entry_safe(l, next, &p->listeners, node)
@@ -451,27 +469,29 @@ void listen_ensemble(struct peers *p)
 	peers_due(p, p->now_ms + (p->want_again ? RETRY_MS : 0));
 }
 
-void listen_lead(struct peers *p, bool leading)
+void listen_lead(struct peers *p, enum peer_port port)
 {
 	struct stranger *s, *next_s;
 	struct listener *l, *next;
 
-	if (leading == p->leading)
+	if (port == p->open)
 		return;
-	p->leading = leading;
-	if (leading) {
-		list_for_each_entry(l, &p->listeners, node)
-			if (l->quorum && l->w.fd >= 0)
-				bound(p, l, listen_on(p, l));
-		listen_ensemble(p);
-		return;
+	if (p->open != PEER_PORT_NONE) {
+		list_for_each_entry_safe(l, next, &p->listeners, node)
+			if (l->quorum)
+				listener_end(p, l);
+		list_for_each_entry_safe(s, next_s, &p->strangers, node)
+			if (s->quorum)
+				stranger_end(p, s);
 	}
-	list_for_each_entry_safe(l, next, &p->listeners, node)
-		if (l->quorum)
-			listener_end(p, l);
-	list_for_each_entry_safe(s, next_s, &p->strangers, node)
-		if (s->quorum)
-			stranger_end(p, s);
+	p->open = port;
+	if (port == PEER_PORT_NONE)
+		return;
+	/* one that is bound since the start */
+	list_for_each_entry(l, &p->listeners, node)
+		if (l->quorum && l->w.fd >= 0 && is_open(p, l))
+			bound(p, l, listen_on(p, l));
+	listen_ensemble(p);
 }
 
 void listen_timers(struct peers *p)
@@ -500,7 +520,7 @@ void listen_timers(struct peers *p)
 			bind_now(p, l);
 		else if (l->again_ms)
 			peers_due(p, l->again_ms);
-		else if (!p->accept_at_ms && l->w.fd >= 0 && (!l->quorum || p->leading))
+		else if (!p->accept_at_ms && l->w.fd >= 0 && is_open(p, l))
 			watch_set(p, &l->w, EPOLLIN);
 	}
 }
@@ -521,7 +541,7 @@ int listen_start(struct peers *p, char *why, size_t why_len)
 		good += !rc && !l->quorum;
 		if (rc)
 			snprintf(why, why_len, "cannot listen on %s port %u (%s): %s",
-				 l->host ? l->host : "*", l->port, port_name(l->quorum),
+				 l->host ? l->host : "*", l->port, name_of(l),
 				 n ? strerror(-rc) : "no such address");
 	}
 	return err ? err : good ? 0 : -EADDRNOTAVAIL;

@@ -2,7 +2,8 @@
 /*
  * The network between servers: the election port (QuorumCnxManager: one connection
  * for each pair of servers, votes) and the quorum port (a link between a learner and
- * its leader: packets, the stream of a tree). It knows bytes, addresses and time
+ * its leader: packets, the stream of a tree), or, for an observer and its master, the
+ * port for observers. It knows bytes, addresses and time
  * limits; what they mean is ZAB's.
  *
  * Threads: one, "peers", with an epoll set, owns all sockets; a thread of its own for
@@ -36,6 +37,13 @@ enum peer_event_type {
 	PEER_RECEIVED,		/* @link, @zxid: a stream came whole and is a snapshot file
 				 * on disk (peer_receive()) */
 	PEER_RECEIVE_FAILED,	/* @link, @err: the disk; else it is a LINK_DOWN */
+};
+
+/* Where learners may come. */
+enum peer_port {
+	PEER_PORT_NONE,
+	PEER_PORT_QUORUM,	/* of a leader */
+	PEER_PORT_OBSERVERS,	/* of an observer master */
 };
 
 struct peer_event {
@@ -74,6 +82,8 @@ struct peers_params {
 	u32 init_ms;			/* the same until then: initLimit ticks */
 	u32 leader_ms;			/* to connect to a leader (connectToLearnerMasterLimit
 					 * ticks, else initLimit ticks) */
+	u16 observer_port;		/* of all masters of observers; 0: there are none */
+	u64 observer_out_max;		/* @out_max for an observer that came to it */
 	u32 max_packet;			/* bytes of a packet (jute.maxbuffer and some) */
 	u64 in_max;			/* bytes that came in and wait for the core, a link */
 	u64 out_max;			/* bytes that wait to go out, a link */
@@ -86,8 +96,8 @@ struct peers_params {
 };
 
 /* Binds the election port of the own addresses, or (-EADDRNOTAVAIL, to be tried again) of
- * none; @why names what could not be bound. The
- * quorum port is listened on only between peer_lead(p, true) and (p, false). */
+ * none; @why names what could not be bound. The quorum port is listened on only between
+ * peer_lead(p, PEER_PORT_QUORUM) and another one. */
 int peers_start(const struct peers_params *p, struct peers **out, char *why, size_t why_len);
 /* Closes everything and joins; deliver() is not called any more after it. */
 void peers_stop(struct peers *p);
@@ -102,10 +112,11 @@ void peers_free(struct peers *p);
 int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force);
 /* ZAB_DO_NOTIFY: connects if need be. Takes a reference to @b. */
 int peer_notify(struct peers *p, u64 to, struct zab_bytes *b);
-int peer_lead(struct peers *p, bool leading);
-/* ZAB_DO_CONNECT: tries all addresses, again and again within leader_ms
- * (Learner.connectToLeader); LINK_DOWN if in vain. */
-int peer_connect(struct peers *p, u64 to, u64 link);
+/* From now on this one is listened on; what came in on another one is closed. */
+int peer_lead(struct peers *p, enum peer_port port);
+/* ZAB_DO_CONNECT (@master: to the port for observers): tries all addresses, again and again
+ * within leader_ms (Learner.connectToLeader); LINK_DOWN if in vain. */
+int peer_connect(struct peers *p, u64 to, u64 link, bool master);
 /* These take a reference of their own to @b, @t. peer_flush() must follow, once for
  * however many there were, before the core sleeps: it wakes the thread that sends. */
 void peer_flush(struct peers *p);

@@ -84,9 +84,9 @@ static void run(struct peers *p, struct cmd *c)
 		zab_bytes_put(c->arg);
 		break;
 	case CMD_LEAD:
-		listen_lead(p, c->to);
-		if (!c->to)
+		if (c->to != p->open)
 			link_close_in(p);
+		listen_lead(p, c->to);
 		break;
 	case CMD_CONNECT:
 		link_connect(p, c->arg, c->to);
@@ -390,16 +390,20 @@ int peer_notify(struct peers *p, u64 to, struct zab_bytes *b)
 	return err;
 }
 
-int peer_lead(struct peers *p, bool leading)
+int peer_lead(struct peers *p, enum peer_port port)
 {
-	return cmd_push(p, CMD_LEAD, 0, leading, NULL);
+	return cmd_push(p, CMD_LEAD, 0, port, NULL);
 }
 
-int peer_connect(struct peers *p, u64 to, u64 link)
+int peer_connect(struct peers *p, u64 to, u64 link, bool master)
 {
 	struct link *l = link_new(link, true);
-	int err = l ? cmd_push(p, CMD_CONNECT, link, to, l) : -ENOMEM;
+	int err = -ENOMEM;
 
+	if (l) {
+		l->master = master;
+		err = cmd_push(p, CMD_CONNECT, link, to, l);
+	}
 	if (err && l)
 		link_free(l);
 	return err;

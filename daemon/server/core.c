@@ -141,8 +141,13 @@ static struct zab *new_zab(const struct config *cfg)
 		.skip = cfg->first_count,
 		.reconfig = cfg->reconfig_enabled,
 		.next = cfg->next_ensemble,
+		.masters = cfg->observer_port,
+		.election_delay_ms = cfg->election_delay_ms,
+		.reconnect_delay_ms = cfg->reconnect_delay_ms,
 	};
 
+	if (cfg->observer_port && cfg->observer_queue && cfg->observer_queue < HISTORY_BYTES)
+		p.history_bytes = cfg->observer_queue;
 	/* as early as in the boot: the time is nobody else's either */
 	if (getrandom(&p.chance, sizeof(p.chance), GRND_NONBLOCK) != sizeof(p.chance))
 		p.chance = clock_ms(CLOCK_REALTIME);
@@ -197,6 +202,7 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	pthread_mutex_init(&c->members_lock, NULL);
 	c->members = ensemble_get(cfg->ensemble);
 	c->stats.leader = ~0ULL;
+	c->stats.master = ~0ULL;
 	c->stats.last_size = ~0ULL;
 	c->stats.min_size = ~0ULL;
 	c->stats.max_size = ~0ULL;

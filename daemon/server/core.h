@@ -108,6 +108,7 @@ struct core_stats {
 	u64 state;		/* enum zab_state */
 	u64 phase;		/* enum zab_phase */
 	u64 leader;		/* its id; ~0: none */
+	u64 master;		/* whom this server follows or observes; ~0: nobody */
 	u64 epoch;
 	/* of a leader */
 	u64 learners;		/* connected */

@@ -182,7 +182,10 @@ struct core {
 		u64 lost_ms;		/* ... there is none, ... */
 		u64 syncs_ms;		/* ... it tells us what we lack */
 	} counts;
-	bool leads;			/* the quorum port is open */
+	enum peer_port port;		/* that is open to learners */
+	u64 *below;			/* observer master: sessions of its observers that gave a
+					 * sign of life since the leader's last ping, each once */
+	u32 n_below, below_size;
 	bool begun;			/* serves since this step */
 	struct proposal *syncs;		/* a learner's, in order */
 	struct proposal *syncs_last;
@@ -354,6 +357,9 @@ int remote_close(struct core *c, struct sess *s, s32 cxid, struct client *cl,
 int remote_sync(struct core *c, struct client *cl, struct request *r);
 /* The oldest sync's turn has come. */
 void remote_synced(struct core *c);
+/* A quorum was heard of, through the server that this one learns from; @passed_on: its sign
+ * of life was the leader's own. */
+void remote_heard(struct core *c, bool passed_on);
 /* Asks whether the session lives; takes nothing over. */
 int remote_revive(struct core *c, struct client *cl, u64 id, s32 timeout, bool old);
 /* The waiting request that @t came from, out of its list; NULL: another server's. */

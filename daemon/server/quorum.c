@@ -83,7 +83,8 @@ static u64 quorum_heard(const struct core *c, const struct zab_learner *l, u32 n
 	return best;
 }
 
-/* The leader looks at its learners: who has all is to be heard of within syncLimit. */
+/* A leader looks at its learners, a master at its observers: who has all is to be heard of
+ * within syncLimit. */
 static void look_at_learners(struct core *c)
 {
 	struct zab_learner l[LEARNERS_MAX];
@@ -101,7 +102,7 @@ static void look_at_learners(struct core *c)
 	set_stat(&c->stats.followers, followers);
 	set_stat(&c->stats.observers, observers);
 	set_stat(&c->stats.pending_syncs, zab_pending_syncs(c->zab));
-	heard = quorum_heard(c, l, n);
+	heard = zab_state(c->zab) == ZAB_LEADING ? quorum_heard(c, l, n) : 0;
 	if (heard > c->heard_ms)
 		c->heard_ms = heard;
 }
@@ -114,7 +115,7 @@ static void tell_store(struct core *c)
 {
 	u64 age = 0;
 
-	if (c->peers && zab_state(c->zab) == ZAB_LEADING)
+	if (c->port != PEER_PORT_NONE)
 		look_at_learners(c);
 	if (c->peers)
 		age = c->heard_ms ? c->now_ms - c->heard_ms : ~0ULL;
@@ -130,8 +131,9 @@ void quorum_tell(struct core *c)
 	set_stat(&c->stats.state, zab_state(c->zab));
 	set_stat(&c->stats.phase, zab_phase(c->zab));
 	set_stat(&c->stats.leader, zab_leader(c->zab));
+	set_stat(&c->stats.master, zab_master(c->zab));
 	set_stat(&c->stats.epoch, zab_epoch(c->zab));
-	if (zab_state(c->zab) == ZAB_LEADING)
+	if (c->port != PEER_PORT_NONE)
 		return;
 	set_stat(&c->stats.learners, 0);
 	set_stat(&c->stats.followers, 0);
@@ -170,7 +172,7 @@ static void begin_serving(struct core *c)
 	c->pinged_ms = 0;
 	if (!c->peers)
 		return;
-	c->heard_ms = c->now_ms;
+	remote_heard(c, false);
 	/* whoever led before knew when each was last heard of */
 	if (c->leading) {
 		set_stat(&c->stats.leads_since_ms, core_coarse_ms(c));
@@ -196,15 +198,24 @@ static void end_serving(struct core *c)
 	log_info("not serving any more: %s", state_name(zab_state(c->zab)));
 }
 
+/* Where learners may come: a leader's in, or observers of a follower that has all. */
+static enum peer_port port_for(const struct core *c, const struct zab_action *a)
+{
+	if (a->state == ZAB_LEADING)
+		return PEER_PORT_QUORUM;
+	return c->cfg->observer_port && a->state == ZAB_FOLLOWING && a->phase == ZAB_BROADCAST ?
+	       PEER_PORT_OBSERVERS : PEER_PORT_NONE;
+}
+
 static void set_state(struct core *c, const struct zab_action *a)
 {
 	bool serve = a->state != ZAB_LOOKING && a->phase == ZAB_BROADCAST;
-	bool lead = a->state == ZAB_LEADING;
+	enum peer_port port = port_for(c, a);
 
-	if (c->peers && lead != c->leads) {
-		if (peer_lead(c->peers, lead))
-			log_error("cannot open the quorum port");
-		c->leads = lead;
+	if (c->peers && port != c->port) {
+		if (peer_lead(c->peers, port))
+			log_error("cannot open the port for learners");
+		c->port = port;
 	}
 	if (serve && !c->serving)
 		begin_serving(c);
@@ -391,7 +402,7 @@ static void act(struct core *c, const struct zab_action *a)
 		break;
 	case ZAB_DO_CONNECT:
 		c->out_link = a->link;
-		for_link(c, a, peer_connect(c->peers, a->to, a->link));
+		for_link(c, a, peer_connect(c->peers, a->to, a->link, a->master));
 		break;
 	case ZAB_DO_SEND:
 		for_link(c, a, peer_send(c->peers, a->link, a->bytes));

@@ -246,6 +246,17 @@ static void reviving_free(struct reviving *v)
 	free(v);
 }
 
+static void drop_below(struct core *c)
+{
+	for (u32 i = 0; i < c->n_below; i++) {
+		struct sess *s = session_find(c->sessions, c->below[i]);
+
+		if (s)
+			s->below = false;
+	}
+	c->n_below = 0;
+}
+
 void remote_drop(struct core *c)
 {
 	struct proposal *p;
@@ -253,6 +264,7 @@ void remote_drop(struct core *c)
 
 	sessions_each(c->sessions, drop_one, c);
 	sessions_each(c->locals, drop_one, c);
+	drop_below(c);
 	while ((p = c->syncs)) {
 		c->syncs = p->next;
 		proposal_free(c, p);
@@ -286,6 +298,7 @@ void remote_free(struct core *c)
 	}
 	auth_set_put(c->ids.auth);
 	free(c->ids.bytes);
+	free(c->below);
 	jw_free(&c->wire);
 	jw_free(&c->wire_auth);
 }
@@ -354,6 +367,61 @@ static void put_touched(struct core *c, u64 since)
 	}
 }
 
+static void put_below(struct core *c)
+{
+	for (u32 i = 0; i < c->n_below; i++) {
+		struct sess *s = session_find(c->sessions, c->below[i]);
+
+		if (!s)
+			continue;
+		s->below = false;
+		jw_long(&c->wire, s->pub.id);
+		jw_int(&c->wire, s->pub.timeout);
+	}
+	c->n_below = 0;
+}
+
+/* An observer's answer to a PING: the next one to the leader's says the same. */
+static int touch_below(struct core *c, const struct zab_packet *pkt)
+{
+	struct jr r;
+
+	jr_init(&r, pkt->data, pkt->len > 0 ? pkt->len : 0);
+	while (jr_left(&r) >= 12) {
+		struct sess *s = session_find(c->sessions, jr_long(&r));
+
+		jr_int(&r);
+		if (!s || s->below)
+			continue;
+		if (c->n_below == c->below_size) {
+			u32 size = c->below_size ? 2 * c->below_size : 64;
+			u64 *p = realloc(c->below, size * sizeof(*p));
+
+			if (!p)
+				return -ENOMEM;
+			c->below = p;
+			c->below_size = size;
+		}
+		s->below = true;
+		c->below[c->n_below++] = s->pub.id;
+	}
+	return 0;
+}
+
+/*
+ * A quorum was heard of: now, by the leader or a master that passes its pings on. One of
+ * Apache's pings as long as it believes in its leader, which may be silent for syncLimit.
+ */
+void remote_heard(struct core *c, bool passed_on)
+{
+	u64 late = (u64)c->cfg->sync_limit * c->cfg->tick_ms, when = c->now_ms;
+
+	if (zab_master(c->zab) != zab_leader(c->zab) && !passed_on)
+		when = when > late ? when - late : 1;
+	if (when > c->heard_ms)
+		c->heard_ms = when;
+}
+
 static void answer_ping(struct core *c, const struct zab_packet *pkt)
 {
 	scratch(&c->wire);
@@ -361,8 +429,9 @@ static void answer_ping(struct core *c, const struct zab_packet *pkt)
 	if (!jw_room(&c->wire, 12))	/* none is not null */
 		return;
 	put_touched(c, c->pinged_ms);
+	put_below(c);
 	c->pinged_ms = c->now_ms;
-	c->heard_ms = c->now_ms;
+	remote_heard(c, pkt->len > 0);
 	if (send_wire(c, 0, ZP_PING, pkt->zxid, false))
 		log_ratelimited(LOG_ERROR, "cannot answer the leader's ping");
 }
@@ -568,13 +637,17 @@ static int from_learner(struct core *c, const struct zab_action *a)
 
 void remote_packet(struct core *c, const struct zab_action *a)
 {
-	int rc;
+	int rc = 0;
 
 	if (zab_state(c->zab) != ZAB_LEADING) {
-		if (a->packet.type == ZP_PING)
+		if (!(a->link & ZAB_LINK_OUT))
+			rc = touch_below(c, &a->packet);
+		else if (a->packet.type == ZP_PING)
 			answer_ping(c, &a->packet);
 		else if (a->packet.type == ZP_REVALIDATE)
 			revived(c, &a->packet);
+		if (rc)
+			log_ratelimited(LOG_ERROR, "no memory for an observer's sessions");
 		return;
 	}
 	rc = c->leading || a->packet.type == ZP_PING ? from_learner(c, a) : -EROFS;

@@ -34,6 +34,7 @@ struct sess {
 				 */
 	struct proposal *asked;	/* on a learner: sent to the leader, not committed yet */
 	struct proposal *asked_last;
+	bool below;		/* on an observer master: in core's ->below */
 	bool committed;		/* its createSession is applied */
 	bool local;		/* of this server alone: in core's ->locals */
 	bool ending;		/* its closeSession is agreed and will be */

@@ -22,6 +22,10 @@
  * learner has it propose something that changes nothing, a setData without a path in the
  * name of a session that is none: that becomes a transaction of type error, and when it
  * comes back agreed, a quorum followed that leader after it was asked.
+ *
+ * An observer master of ours asks its leader so for its observers. One of Apache's would take
+ * both of the leader's SYNCs for those of clients: an observer asks only a master that says,
+ * by its PING's data, that it is one of ours, and has any other propose.
  */
 #include "daemon/zab/zab_impl.h"
 
@@ -190,7 +194,7 @@ void confirm_follow(struct zab *z)
 		return;
 	while (z->cf.flying || begin(z)) {
 		if (fo->ask == ASK_DONE) {
-			if (!zab_room(z, 1, 0))
+			if (!answer_learners(z) || !zab_room(z, 1, 0))
 				return;
 			fo->ask = ASK_NOT;
 			over(z);

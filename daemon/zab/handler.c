@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whom this server serves: the learners that came to a leader (LearnerHandler.java), one
- * by one. Who they are, what they lack, when they are up to date; their packets, their
- * silence. What is to be agreed on with them is the leader's (leader.c).
+ * Whom this server serves: the learners that came to a leader, or the observers that came
+ * to a follower (LearnerHandler.java), one by one. Who they are, what they lack, when they
+ * are up to date; their packets, their silence. What is to be agreed on with them is the
+ * leader's (leader.c), what a follower does for them master.c's.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,7 +82,16 @@ void handlers_free(struct zab *z)
 		learner_free(ld->learners[i]);
 	free(ld->learners);
 	zab_bytes_put(ld->newleader);
+	zab_bytes_put(ld->activation);
 	memset(ld, 0, sizeof(*ld));
+}
+
+void handlers_end(struct zab *z)
+{
+	for (u32 i = 0; i < z->ld.n; i++)
+		if (!z->ld.learners[i]->gone)
+			zab_emit(z, ZAB_DO_CLOSE)->link = z->ld.learners[i]->link;
+	handlers_free(z);
 }
 
 /* ---------------------------------------------------------------- discovery */
@@ -111,6 +121,25 @@ struct zab_bytes *handlers_newleader(const struct ensemble *e, u64 epoch)
 	return b;
 }
 
+/* INFORMANDACTIVATE (Leader.buildInformAndActivePacket()). */
+struct zab_bytes *handlers_activation(const struct txn *t, u64 leader)
+{
+	struct zab_packet p = { .type = ZP_INFORMANDACTIVATE, .zxid = t->zxid };
+	struct zab_bytes *b;
+	u8 *data;
+
+	data = malloc(8 + t->len);
+	if (!data)
+		return NULL;
+	jute_put64(data, leader);
+	memcpy(data + 8, t->bytes, t->len);
+	p.data = data;
+	p.len = 8 + t->len;
+	b = zab_encode(&p);
+	free(data);
+	return b;
+}
+
 /* FOLLOWERINFO or OBSERVERINFO: LearnerInfo { long sid, int version, long config }. */
 static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 {
@@ -119,6 +148,10 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 
 	if (p->type != ZP_FOLLOWERINFO && p->type != ZP_OBSERVERINFO) {
 		handler_drop(z, l, "%s before FOLLOWERINFO", zab_packet_name(p->type));
+		return 0;
+	}
+	if (z->state == ZAB_FOLLOWING && p->type != ZP_OBSERVERINFO) {
+		handler_drop(z, l, "only observers are served here");
 		return 0;
 	}
 	if (p->len < 12) {
@@ -209,6 +242,8 @@ void handlers_sync(struct zab *z)
 		if (l->gone || l->stage != STAGE_READY)
 			continue;
 		if (z->phase == ZAB_SYNC && !leader_votes(z, l))
+			continue;
+		if (z->state == ZAB_FOLLOWING && master_holds(z, l))
 			continue;
 		if (!handler_sync(z, l))
 			return;
@@ -430,13 +465,18 @@ static int pass_up(struct zab *z, struct learner *l, const struct zab_packet *p)
 
 static int on_request(struct zab *z, struct learner *l, const struct zab_packet *p)
 {
+	bool sync;
+
 	if (p->len < REQUEST_HEAD) {
 		handler_drop(z, l, "REQUEST of %d bytes", p->len);
 		return 0;
 	}
-	if (jute_get32(p->data + 12) != OP_SYNC)
-		return pass_up(z, l, p);
-	return confirm_asked(p) ? confirm_ask(z, l) : on_sync(z, l);
+	sync = jute_get32(p->data + 12) == OP_SYNC;
+	if (sync && confirm_asked(p))
+		return confirm_ask(z, l);
+	if (z->state == ZAB_FOLLOWING)
+		return master_request(z, l, p, sync);
+	return sync ? on_sync(z, l) : pass_up(z, l, p);
 }
 
 static int on_ping(struct zab *z, struct learner *l, const struct zab_packet *p)
@@ -465,11 +505,15 @@ static int on_live(struct zab *z, struct learner *l, const struct zab_packet *p)
 	case ZP_PING:
 		return on_ping(z, l, p);
 	case ZP_REVALIDATE:
+		if (l->stage == STAGE_LIVE)
+			return z->state == ZAB_FOLLOWING ? master_revalidate(z, l, p) :
+							   pass_up(z, l, p);
+		break;
 	case ZP_REQUEST:
 		if (l->stage == STAGE_LIVE)
-			return p->type == ZP_REQUEST ? on_request(z, l, p) : pass_up(z, l, p);
+			return on_request(z, l, p);
 	}
-	handler_drop(z, l, "%s is not for a leader now", zab_packet_name(p->type));
+	handler_drop(z, l, "%s is not due now", zab_packet_name(p->type));
 	return 0;
 }
 

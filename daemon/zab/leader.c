@@ -37,14 +37,6 @@ bool leader_votes(const struct zab *z, const struct learner *l)
 	       (ensemble_votes(z->e, l->sid) || (z->next && ensemble_votes(z->next, l->sid)));
 }
 
-void leader_end(struct zab *z)
-{
-	for (u32 i = 0; i < z->ld.n; i++)
-		if (!z->ld.learners[i]->gone)
-			zab_emit(z, ZAB_DO_CLOSE)->link = z->ld.learners[i]->link;
-	handlers_free(z);
-}
-
 /* Leader.lead() up to getEpochToPropose(). */
 void leader_begin(struct zab *z)
 {
@@ -307,25 +299,13 @@ static bool agreed(const struct zab *z, u64 zxid)
 static bool activate(struct zab *z, struct txn *t)
 {
 	u64 leader = members_leader(z, t->zxid);
-	u8 to[8];
-	struct zab_packet p = { .type = ZP_INFORMANDACTIVATE, .zxid = t->zxid };
 	struct zab_bytes *b, *newleader;
-	u8 *data;
+	u8 to[8];
 
 	if (!zab_room(z, 3 + z->ld.n, z->ld.n))
 		return false;
-	data = malloc(sizeof(to) + t->len);
-	if (!data) {
-		z->starved = true;
-		return false;
-	}
 	jute_put64(to, leader);
-	memcpy(data, to, sizeof(to));
-	memcpy(data + sizeof(to), t->bytes, t->len);
-	p.data = data;
-	p.len = sizeof(to) + t->len;
-	b = zab_encode(&p);
-	free(data);
+	b = handlers_activation(t, leader);
 	newleader = b ? handlers_newleader(z->next, z->epoch) : NULL;
 	if (!newleader) {
 		if (b)

@@ -26,6 +26,8 @@ int learner_begin(struct zab *z, u64 leader)
 {
 	struct following *fo = &z->fo;
 	struct zab_action *a;
+	bool master;
+	u64 whom;
 
 	if (leader == z->p.myid ||
 	    (!ensemble_find(z->e, leader) && !(z->next && ensemble_find(z->next, leader)))) {
@@ -33,16 +35,22 @@ int learner_begin(struct zab *z, u64 leader)
 			 (long long)leader);
 		return -ENOENT;
 	}
+	whom = choose_master(z, leader, &master);
 	memset(fo, 0, sizeof(*fo));
 	z->leader = leader;
+	fo->whom = whom;
+	fo->master = master;
+	/* what stands between may be Apache's, which passes only plain questions on */
+	fo->unsure = master;
 	fo->link = ZAB_LINK_OUT | ++z->links;
 	fo->connected = true;
 	zab_clock(z);
 	fo->heard = z->halves;
 	zab_become(z, z->observer ? ZAB_OBSERVING : ZAB_FOLLOWING, ZAB_DISCOVERY);
 	a = zab_emit(z, ZAB_DO_CONNECT);
-	a->to = leader;
+	a->to = whom;
 	a->link = fo->link;
+	a->master = master;
 	return 0;
 }
 
@@ -53,6 +61,8 @@ void learner_end(struct zab *z)
 	if (fo->connected)
 		zab_emit(z, ZAB_DO_CLOSE)->link = fo->link;
 	fo->connected = false;
+	waiting_free(&fo->sync_waiting);
+	waiting_free(&fo->revalidations);
 }
 
 /* Phase 1, a follower's first step: CEPOCH(f.p). */
@@ -75,17 +85,22 @@ int learner_link_up(struct zab *z)
 	return 0;
 }
 
+static const char *whose(const struct zab *z)
+{
+	return z->fo.master ? "the observer master" : "the leader";
+}
+
 void learner_link_down(struct zab *z)
 {
 	z->fo.connected = false;
-	zab_give_up(z, "the link to the leader, server %lld, is lost", (long long)z->leader);
+	zab_give_up(z, "the link to %s, server %lld, is lost", whose(z), (long long)z->fo.whom);
 }
 
 /* What the leader did is not to be: says so, and looks for another one. */
 static int bad(struct zab *z, const struct zab_packet *p, const char *what)
 {
-	zab_give_up(z, "the leader, server %lld, sent %s 0x%llx: %s", (long long)z->leader,
-		    zab_packet_name(p->type), p->zxid, what);
+	zab_give_up(z, "%s, server %lld, sent %s 0x%llx: %s", whose(z),
+		    (long long)z->fo.whom, zab_packet_name(p->type), p->zxid, what);
 	return 0;
 }
 
@@ -170,7 +185,7 @@ static int on_snap(struct zab *z, const struct zab_packet *p)
 		return bad(z, p, "it is of a later epoch than the leader");
 	if (!zab_room(z, 1, 0))
 		return -ENOMEM;
-	log_info("ensemble: the leader sends its tree as of 0x%llx", p->zxid);
+	log_info("ensemble: %s sends its tree as of 0x%llx", whose(z), p->zxid);
 	z->busy = BUSY_RECEIVE;
 	z->busy_zxid = p->zxid;
 	z->busy_link = z->fo.link;
@@ -185,7 +200,8 @@ static int on_op(struct zab *z, const struct zab_packet *p)
 {
 	switch (p->type) {
 	case ZP_DIFF:
-		log_info("ensemble: the leader sends what is missing up to 0x%llx", p->zxid);
+		log_info("ensemble: %s sends what is missing up to 0x%llx", whose(z),
+			 p->zxid);
 		history_begins(z);
 		return 0;
 	case ZP_TRUNC:
@@ -237,10 +253,12 @@ static void commit_marked(struct zab *z)
 {
 	u64 n = z->fo.marked - z->w.commit;
 
-	if (z->fo.stage != FOLLOW_LIVE || (s64)n <= 0 || !zab_room(z, n, 0))
+	if (z->fo.stage != FOLLOW_LIVE || (s64)n <= 0 || !zab_room(z, n * (1 + z->ld.n), 0))
 		return;
-	while (n--)
+	while (n--) {
+		master_inform(z, win_at(&z->w, z->w.commit));
 		zab_commit_one(z);
+	}
 }
 
 /*
@@ -288,8 +306,9 @@ static int on_uptodate(struct zab *z, const struct zab_packet *p)
 		return 0;
 	}
 	zab_become(z, z->state, ZAB_BROADCAST);
+	z->ld.epoch_fixed = master_is(z);
 	log_info("ensemble: %s server %lld in epoch %llu, at 0x%llx",
-		 z->observer ? "observing" : "following", (long long)z->leader, z->epoch,
+		 z->observer ? "observing" : "following", (long long)z->fo.whom, z->epoch,
 		 z->committed);
 	return 0;
 }
@@ -384,7 +403,10 @@ static int on_commit(struct zab *z, const struct zab_packet *p)
 		return bad(z, p, "nothing is proposed");
 	if (win_at(&z->w, fo->marked)->zxid != p->zxid)
 		return bad(z, p, "another one is the next");
-	if (!zab_room(z, 2, 0))
+	if (!zab_room(z, 2 + (fo->marked + 1 - z->w.commit) * (1 + z->ld.n), 0))
+		return -ENOMEM;
+	if (p->type == ZP_COMMITANDACTIVATE && p->len >= ACTIVATE_HEAD &&
+	    master_activates(z, win_at(&z->w, fo->marked), jute_get64(p->data)))
 		return -ENOMEM;
 	fo->marked++;
 	commit_marked(z);
@@ -456,22 +478,28 @@ void learner_pump(struct zab *z)
 	ack_proposals(z);
 	commit_marked(z);
 	confirm_follow(z);
+	master_pump(z);
 }
 
 /* ---------------------------------------------------------------- packets */
 
 static int on_sync(struct zab *z, const struct zab_packet *p)
 {
+	bool own;
+	int rc;
+
 	if (confirm_synced(z, p))
 		return 0;
 	if (!z->fo.syncs) {
 		log_ratelimited(LOG_WARN, "ensemble: a SYNC that was not asked for");
 		return 0;
 	}
-	if (!zab_room(z, 1, 0))
-		return -ENOMEM;
+	rc = master_synced(z, &own);
+	if (rc)
+		return rc;
 	z->fo.syncs--;
-	zab_emit(z, ZAB_DO_SYNCED);
+	if (own)
+		zab_emit(z, ZAB_DO_SYNCED);
 	return 0;
 }
 
@@ -483,8 +511,29 @@ static int pass_up(struct zab *z, const struct zab_packet *p)
 		return -ENOMEM;
 	a = zab_emit(z, ZAB_DO_PACKET);
 	a->link = z->fo.link;
-	a->from = z->leader;
+	a->from = z->fo.whom;
 	a->packet = *p;
+	return 0;
+}
+
+static int on_revalidate(struct zab *z, const struct zab_packet *p)
+{
+	bool own;
+	int rc = master_revalidated(z, p, &own);
+
+	return rc || !own ? rc : pass_up(z, p);
+}
+
+static int on_ping(struct zab *z, const struct zab_packet *p)
+{
+	int rc = pass_up(z, p);
+
+	if (rc)
+		return rc;
+	/* this observer master says that it knows of what confirm.c asks */
+	if (z->fo.master && p->len > 0)
+		z->fo.unsure = false;
+	master_ping(z);
 	return 0;
 }
 
@@ -507,10 +556,10 @@ static int on_history(struct zab *z, const struct zab_packet *p)
 		return on_uptodate(z, p);
 	case ZP_PING:
 		/* syncWithLeader() does not answer those */
-		return live ? pass_up(z, p) : 0;
+		return live ? on_ping(z, p) : 0;
 	case ZP_REVALIDATE:
 		if (live)
-			return pass_up(z, p);
+			return on_revalidate(z, p);
 		break;
 	case ZP_SYNC:
 		if (live)
@@ -552,14 +601,25 @@ void learner_half_tick(struct zab *z)
 	if (z->fo.stage == FOLLOW_SYNC && z->fo.newleader)
 		z->fo.heard = z->halves;
 	if (z->halves - z->fo.heard > 2ULL * ticks)
-		zab_give_up(z, "nothing heard from the leader, server %lld, for %u ticks",
-			    (long long)z->leader, ticks);
+		zab_give_up(z, "nothing heard from %s, server %lld, for %u ticks", whose(z),
+			    (long long)z->fo.whom, ticks);
+	else
+		master_half_tick(z);
 }
 
 /* ---------------------------------------------------------------- the driver's own */
 
+/* Whom the answer to @packet is for. */
+static struct waiting *answered(struct zab *z, const struct zab_packet *packet)
+{
+	bool revalidate = packet->type == ZP_REVALIDATE && packet->len >= 8;
+
+	return revalidate && z->state != ZAB_LEADING ? &z->fo.revalidations : NULL;
+}
+
 int zab_send(struct zab *z, u64 link, const struct zab_packet *packet)
 {
+	struct waiting *w = answered(z, packet);
 	const struct learner *l;
 	struct zab_bytes *b;
 
@@ -572,12 +632,14 @@ int zab_send(struct zab *z, u64 link, const struct zab_packet *packet)
 	} else {
 		link = z->fo.link;
 	}
-	if (!zab_room(z, 1, 0))
+	if (!zab_room(z, 1, 0) || (w && !waiting_room(w)))
 		return -ENOMEM;
 	b = zab_encode(packet);
 	if (!b)
 		return -ENOMEM;
 	zab_emit_bytes(z, link, b);
+	if (w)
+		waiting_add(w, 0, jute_get64(packet->data));
 	return 0;
 }
 
@@ -587,8 +649,12 @@ int zab_sync(struct zab *z, const struct zab_packet *request)
 
 	if (z->state != ZAB_FOLLOWING && z->state != ZAB_OBSERVING)
 		return -ENOTCONN;
+	if (!waiting_room(&z->fo.sync_waiting))
+		return -ENOMEM;
 	rc = zab_send(z, z->fo.link, request);
-	if (!rc)
-		z->fo.syncs++;
-	return rc;
+	if (rc)
+		return rc;
+	waiting_add(&z->fo.sync_waiting, 0, 0);
+	z->fo.syncs++;
+	return 0;
 }

@@ -166,7 +166,7 @@ bool handler_sync(struct zab *z, struct learner *l)
 			return false;
 		}
 	}
-	log_info("ensemble: %s %lld is at 0x%llx, this leader at 0x%llx: %s 0x%llx%s, %llu transactions",
+	log_info("ensemble: %s %lld is at 0x%llx, this server at 0x%llx: %s 0x%llx%s, %llu transactions",
 		 l->observer ? "observer" : "follower", (long long)l->sid, l->last,
 		 win_before(&z->w, end), zab_packet_name(p.op), p.zxid,
 		 p.disk ? " from the logs" : "", n);

@@ -77,6 +77,7 @@ void zab_become(struct zab *z, enum zab_state state, enum zab_phase phase)
 void zab_give_up(struct zab *z, const char *fmt, ...)
 {
 	bool lost = z->phase == ZAB_BROADCAST;
+	enum zab_state was = z->state;
 	char why[256];
 	va_list ap;
 
@@ -85,9 +86,8 @@ void zab_give_up(struct zab *z, const char *fmt, ...)
 	va_end(ap);
 	if (z->e)
 		log_warn("ensemble: looking for a leader again: %s", why);
-	if (z->state == ZAB_LEADING)
-		leader_end(z);
-	else
+	handlers_end(z);
+	if (z->state != ZAB_LEADING)
 		learner_end(z);
 	confirm_end(z);
 	if (lost)
@@ -98,7 +98,7 @@ void zab_give_up(struct zab *z, const char *fmt, ...)
 	z->leader = ~0ULL;
 	z->epoch = z->current;
 	/* Who does not get along with its leader must not keep everybody busy. */
-	z->look_ms = z->now;
+	z->look_ms = z->now + (was == ZAB_OBSERVING ? choose_wait(z) : 0);
 	if (z->fails > FAILS_FREE) {
 		u64 wait = (u64)(z->fails - FAILS_FREE) * FAIL_WAIT_MS;
 
@@ -435,13 +435,19 @@ static int on_received(struct zab *z, const struct zab_event *ev)
 
 /* ---------------------------------------------------------------- links */
 
+/* Whether there are links that came in. */
+static bool serves(const struct zab *z)
+{
+	return z->state == ZAB_LEADING || master_is(z);
+}
+
 static int on_link_up(struct zab *z, const struct zab_event *ev)
 {
 	if (!z->e)
 		return -EINVAL;
 	if (ev->link & ZAB_LINK_OUT)
 		return ev->link == z->fo.link && z->fo.connected ? learner_link_up(z) : 0;
-	if (z->state == ZAB_LEADING)
+	if (serves(z))
 		return handler_link_up(z, ev->link);
 	/* nobody leads here */
 	zab_emit(z, ZAB_DO_CLOSE)->link = ev->link;
@@ -466,7 +472,7 @@ static int on_packet(struct zab *z, const struct zab_event *ev)
 	if (!z->e || !ev->packet)
 		return -EINVAL;
 	if (!(ev->link & ZAB_LINK_OUT))
-		return z->state == ZAB_LEADING ? handler_packet(z, ev) : 0;
+		return serves(z) ? handler_packet(z, ev) : 0;
 	if (ev->link != z->fo.link || !z->fo.connected)
 		return 0;
 	return z->busy != BUSY_NO ? -EINVAL : learner_packet(z, ev);
@@ -577,6 +583,7 @@ struct zab *zab_new(const struct zab_params *p)
 	z->leader = ~0ULL;
 	z->logged_from = ~0ULL;
 	z->suggested = ~0ULL;
+	choose_init(z);
 	if (win_init(&z->w) || !zab_room(z, 1, 1))
 		goto fail;
 	if (me) {
@@ -603,6 +610,8 @@ void zab_free(struct zab *z)
 	if (!z)
 		return;
 	handlers_free(z);
+	waiting_free(&z->fo.sync_waiting);
+	waiting_free(&z->fo.revalidations);
 	zab_actions_free(z);
 	win_free(&z->w);
 	election_free(z->el);
@@ -671,6 +680,13 @@ u64 zab_epoch(const struct zab *z)
 u64 zab_leader(const struct zab *z)
 {
 	return z->leader;
+}
+
+u64 zab_master(const struct zab *z)
+{
+	bool learns = z->state == ZAB_FOLLOWING || z->state == ZAB_OBSERVING;
+
+	return learns ? z->fo.whom : z->leader;
 }
 
 struct ensemble *zab_ensemble(const struct zab *z)

@@ -23,8 +23,10 @@
  *   election.c  FastLeaderElection
  *   leader.c    discovery, acknowledgements, commit
  *   handler.c   its learners, one by one
+ *   master.c    a follower that serves observers
  *   sync.c      what a learner needs to have the leader's history
  *   learner.c   follower and observer
+ *   choose.c    whom an observer observes
  *   confirm.c   whether this server's leader still leads
  *   members.c   the membership while it changes
  *   history.c   transactions in memory: committed ones that learners may still lack,
@@ -124,7 +126,8 @@ enum zab_action_type {
 				 * committed has no outcome known here: @zxid is the last
 				 * one that has */
 	ZAB_DO_NOTIFY,		/* @to, @bytes: a vote (body) for the election port */
-	ZAB_DO_CONNECT,		/* @to, @link: to that server's quorum port */
+	ZAB_DO_CONNECT,		/* @to, @link: to that server's quorum port; if @master, to
+				 * its port for observers */
 	ZAB_DO_SEND,		/* @link, @bytes: one or more packets, encoded */
 	ZAB_DO_SEND_TXN,	/* @link, @packet_type PROPOSAL or INFORM, @txn: encode and
 				 * send. The action owns one reference */
@@ -142,7 +145,8 @@ enum zab_action_type {
 				 * and files */
 	ZAB_DO_PACKET,		/* @link, @from, @packet: not ZAB's own: REQUEST (no SYNC),
 				 * REVALIDATE, PING with sessions (on the leader); PING,
-				 * REVALIDATE (on the learner, which answers) */
+				 * REVALIDATE (on the learner, which answers); PING of an
+				 * observer, on its master */
 	ZAB_DO_MEMBERS,		/* @ensemble (good until the next step), of version @zxid, is
 				 * @in_force, or else proposed: keep it (the dynamic file;
 				 * the next one), and its addresses */
@@ -172,6 +176,7 @@ struct zab_action {
 	s32 packet_type;
 	bool observer;
 	bool reload;
+	bool master;
 	struct zab_packet packet;	/* good until the next zab_step() */
 	struct zab_bytes *bytes;	/* reference */
 	struct ensemble *ensemble;
@@ -203,6 +208,13 @@ struct zab_params {
 					 * tests of its end (testingonly.initialZxid) */
 	struct ensemble *next;		/* proposed, as far as was known; NULL */
 	u64 chance;			/* a number that no other life of a server has */
+	bool masters;			/* observers are served by followers
+					 * (observerMasterPort) */
+	/* an observer that has lost whom it observed waits by chance, at most so long
+	 * (observer.election.DelayMs); and so long besides when it has tried all masters, or
+	 * there are none (observer.reconnectDelayMs) */
+	u32 election_delay_ms;
+	u32 reconnect_delay_ms;
 };
 
 /* NULL: memory, or @p->ensemble does not name myid. The caller owns the machine. */
@@ -238,6 +250,9 @@ u32 zab_outstanding(const struct zab *z);
 u64 zab_epoch(const struct zab *z);
 /* The server that leads, as far as this one knows; ~0ULL: none. */
 u64 zab_leader(const struct zab *z);
+/* The one that this server follows or observes: its leader, or its observer master; a
+ * leader itself. ~0ULL: none. */
+u64 zab_master(const struct zab *z);
 /* The membership in force; the machine's reference. NULL: a single server. */
 struct ensemble *zab_ensemble(const struct zab *z);
 /*
@@ -274,7 +289,8 @@ int zab_sync(struct zab *z, const struct zab_packet *request);
  */
 u64 zab_confirm(struct zab *z);
 
-/* What mntr, stat and the admin server show of the learners; leader only. */
+/* What mntr, stat and the admin server show of the learners; of a leader, or of a follower
+ * with observers. */
 struct zab_learner {
 	u64 sid;
 	u64 link;

@@ -111,6 +111,7 @@ struct learner {
 	u32 n_owed, owed_size;
 };
 
+/* A leader's, and those of them who observe also a follower's (master.c). */
 struct leading {
 	u64 next_epoch;		/* the highest accepted epoch that was seen, and one */
 	bool epoch_fixed;	/* LEADERINFO may go out */
@@ -123,6 +124,8 @@ struct leading {
 	u64 own_epoch;		/* StateSummary of this server when it was elected */
 	u64 own_last;
 	struct zab_bytes *newleader;	/* NEWLEADER, encoded */
+	struct zab_bytes *activation;	/* master: INFORMANDACTIVATE of ... */
+	u64 activates;			/* ... this zxid; NULL: none is due */
 	struct learner **learners;
 	u32 n, size;
 };
@@ -138,6 +141,18 @@ enum follow_stage {
 	FOLLOW_LIVE,		/* UPTODATE came */
 };
 
+/* Who waits for answers of the leader, in the order in which it was asked. */
+struct waiter {
+	u64 link;		/* of an observer; 0: this server's own question */
+	u64 id;			/* a session */
+	u32 count;		/* so many, one behind the other */
+};
+
+struct waiting {
+	struct waiter *list;	/* a ring */
+	u32 head, n, size;
+};
+
 /* How far a round is that a learner has asked its leader for (confirm.c). */
 enum ask {
 	ASK_NOT,
@@ -148,6 +163,8 @@ enum ask {
 
 struct following {
 	u64 link;
+	u64 whom;		/* the server at its other end */
+	bool master;		/* it is an observer master, no leader */
 	bool connected;		/* there is something to close */
 	enum follow_stage stage;
 	bool newleader;		/* came; is acknowledged when ... */
@@ -158,7 +175,9 @@ struct following {
 	u64 unacked;		/* index: the first proposal not yet acknowledged */
 	u64 covered;		/* SNAP's zxid: what the leader repeats up to it is known */
 	u64 heard;		/* half ticks */
-	u64 syncs;		/* zab_sync() unanswered */
+	u64 syncs;		/* unanswered: zab_sync(), and those of observers */
+	struct waiting sync_waiting;
+	struct waiting revalidations;
 	enum ask ask;		/* the leader, whether it still leads */
 	u64 ahead;		/* @syncs that are answered before it */
 	bool sure;		/* this leader has said that it will answer */
@@ -170,6 +189,14 @@ struct confirming {
 	u64 round;		/* the last one that began */
 	bool flying;		/* it is not over */
 	bool wanted;		/* another one is to begin */
+};
+
+/* Observer masters, as an observer tries them (choose.c). */
+struct choice {
+	u64 seed;
+	u64 version;		/* of the membership that they are of */
+	u8 ids[ENSEMBLE_MAX];
+	u32 n, next;
 };
 
 enum busy { BUSY_NO, BUSY_TRUNCATE, BUSY_RECEIVE };
@@ -222,6 +249,7 @@ struct zab {
 	struct leading ld;
 	struct following fo;
 	struct confirming cf;
+	struct choice ch;
 
 	struct actions acts;
 	struct zab_bytes **pool;
@@ -283,6 +311,8 @@ u64 members_leader(const struct zab *z, u64 zxid);
 /* ---- handler.c, sync.c ---- */
 
 void handlers_free(struct zab *z);
+/* Closes all links. */
+void handlers_end(struct zab *z);
 /* Those that are gone are freed. */
 void handlers_sweep(struct zab *z);
 int handler_link_up(struct zab *z, u64 link);
@@ -298,6 +328,8 @@ bool handler_forwards(const struct learner *l);
 void handler_leaderinfo(struct zab *z, struct learner *l);
 /* NEWLEADER's bytes: the same for everybody. @e: the last membership proposed. NULL: memory. */
 struct zab_bytes *handlers_newleader(const struct ensemble *e, u64 epoch);
+/* INFORMANDACTIVATE's; @leader is to lead. NULL: memory. */
+struct zab_bytes *handlers_activation(const struct txn *t, u64 leader);
 /* Sends @l what it lacks and NEWLEADER. False: no memory. */
 bool handler_sync(struct zab *z, struct learner *l);
 /* It has: NEWLEADER is acknowledged. */
@@ -314,8 +346,6 @@ void handler_check(struct zab *z, struct learner *l);
 /* ---- leader.c ---- */
 
 void leader_begin(struct zab *z);
-/* Closes all links. */
-void leader_end(struct zab *z);
 void leader_pump(struct zab *z);
 void leader_half_tick(struct zab *z);
 int leader_propose(struct zab *z, const struct zab_event *ev);
@@ -326,6 +356,42 @@ bool leader_quorum(const struct zab *z,
 		   bool (*has)(const struct zab *z, const struct learner *l, u64 arg), u64 arg);
 /* Server @sid, which had acknowledged all up to @from, has now those up to @to. */
 void leader_tell_acks(struct zab *z, u64 sid, u64 from, u64 to);
+
+/* ---- master.c ---- */
+
+/* Whether this server follows, and serves observers. */
+bool master_is(const struct zab *z);
+void master_pump(struct zab *z);
+void master_half_tick(struct zab *z);
+/* The leader's PING came. */
+void master_ping(struct zab *z);
+/* @l must wait until this server has what @l has. */
+bool master_holds(const struct zab *z, const struct learner *l);
+/* REQUEST, one of type sync if @sync, and REVALIDATE of an observer. -ENOMEM. */
+int master_request(struct zab *z, struct learner *l, const struct zab_packet *p, bool sync);
+int master_revalidate(struct zab *z, struct learner *l, const struct zab_packet *p);
+/* SYNC and REVALIDATE of the leader; unless it is this server's @own (then there is room for
+ * an action) an observer hears of it. -ENOMEM. */
+int master_synced(struct zab *z, bool *own);
+int master_revalidated(struct zab *z, const struct zab_packet *p, bool *own);
+/* @t is to be in force with the next master_inform() of it. -ENOMEM. */
+int master_activates(struct zab *z, const struct txn *t, u64 leader);
+/* @t is about to be committed here. Room for an action for each observer. */
+void master_inform(struct zab *z, struct txn *t);
+/* Of a ring: room for one more (false: memory, or there are too many); one more; the oldest
+ * one of @id goes, its link (0: an own one, or there is none). */
+bool waiting_room(struct waiting *w);
+void waiting_add(struct waiting *w, u64 link, u64 id);
+u64 waiting_take(struct waiting *w, u64 id);
+void waiting_free(struct waiting *w);
+
+/* ---- choose.c ---- */
+
+void choose_init(struct zab *z);
+/* Whom to connect with while @leader leads; @master: to his port for observers. */
+u64 choose_master(struct zab *z, u64 leader, bool *master);
+/* How long an observer waits, in ms, before it looks for a leader again; 0 for others. */
+u64 choose_wait(struct zab *z);
 
 /* ---- confirm.c ---- */
 

@@ -152,10 +152,10 @@ static void ends(struct node *a, struct node *b, struct lan *lan)
 	send_packet(b, OUT + 4, ZP_PING, 9, NULL, -1);
 	ok(node_await(a, PEER_PACKETS, in2), "the other one stays");
 	is(node_count(a, PEER_LINK_DOWN, in), 0, "who closes is not told");
-	need(!peer_lead(a->p, false), "no memory");
+	need(!peer_lead(a->p, PEER_PORT_NONE), "no memory");
 	ok(node_await(b, PEER_LINK_DOWN, OUT + 4), "who leads no more has no learners");
 	ok(node_await(a, PEER_LINK_DOWN, in2), "and is told so");
-	need(!peer_connect(b->p, 1, OUT + 5), "no memory");
+	need(!peer_connect(b->p, 1, OUT + 5, false), "no memory");
 	ok(node_await(b, PEER_LINK_DOWN, OUT + 5), "nor does he listen: it is tried in vain");
 	is(node_count(b, PEER_LINK_UP, ~0ULL), 0, "and was never up");
 	lead(a, lan, 1);

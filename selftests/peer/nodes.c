@@ -341,7 +341,7 @@ void send_packet(struct node *n, u64 link, s32 type, u64 zxid, const void *data,
 
 void lead(struct node *leader, struct lan *lan, u64 id)
 {
-	need(!peer_lead(leader->p, true), "no memory");
+	need(!peer_lead(leader->p, PEER_PORT_QUORUM), "no memory");
 	need(raw_listens(lan->quorum[id]), "the leader does not listen");
 }
 
@@ -350,7 +350,7 @@ u64 join(struct node *learner, struct node *leader, u64 leader_id, u64 link)
 	struct peer_event *ev;
 	u64 in = 0;
 
-	need(!peer_connect(learner->p, leader_id, link), "no memory");
+	need(!peer_connect(learner->p, leader_id, link, false), "no memory");
 	if (!node_await(learner, PEER_LINK_UP, link))
 		return 0;
 	send_packet(learner, link, ZP_FOLLOWERINFO, learner->pp.myid, "learner", 7);

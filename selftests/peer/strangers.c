@@ -269,12 +269,12 @@ static void taken(struct pair *s)
 	};
 	int fd, on = 1;
 
-	need(!peer_lead(s->a.p, false), "no memory");
+	need(!peer_lead(s->a.p, PEER_PORT_NONE), "no memory");
 	need(node_await(&s->b, PEER_LINK_DOWN, ~0ULL), "no end");
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	need(!bind(fd, (struct sockaddr *)&sa, sizeof(sa)) && !listen(fd, 1), "no port");
-	need(!peer_lead(s->a.p, true), "no memory");
+	need(!peer_lead(s->a.p, PEER_PORT_QUORUM), "no memory");
 	need(votes_go(&s->a, &s->b, 6000), "no votes");
 	close(fd);
 	ok(raw_listens(port_of(s, 1)), "a port that another one had is bound when it is free");
@@ -336,7 +336,7 @@ void test_ports(void)
 	no_descriptor(&s);
 	broken(&s, 0);
 	broken(&s, 1);
-	need(!peer_connect(s.b.p, 2, OUT + 1), "no memory");
+	need(!peer_connect(s.b.p, 2, OUT + 1, false), "no memory");
 	need(node_await(&s.b, PEER_LINK_UP, OUT + 1), "no link");
 	taken(&s);
 	moved(&s);

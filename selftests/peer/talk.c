@@ -166,14 +166,14 @@ static void obey(struct talk *t, char *line)
 	if (!strncmp(line, "notify ", 7)) {
 		say_notify(t, line);
 	} else if (!strcmp(line, "lead")) {
-		need(!peer_lead(t->n.p, true), "no memory");
+		need(!peer_lead(t->n.p, PEER_PORT_QUORUM), "no memory");
 	} else if (!strcmp(line, "config")) {
 		text = ensemble_print(t->lan.e);
 		printf("config ");
 		say_bytes(text, strlen(text));
 		free(text);
 	} else if (sscanf(line, "connect %llx %llx", &a, &b) == 2) {
-		need(!peer_connect(t->n.p, a, b), "no memory");
+		need(!peer_connect(t->n.p, a, b, false), "no memory");
 	} else if (sscanf(line, "send %llx %x %llx", &a, &type, &b) == 3) {
 		bytes = strrchr(line, ' ') + 1;
 		len = read_bytes(bytes);

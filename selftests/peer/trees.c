@@ -199,7 +199,7 @@ static int fake_leader(struct server *b, int lfd, u64 link)
 	u8 info[INFO_LEN];
 	int fd;
 
-	need(!peer_connect(b->n.p, 1, link), "no memory");
+	need(!peer_connect(b->n.p, 1, link, false), "no memory");
 	fd = accept(lfd, NULL, NULL);
 	need(fd >= 0 && node_await(&b->n, PEER_LINK_UP, link), "no link");
 	send_packet(&b->n, link, ZP_FOLLOWERINFO, 2, "learner", 7);
@@ -332,7 +332,7 @@ void test_trees(void)
 	need(in, "no link");
 	whole(&a, in, &b, &w);
 	beside(&a, in, &b, &w, &lan);
-	need(!peer_lead(a.n.p, false), "no memory");
+	need(!peer_lead(a.n.p, PEER_PORT_NONE), "no memory");
 	ok(node_await(&b.n, PEER_LINK_DOWN, OUT + 1), "the leader ends");
 	interrupted(&a, &w, &lan);
 	server_down(&a);

@@ -10,6 +10,7 @@
 #define RETRY_US	(60 * US_MS)
 #define PACKETS_READ	16	/* at most, at once */
 #define CONNECT_US	(8 * US_S)	/* initLimit ticks, about */
+#define MASTER_US	US_S		/* it is refused; there are others */
 
 enum item_kind { ITEM_PACKET, ITEM_TREE, ITEM_END };
 
@@ -42,6 +43,7 @@ struct link {
 	bool there;		/* connected */
 	u64 give_up;
 	struct server *target;
+	enum peer_port port;	/* of the target */
 	u32 refs;		/* happenings that know it */
 };
 
@@ -393,18 +395,19 @@ static void try_connect(struct sim *s, struct happening *h)
 		end_link(e);
 		return;
 	}
-	if (!to->up || to->dead || !to->peers.leading || cut(s, e->sv, to) || cut(s, to, e->sv)) {
+	if (!to->up || to->dead || to->peers.open != l->port || cut(s, e->sv, to) || cut(s, to, e->sv)) {
 		l->refs++;
 		happen(s, RETRY_US + rnd(s, 5 * RETRY_US), NULL, try_connect, l, 0);
 		return;
 	}
 	l->there = true;
+	s->counts.masters += l->port == PEER_PORT_OBSERVERS;
 	open_end(&l->end[1], to, s->next_link++);
 	deliver(to, event_new(PEER_LINK_UP, l->end[1].id, NULL, 0));
 	deliver(e->sv, event_new(PEER_LINK_UP, e->id, NULL, 0));
 }
 
-int peer_connect(struct peers *p, u64 to, u64 id)
+int peer_connect(struct peers *p, u64 to, u64 id, bool master)
 {
 	struct sim *s = p->sv->sim;
 	struct link *l;
@@ -415,7 +418,8 @@ int peer_connect(struct peers *p, u64 to, u64 id)
 	l->next = s->links;
 	s->links = l;
 	l->target = server_by_id(s, to);
-	l->give_up = s->now + CONNECT_US;
+	l->port = master ? PEER_PORT_OBSERVERS : PEER_PORT_QUORUM;
+	l->give_up = s->now + (master ? MASTER_US : CONNECT_US);
 	open_end(&l->end[0], p->sv, id);
 	l->end[1].tail = &l->end[1].head;
 	l->refs++;
@@ -432,9 +436,9 @@ int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force)
 	return 0;
 }
 
-int peer_lead(struct peers *p, bool leading)
+int peer_lead(struct peers *p, enum peer_port port)
 {
-	p->leading = leading && !p->sv->dead;
+	p->open = p->sv->dead ? PEER_PORT_NONE : port;
 	return 0;
 }
 
@@ -472,7 +476,7 @@ void net_server_down(struct server *sv)
 	struct sim *s = sv->sim;
 	struct link *l;
 
-	sv->peers.leading = false;
+	sv->peers.open = PEER_PORT_NONE;
 	for (u32 i = 0; i < s->n; i++) {
 		zab_bytes_put(sv->peers.votes[i].bytes);
 		memset(&sv->peers.votes[i], 0, sizeof(sv->peers.votes[i]));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * sim [--seed N] [--count N] [--servers N] [--observers N] [--seconds N] [--reconfig]
- *     [--trace]
+ *     [--masters] [--trace]
  *
  * Runs ensembles, one from each seed, each in a process of its own, and says what did
  * not hold, with the seed that shows it again. Exits with 1 then.
@@ -56,7 +56,7 @@ void wrong(struct sim *s, const char *fmt, ...)
 struct options {
 	u64 seed;
 	u32 count, servers, observers, seconds;
-	bool reconfig, trace;
+	bool reconfig, masters, trace;
 };
 
 struct outcome {
@@ -94,6 +94,9 @@ static void run_one(const struct options *o, u64 seed, struct outcome *out)
 		voters = seed % 50 == 9 ? 7 : seed % 10 == 7 ? 5 : 3;
 	if (observers == ~0U)
 		observers = seed % 3 == 1 ? 1 + seed % 2 : 0;
+	if (voters + observers > SERVERS_MAX)
+		observers = SERVERS_MAX - voters;
+	s->masters = observers && (o->masters || (seed % 3 == 1 && seed % 4 >= 2));
 
 	s->trace = o->trace;
 	s->reconfig = o->reconfig || seed % 5 == 3;
@@ -144,10 +147,11 @@ static void print(const struct counts *c, u32 runs)
 	printf("# %llu leaders, %llu DIFF, %llu from the log, %llu TRUNC, %llu SNAP; "
 	       "%llu requests, %llu writes and %llu reads (%llu linearizable) answered, %llu unknown, "
 	       "%llu events, %llu connections, %llu of readers without a quorum, "
-	       "%llu sessions lost; the members changed %llu times, %llu times not\n",
+	       "%llu sessions lost; the members changed %llu times, %llu times not; "
+	       "observers came to masters %llu times\n",
 	       c->elections, c->diffs, c->histories, c->truncs, c->trees, c->requests,
 	       c->writes_acked, c->reads, c->fresh, c->unknown, c->events,
-	       c->connects, c->readers, c->sessions_lost, c->reconfigs, c->no_reconfigs);
+	       c->connects, c->readers, c->sessions_lost, c->reconfigs, c->no_reconfigs, c->masters);
 }
 
 static int run_all(const struct options *o)
@@ -195,6 +199,7 @@ int main(int argc, char **argv)
 		{ "observers", required_argument, NULL, 'o' },
 		{ "seconds", required_argument, NULL, 't' },
 		{ "reconfig", no_argument, NULL, 'r' },
+		{ "masters", no_argument, NULL, 'm' },
 		{ "trace", no_argument, NULL, 'x' },
 		{ 0 },
 	};
@@ -224,6 +229,9 @@ int main(int argc, char **argv)
 			break;
 		case 'r':
 			o.reconfig = true;
+			break;
+		case 'm':
+			o.masters = true;
 			break;
 		case 'x':
 			o.trace = true;

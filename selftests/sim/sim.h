@@ -95,7 +95,7 @@ struct vote_slot {
 
 struct peers {
 	struct server *sv;
-	bool leading;
+	enum peer_port open;
 	struct vote_slot votes[SERVERS_MAX];
 };
 
@@ -128,7 +128,7 @@ struct counts {
 	    bad_disks, jumps, lost_txns, power_cuts;
 	u64 elections, truncs, trees, histories, diffs;
 	u64 requests, writes_acked, unknown, reads, fresh, events, sessions_lost, connects,
-	    readers, reconfigs, no_reconfigs;
+	    readers, reconfigs, no_reconfigs, masters;
 };
 
 struct sim {
@@ -150,6 +150,7 @@ struct sim {
 	struct client_model *clients;
 	u32 n_clients;
 	bool reconfig;		/* who votes changes */
+	bool masters;		/* followers serve the observers */
 	bool clients_rest;	/* they ask for nothing more */
 	bool harming;
 	bool trace;

@@ -332,6 +332,12 @@ void world_init(struct sim *s, u64 seed, u32 voters, u32 observers)
 		sv->cfg.local_upgrade = true;
 		sv->cfg.readonly_mode = s->seed % 4 == 3;
 		sv->cfg.reconfig_enabled = s->reconfig;
+		sv->cfg.election_delay_ms = 0;
+		if (s->masters) {
+			sv->cfg.observer_port = 2191;
+			sv->cfg.election_delay_ms = s->seed % 2 ? 200 : 0;
+			sv->cfg.reconnect_delay_ms = s->seed % 3 ? 300 : 0;
+		}
 		sv->cfg.standalone_enabled = false;
 		for (u32 k = 0; k < s->n; k++)
 			s->latency[i][k] = 100 + rnd(s, 2000);

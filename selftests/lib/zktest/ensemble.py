@@ -19,17 +19,18 @@ TICK = 500
 
 
 class Ensemble:
-    """Servers that know of each other; each with a directory of its own."""
+    """Servers that know of each other; each with a directory of its own. hosts: the
+    addresses that they have for each other, 127.0.0.1 if there are none."""
 
-    def __init__(self, kinds, config=None):
+    def __init__(self, kinds, config=None, hosts=None):
         self.extra = dict(config or {})
         self.servers = []
         ports = [(proc.free_port(), proc.free_port()) for _ in kinds]
         self.lines = {}
         for n, (kind, (quorum, election)) in enumerate(zip(kinds, ports), 1):
             role = ":observer" if kind.startswith("!") else ""
-            self.lines["server.%d" % n] = "127.0.0.1:%d:%d%s" % (
-                quorum, election, role)
+            self.lines["server.%d" % n] = "%s:%d:%d%s" % (
+                hosts[n - 1] if hosts else "127.0.0.1", quorum, election, role)
         for n, kind in enumerate(kinds, 1):
             self.servers.append(self._make(n, kind))
 
