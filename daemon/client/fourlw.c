@@ -26,6 +26,7 @@
 
 #define DIR_DEPTH	8
 #define STMK		0x73746d6b
+#define HASH		0x68617368
 #define TEXTS_MAX	(64 * 1024 * 1024)	/* bytes waiting to be sent */
 
 /* ------------------------------------------------------------ sizes of folders */
@@ -361,7 +362,7 @@ static const struct word {
 	{ "dump", 0x64756d70, false, false, say_dump },
 	{ "envi", 0x656e7669, false, true, say_envi },
 	{ "gtmk", 0x67746d6b, true, true, say_gtmk },
-	{ "hash", 0x68617368, false, false, say_hash },
+	{ "hash", HASH, false, false, say_hash },
 	{ "isro", 0x6973726f, true, true, say_isro },
 	{ "mntr", 0x6d6e7472, false, false, say_mntr },
 	{ "ruok", 0x72756f6b, true, true, say_ruok },
@@ -451,7 +452,9 @@ bool fourlw_run(struct conn *c, u32 word, const u8 *rest, size_t len)
 	else if (word == STMK)
 		set_trace_mask(c, rest, len);
 	else if (!w->always && values_serves(c->cs) == CORE_SERVES_NOBODY)
-		jw_printf(out, "This ZooKeeper instance is not currently serving requests\n");
+		/* HashCommand ends no line */
+		jw_printf(out, "This ZooKeeper instance is not currently serving requests%s",
+			  word == HASH ? "" : "\n");
 	else if (w->quick && w->say)
 		w->say(c->cs, out);
 	else if (w->say && report(c, w))

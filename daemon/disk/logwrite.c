@@ -588,9 +588,11 @@ int disk_start(struct disk *d, u64 last_zxid, void (*durable)(void *arg, u64 zxi
 	lw->failed = failed;
 	lw->arg = arg;
 	rc = pthread_create(&lw->thread, NULL, log_main, lw);
-	if (!rc)
-		lw->running = true;
-	return -rc;
+	if (rc)
+		return -rc;
+	pthread_setname_np(lw->thread, "log");
+	lw->running = true;
+	return 0;
 }
 
 int logw_new(struct disk *d, struct logw **out)

@@ -193,6 +193,7 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->peer_queue.fd = -1;
 	c->ask_fd = cfg->ensemble && st->ops->ask_fd ? st->ops->ask_fd(st) : -1;
 	c->durable_item.kind = REQ_TASK;
+	c->outlives = !strcmp(st->ops->kind, "kernel");
 	c->applied = rec->zxid;
 	c->durable = rec->zxid;
 	c->now_ms = core_coarse_ms(c);
@@ -465,7 +466,7 @@ static int sleep_ms(const struct core *c)
 {
 	u64 next = quorum_next_ms(c);
 
-	if (c->sweep || c->committed || c->peer_todo)
+	if (c->sweep || pipeline_may_apply(c) || c->peer_todo)
 		return 0;
 	/* else what was proposed wakes us when it is durable */
 	if (c->leading && may_expire(c) && sessions_next_ms(c->sessions) < next)

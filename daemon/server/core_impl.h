@@ -202,6 +202,8 @@ struct core {
 	struct watches *watches;
 	u64 applied;			/* zxid */
 	u32 committed;			/* of the outstanding: may be applied */
+	bool outlives;			/* the tree is there after this process: it is never to
+					 * have what the own log may lack */
 	u32 expiring;			/* outstanding proposals with ->expired */
 	u32 budget;			/* of events, left in this round */
 	struct firing firing;
@@ -289,6 +291,11 @@ void pipeline_last(struct client *cl, struct proposal *p);
 void pipeline_commit(struct core *c, struct txn *t);
 /* Applies what is committed, as far as @budget reaches. */
 void pipeline_apply(struct core *c, u32 *budget);
+/* Whether something is committed that is not applied yet, and not only for want of the own
+ * log, which tells when it has it (quorum_durable()). */
+bool pipeline_may_apply(const struct core *c);
+/* All that is committed; waits for the log if need be, but not for longer than a tick. */
+void pipeline_apply_all(struct core *c);
 /* What is committed is applied; what is not has no known outcome and is dropped. */
 void pipeline_drop(struct core *c);
 /* The records begin anew from the tree as it is. */
@@ -326,9 +333,6 @@ u64 quorum_next_ms(const struct core *c);
 /* At the end: whether there is still something to wait for. */
 bool quorum_ending(struct core *c);
 void quorum_free(struct core *c);
-
-/* All that is committed. */
-void quorum_apply_all(struct core *c);
 
 /* ---- count.c ---- */
 /* ZAB is in another phase (the state is the machine's). */

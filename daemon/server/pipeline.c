@@ -15,6 +15,11 @@
  * take, prepare, propose and log other requests. What looks at watches waits for the
  * head meanwhile, as the head's events are for the watches that were there before.
  *
+ * A tree in the kernel is there after this process, for readers, and for the next one to
+ * go on from its zxid by the log. So it never has what the own log does not: what a quorum
+ * has logged without this server waits for it. (In its own memory it does not wait, as in
+ * Apache ZooKeeper's.)
+ *
  * A request that is no write but comes after one of the same client waits on that
  * proposal (->after). If it looks at the tree, the group that is applied together
  * ends with that proposal, so that it sees the tree as of its place.
@@ -518,14 +523,25 @@ static int reserve_batch(struct core *c)
 	return 0;
 }
 
+/* Others may have committed what the own log does not have yet. */
+static bool is_kept(const struct core *c, const struct proposal *p)
+{
+	return !c->outlives || p->txn->zxid <= __atomic_load_n(&c->durable, __ATOMIC_ACQUIRE);
+}
+
+bool pipeline_may_apply(const struct core *c)
+{
+	return c->committed && is_kept(c, c->head);
+}
+
 /* How many of those that are committed have had all their events posted. The last one
  * whose are not goes on from there the next time. */
-static u32 fire_batch(struct core *c, u32 *budget)
+static u32 fire_batch(struct core *c, u32 *budget, bool all)
 {
 	struct proposal *p = c->head;
 	u32 n = 0;
 
-	while (n < c->committed && n < BATCH_MAX) {
+	while (n < c->committed && n < BATCH_MAX && (all || is_kept(c, p))) {
 		while (n == c->batch_room && reserve_batch(c)) {
 			if (n)
 				return n;
@@ -541,15 +557,43 @@ static u32 fire_batch(struct core *c, u32 *budget)
 	return n;
 }
 
-void pipeline_apply(struct core *c, u32 *budget)
+static void apply(struct core *c, u32 *budget, bool all)
 {
 	u32 n;
 
 	while (c->committed) {
-		n = fire_batch(c, budget);
+		n = fire_batch(c, budget, all);
 		if (!n)
 			break;
 		complete(c, n);
+	}
+}
+
+void pipeline_apply(struct core *c, u32 *budget)
+{
+	apply(c, budget, false);
+}
+
+/*
+ * A log that does not have it in that time is given up on: were this process to end before
+ * it has, the tree would be of no use to the next one, which builds it anew.
+ */
+void pipeline_apply_all(struct core *c)
+{
+	u32 all;
+
+	disk_kick(c->disk);
+	for (u32 ms = 0; c->committed && ms < c->cfg->tick_ms; ms++) {
+		all = ~0U;
+		apply(c, &all, false);
+		if (__atomic_load_n(&c->disk_errno, __ATOMIC_ACQUIRE))
+			break;
+		if (c->committed && !pipeline_may_apply(c))
+			core_nap(c, 1);
+	}
+	while (c->committed) {
+		all = ~0U;
+		apply(c, &all, true);
 	}
 }
 
@@ -683,14 +727,10 @@ void pipeline_reset(struct core *c)
 void pipeline_drop(struct core *c)
 {
 	struct client *cl;
-	u32 all = ~0U;
 	struct proposal *p;
 
 	/* what was committed before stays committed */
-	while (c->committed) {
-		pipeline_apply(c, &all);
-		all = ~0U;
-	}
+	pipeline_apply_all(c);
 	/* Their clients must not wait for answers that will not come. */
 	list_for_each_entry(cl, &c->all_clients, link) {
 		if (pipeline_busy(c, cl))

@@ -20,7 +20,7 @@
 
 /* The servers as they are to be, by id. */
 struct draft {
-	const struct prep *p;
+	struct prep *p;
 	char *spec[ENSEMBLE_MAX];		/* behind "server.N="; NULL: there is none */
 	const struct peer *peer[ENSEMBLE_MAX];	/* what it says: one of those there are, or */
 	struct peer own[ENSEMBLE_MAX];		/* one who joins */
@@ -202,6 +202,26 @@ static s32 check_joiner(const struct draft *d, const struct peer *p)
 	return ZOK;
 }
 
+/* The node of the members, which whoever changes them must be allowed to write. */
+static s32 config_node(struct prep *p, struct change **rec)
+{
+	static const char path[] = CONFIG_NODE;
+	int rc = change_get(p->ch, path, sizeof(path) - 1, rec);
+
+	if (rc)
+		return prep_fail(p, rc == -ENOENT ? -EUCLEAN : rc);
+	return zacl_allows((*rec)->acl, PERM_WRITE, p->auth) ? ZOK : ZNOAUTH;
+}
+
+/* A number that Apache's takes: who may not write is told that, as there. */
+static s32 out_of_range(struct draft *d)
+{
+	struct change *rec;
+	s32 err = config_node(d->p, &rec);
+
+	return err ? err : refuse(ZBADARGUMENTS, "who joins has a number out of range");
+}
+
 /* server.N=... */
 static s32 join_one(struct draft *d, const char *part, size_t len)
 {
@@ -231,7 +251,7 @@ static s32 join_one(struct draft *d, const char *part, size_t len)
 	rc = word ? peer_parse(known ? id : 0, word, &p, why, sizeof(why)) : -ENOMEM;
 	err = rc ? code_of(d, rc, why) : check_joiner(d, &p);
 	if (!err && !known)
-		err = refuse(ZBADARGUMENTS, "who joins has a number out of range");
+		err = out_of_range(d);
 	if (!err && set_spec(d, id, word, lens[1]))
 		err = code_of(d, -ENOMEM, "");
 	if (!err) {
@@ -392,13 +412,10 @@ static s32 set_node(struct prep *p, const struct ensemble *e)
 	s32 len = strlen(e->text), err;
 	struct change *rec;
 	struct zk_op *op;
-	int rc = change_get(p->ch, path, sizeof(path) - 1, &rec);
 
-	if (rc)
-		return prep_fail(p, rc == -ENOENT ? -EUCLEAN : rc);
-	if (!zacl_allows(rec->acl, PERM_WRITE, p->auth))
-		return ZNOAUTH;
-	err = prep_new_data(p, rec, e->text, len, -1);
+	err = config_node(p, &rec);
+	if (!err)
+		err = prep_new_data(p, rec, e->text, len, -1);
 	if (err)
 		return err;
 	op = prep_add_op(p, ZK_OP_SETDATA);

@@ -149,19 +149,9 @@ static void touch_one(void *arg, struct sess *s)
 		session_touch(c->sessions, s, s->pub.timeout, c->now_ms);
 }
 
-void quorum_apply_all(struct core *c)
-{
-	u32 all = ~0U;
-
-	while (c->committed) {
-		pipeline_apply(c, &all);
-		all = ~0U;
-	}
-}
-
 static void begin_serving(struct core *c)
 {
-	quorum_apply_all(c);
+	pipeline_apply_all(c);
 	pipeline_reset(c);
 	c->leading = zab_state(c->zab) == ZAB_LEADING;
 	c->ch.quiet = !c->leading;
@@ -300,7 +290,7 @@ static void truncate_log(struct core *c, const struct zab_action *a)
 	char why[512] = "";
 	int rc;
 
-	quorum_apply_all(c);
+	pipeline_apply_all(c);
 	log_info("the leader has no transaction after 0x%llx: cutting ours off", a->zxid);
 	rc = disk_truncate(c->disk, a->zxid, why, sizeof(why));
 	if (rc) {

@@ -118,7 +118,7 @@ void reconfig_members(struct core *c, const struct zab_action *a)
 	set_members(c, a->ensemble);
 	if (is_coming(c, a->ensemble->version))
 		return;
-	quorum_apply_all(c);
+	pipeline_apply_all(c);
 	if (!is_there(c, a->ensemble))
 		write_node(c, a->ensemble);
 }

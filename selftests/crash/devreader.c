@@ -2,9 +2,10 @@
 /*
  * Reads a znode from a device without pause, whatever its daemon is doing:
  *
- *   devreader DEVICE PATH
+ *   devreader DEVICE PATH [PAUSE_US]
  *
- * Prints "ready" after the first read, then reads until SIGTERM, then prints
+ * Prints "ready" after the first read, then reads, with that pause between two if
+ * one is asked for, until SIGTERM, then prints
  * "reads N opens N states MASK longest_us N" and ends with 0. Any read that fails
  * is the end, with status 1 and a message; so is a zxid that goes backwards, and
  * data that is not the decimal number of the version it came with (whoever writes
@@ -89,8 +90,8 @@ int main(int argc, char **argv)
 	unsigned int states = 0;
 	int fd = -1;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: devreader DEVICE PATH\n");
+	if (argc != 3 && argc != 4) {
+		fprintf(stderr, "usage: devreader DEVICE PATH [PAUSE_US]\n");
 		return 2;
 	}
 	sigaction(SIGTERM, &sa, NULL);
@@ -112,6 +113,8 @@ int main(int argc, char **argv)
 			puts("ready");
 			fflush(stdout);
 		}
+		if (argc == 4)
+			usleep(atoi(argv[3]));
 	}
 	printf("reads %llu opens %llu states 0x%x longest_us %llu\n", reads, opens, states,
 	       longest);

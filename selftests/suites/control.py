@@ -12,7 +12,7 @@ takes one command per connection, a line:
     kill                SIGKILL
     address             host:port, and nothing else happens
 
-and answers with "ok TEXT" or "error TEXT" on one line.  send() is the other
+(where there are several, with a number behind the command, from 0) and answers with "ok TEXT" or "error TEXT" on one line.  send() is the other
 end, for programs and for scripts (python3 control.py COMMAND...); the path of
 the socket is in the environment, ENV.
 """
@@ -41,9 +41,9 @@ def send(*words):
 class Control:
     """The socket at path, and one thread that does what is asked there."""
 
-    def __init__(self, server, path):
-        self.server = server
-        self.config = dict(server.extra)
+    def __init__(self, servers, path):
+        self.servers = servers
+        self.config = dict(servers[0].extra)
         self.path = path
         self.lock = threading.Lock()
         self.sock = socket.socket(socket.AF_UNIX)
@@ -55,7 +55,7 @@ class Control:
         """No further command is taken; one under way is waited for."""
         self.sock.close()
         with self.lock:
-            self.server = None
+            self.servers = None
 
     def _serve(self):
         while True:
@@ -76,16 +76,17 @@ class Control:
 
     def _do(self, words):
         with self.lock:
-            server = self.server
-            if not server:
+            if not self.servers:
                 raise RuntimeError("the suite is over")
             command, args = words[0], words[1:]
+            number = args.pop(0) if args and args[0].isdigit() else 0
+            server = self.servers[int(number)]
             if command == "start":
                 if not server.alive():
                     server.start()
-                    self._warm()
+                    self._warm(server)
             elif command == "clean":
-                self._clean(dict(a.split("=", 1) for a in args))
+                self._clean(server, dict(a.split("=", 1) for a in args))
             elif command == "stop":
                 server.stop()
             elif command == "kill":
@@ -94,15 +95,15 @@ class Control:
                 raise ValueError("unknown command " + command)
             return server.address
 
-    def _warm(self):
+    @staticmethod
+    def _warm(server):
         """A first session: a JVM loads half of its classes for that, and the
         tests have limits by the clock for what follows."""
         from zktest import wire
-        wire.Client(self.server.host, self.server.port).close_session()
+        wire.Client(server.host, server.port).close_session()
 
-    def _clean(self, config):
+    def _clean(self, server, config):
         from zktest.server import fresh
-        server = self.server
         server.kill()
         fresh(server.kind)
         shutil.rmtree(server.data_dir)

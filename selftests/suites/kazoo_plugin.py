@@ -2,7 +2,7 @@
 """pytest plugin for kazoo's own tests: their cluster is our server.
 
 kazoo.testing makes a ZookeeperCluster of Java processes; here it gets one of
-a single server that is steered through control.py.  What becomes of each test
+the servers that are steered through control.py, one or more.  What becomes of each test
 is written to the descriptor in ZKERN_SUITE_RESULTS, a JSON line each (the
 first is answered by a JSON list in the fifo ZKERN_SUITE_RUN: those to be run):
 
@@ -25,8 +25,9 @@ RESULTS = "ZKERN_SUITE_RESULTS"
 class OurServer:
     """What the tests use of kazoo.testing.common.ManagedZooKeeper."""
 
-    def __init__(self):
-        self.address = control.send("address")
+    def __init__(self, number):
+        self.number = str(number)
+        self.address = control.send("address", self.number)
         self.running = False
 
     @property
@@ -34,19 +35,19 @@ class OurServer:
         return int(self.address.rsplit(":", 1)[1])
 
     def run(self):
-        control.send("start")
+        control.send("start", self.number)
         self.running = True
 
     def stop(self):
-        control.send("stop")
+        control.send("stop", self.number)
         self.running = False
 
 
 class OurCluster:
     """What the tests use of kazoo.testing.common.ZookeeperCluster."""
 
-    def __init__(self, **_ignored):
-        self.servers = [OurServer()]
+    def __init__(self, size, **_ignored):
+        self.servers = [OurServer(i) for i in range(size)]
 
     def __getitem__(self, k):
         return self.servers[k]
@@ -59,7 +60,7 @@ class OurCluster:
             s.run()
 
     def terminate(self):
-        """The server is not ours to end."""
+        """The servers are not ours to end."""
 
 
 kazoo.testing.harness.ZookeeperCluster = OurCluster

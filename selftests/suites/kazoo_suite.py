@@ -24,7 +24,10 @@ CONFIG = {
 # SASL is waited for until the session ends; the other two are the same tests
 # once more, with the client's other ways to wait.
 SLOW = ("test_sasl.py::*", "test_eventlet_handler.py::*",
-        "test_gevent_handler.py::*", "*::test_update_host_list")
+        "test_gevent_handler.py::*")
+# What wants an ensemble: kazoo_ensemble.py.
+NOT = ("*::test_update_host_list", "test_connection.py::TestReadOnlyMode::*",
+       "test_client.py::TestReconfig::*")
 VERSION = "3.8.0"       # of ZooKeeper, as the tests ask for it
 TEST_SECONDS = 120      # for one test
 NEEDED = ("kazoo.tests", "pytest", "pytest_timeout", "mock", "objgraph",
@@ -57,7 +60,8 @@ def run(job, only):
     r, w = os.pipe()
     env = job.environment()
     env.update(PYTHONPATH=HERE, PYTHONDONTWRITEBYTECODE="1",
-               ZOOKEEPER_VERSION=VERSION, ZOOKEEPER_CLUSTER_SIZE="1",
+               ZOOKEEPER_VERSION=VERSION,
+               ZOOKEEPER_CLUSTER_SIZE=str(getattr(job.suite, "SIZE", 1)),
                ZKERN_SUITE_RESULTS=str(w), ZKERN_SUITE_RUN=fifo)
     log_path = os.path.join(work, "log")
     with open(log_path, "wb") as log:

@@ -8,6 +8,10 @@ An upstream suite is a module with
     APACHE_JVM          (if there) options of the control's JVM
     SLOW                names (with * and ?) of tests that are run only when
                         all are asked for
+    KINDS               (if there) the kinds of server that it is for
+    SIZE                (if there) how many servers, that are an ensemble
+    ONLY, NOT           (if there) names of tests, all others and which are no
+                        concern of this suite
     prepare()           make ready what is to be run; raises Skip if it cannot
                         be had on this machine
     run(job, only)      collect the tests; run those that job.wanted(name), or
@@ -21,6 +25,7 @@ import os
 import threading
 import time
 
+from zktest.ensemble import Ensemble
 from zktest.server import make_server
 from zktest.tap import Tap
 
@@ -94,15 +99,23 @@ class Job:
         """Is this test to be run?"""
         return not self.left.is_norun(name) and self.asked(name)
 
+    def ours(self, name):
+        """Is this test one of this suite's at all?"""
+        def among(attr, default):
+            return any(fnmatch.fnmatchcase(name, s)
+                       for s in getattr(self.suite, attr, default))
+        return among("ONLY", ("*",)) and not among("NOT", ())
+
     def asked(self, name):
         """Is this test one of those to be reported?"""
         slow = not self.args.all and not self.args.only and any(
             fnmatch.fnmatchcase(name, s) for s in self.suite.SLOW)
-        return self.args.only in name and not slow
+        return self.args.only in name and not slow and self.ours(name)
 
     def collected(self, names):
         if self.quiet:
             return
+        names = [n for n in names if self.ours(n)]
         for n in names:
             self.left.find(n)
         self.names = [n for n in names if self.asked(n)]
@@ -140,22 +153,30 @@ class Job:
 
     def go(self):
         """Run, report everything.  The server is ours from here to there."""
-        server = make_server(self.kind, config=self.suite.CONFIG)
+        size = getattr(self.suite, "SIZE", 1)
+        servers = [make_server(self.kind, config=self.suite.CONFIG)] if size == 1 else \
+            Ensemble([self.kind] * size, self.suite.CONFIG).servers
         jvm = getattr(self.suite, "APACHE_JVM", None)
         if jvm and self.kind == "apache":
-            server.environment = lambda: {"JDK_JAVA_OPTIONS": jvm}
+            for s in servers:
+                s.environment = lambda: {"JDK_JAVA_OPTIONS": jvm}
         begin = time.monotonic()
         try:
-            self.control = Control(server, os.path.join(server.work, "sock"))
-            self.server = server
-            server.start()
+            self.control = Control(servers, os.path.join(servers[0].work, "sock"))
+            self.server = servers[0]
+            for s in servers:
+                s.spawn()
+            for s in servers:
+                s.wait_ready()
             self.suite.run(self, None)
             self.retry()
             self.control.close()
             if any(n not in self.seen for n in self.names):
-                self.tap.diag("server's log:\n" + server.log_text(6000))
+                for s in servers:
+                    self.tap.diag("server's log:\n" + s.log_text(6000))
         finally:
-            server.remove()
+            for s in servers:
+                s.remove()
         self.rest()
         self.tap.diag("%s: %d s" % (self.title("took"),
                                     time.monotonic() - begin))

@@ -6,13 +6,14 @@
         ens.leader(), ens.followers()
         ens[1].kill(); ens.wait_leader()
 
-Servers are numbered from 1; a kind with "!" before it is an observer.
+Servers are numbered from 1, or as ids says; "!" before a kind is an observer. With a
+"kernel" the others are a "guest" each: all are in one VM, which this starts.
 """
 
 import os
 import time
 
-from . import proc
+from . import proc, vm
 from .server import make_server
 
 TICK = 500
@@ -22,26 +23,33 @@ class Ensemble:
     """Servers that know of each other; each with a directory of its own. hosts: the
     addresses that they have for each other, 127.0.0.1 if there are none."""
 
-    def __init__(self, kinds, config=None, hosts=None):
+    def __init__(self, kinds, config=None, hosts=None, ids=None):
         self.extra = dict(config or {})
+        self.ids = ids or range(1, len(kinds) + 1)
         self.servers = []
         ports = [(proc.free_port(), proc.free_port()) for _ in kinds]
         self.lines = {}
-        for n, (kind, (quorum, election)) in enumerate(zip(kinds, ports), 1):
+        for n, kind, (quorum, election) in zip(self.ids, kinds, ports):
             role = ":observer" if kind.startswith("!") else ""
-            self.lines["server.%d" % n] = "%s:%d:%d%s" % (
-                hosts[n - 1] if hosts else "127.0.0.1", quorum, election, role)
-        for n, kind in enumerate(kinds, 1):
-            self.servers.append(self._make(n, kind))
+            host = hosts[len(self.lines)] if hosts else "127.0.0.1"
+            self.lines["server.%d" % n] = "%s:%d:%d%s" % (host, quorum, election, role)
+        forwards = [None] * len(kinds)
+        if "kernel" in kinds:
+            forwards = [(proc.free_port(), vm.GUEST_PORT + n) for n in self.ids]
+            for f in forwards:
+                vm.Vm.options = vm.Vm.options + ["--forward", "%d:%d" % f]
+        for n, kind, forward in zip(self.ids, kinds, forwards):
+            self.servers.append(self._make(n, kind, forward))
 
-    def _make(self, n, kind):
+    def _make(self, n, kind, forward):
         keys = {"tickTime": str(TICK), "initLimit": "20", "syncLimit": "8",
                 "standaloneEnabled": "false"}
         if kind.startswith("!"):
             keys["peerType"] = "observer"
         keys.update(self.lines)
         keys.update(self.extra)
-        s = make_server(kind.lstrip("!"), config=keys)
+        s = make_server(kind.lstrip("!"), config=keys,
+                        **({"forward": forward} if forward else {}))
         s.number = n
         with open(os.path.join(s.data_dir, "myid"), "w") as f:
             f.write("%d\n" % n)
@@ -54,7 +62,7 @@ class Ensemble:
         self.remove()
 
     def __getitem__(self, n):
-        return self.servers[n - 1]
+        return self.servers[self.ids.index(n)]
 
     def __iter__(self):
         return iter(self.servers)

@@ -257,10 +257,10 @@ class ZkerndServer(Server):
 
 
 def make_server(kind, **kwargs):
-    """A server of the kind: apache, memory or kernel."""
-    if kind == "kernel":
-        from .vm import VmServer
-        return VmServer(**kwargs)
+    """A server of the kind: apache, memory, kernel, or guest."""
+    if kind in ("kernel", "guest"):
+        from . import vm
+        return (vm.VmServer if kind == "kernel" else vm.GuestServer)(**kwargs)
     if kind == "apache":
         return ApacheServer(**kwargs)
     if kind == "memory":

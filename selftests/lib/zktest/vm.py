@@ -3,7 +3,7 @@
 
 The VM shares the test's own directory as /t, so that config, data and log are
 files here as there; port 2181 in it is forwarded to a loopback port here.  So
-there is one VmServer at a time.
+there is one VmServer at a time, but for those that are given ports of their own.
 """
 
 import os
@@ -104,17 +104,18 @@ class VmServer(Server):
     client_ip = "10.0.2.2"
     poll = 0.2
 
-    def __init__(self, **kwargs):
+    def __init__(self, forward=None, **kwargs):
+        """forward: (port here, port there), which Vm.options has, too."""
         super().__init__(**kwargs)
         self.vm = Vm.the()
-        self.port = self.vm.port
+        self.port, self.guest_port = forward or (self.vm.port, GUEST_PORT)
         self.pidfile = os.path.join(self.work, "pid")
         self.statusfile = os.path.join(self.work, "status")
 
     def config(self):
         keys = super().config()
         keys["dataDir"] = self.vm.path(self.data_dir)
-        keys["clientPort"] = str(GUEST_PORT)
+        keys["clientPort"] = str(self.guest_port)
         del keys["clientPortAddress"]
         return keys
 
@@ -168,3 +169,10 @@ class VmServer(Server):
     def zkern(self, *args):
         """The zkern command in the VM: (status, stdout, stderr)."""
         return self.vm.run("zkern " + " ".join(shlex.quote(a) for a in args))
+
+
+class GuestServer(VmServer):
+    """The same, its tree in its own memory: company for a VmServer."""
+
+    kind = "guest"
+    store = "memory"
