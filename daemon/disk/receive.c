@@ -181,6 +181,8 @@ static int items(struct disk_receive *rx, const u8 *p, size_t len, size_t *used)
 
 static int keep(struct disk_receive *rx, const u8 *p, size_t len)
 {
+	if (!len)
+		return 0;
 	if (rx->cap - rx->len < len) {
 		size_t cap = rx->cap ? rx->cap * 2 : 64 * 1024;
 		u8 *b;
