@@ -189,7 +189,7 @@ int disk_receive_bytes(struct disk_receive *rx, const u8 *p, size_t len, size_t 
  * Makes the file durable as snapshot.ZXID, the newest there is. What logs and snapshots
  * say after @zxid is cut off before (the leader, whom a quorum follows, never had it),
  * and the logs are removed behind it, as they may not be a part of its history. Nobody
- * may append. Ends @rx.
+ * may append. Ends @rx. -EBADMSG: the store could not be built from it; nothing changed.
  *
  * Apache ZooKeeper's tree may have some of what it will send after it: until UPTODATE
  * transactions are to be applied with ZK_TXN_REPLAY, and their digests say nothing.

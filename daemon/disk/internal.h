@@ -313,6 +313,11 @@ struct snap_sink {
 int snap_read(struct disk *d, const struct disk_file *f, const struct snap_sink *sink,
 	      struct snap_head *head, char *why, size_t why_len);
 
+/* ---------------------------------------------------------------- treecheck.c */
+
+/* Whether the store can be built from the snapshot @f. 0; -EBADMSG and @why; -errno. */
+int tree_check(struct disk *d, const struct disk_file *f, char *why, size_t why_len);
+
 /* ---------------------------------------------------------------- aclmap.c */
 
 struct acl_map_entry {

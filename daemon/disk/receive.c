@@ -181,6 +181,8 @@ static int items(struct disk_receive *rx, const u8 *p, size_t len, size_t *used)
 
 static int keep(struct disk_receive *rx, const u8 *p, size_t len)
 {
+	if (!len)
+		return 0;
 	if (rx->cap - rx->len < len) {
 		size_t cap = rx->cap ? rx->cap * 2 : 64 * 1024;
 		u8 *b;
@@ -306,6 +308,19 @@ static int remove_logs(struct disk *d)
 	return rc;
 }
 
+static int can_be_built(struct disk_receive *rx)
+{
+	struct disk_file f = { .zxid = rx->zxid, .how = rx->d->p.packed };
+	char why[512] = "";
+	int rc;
+
+	snprintf(f.name, sizeof(f.name), "%s", rx->tmp);
+	rc = tree_check(rx->d, &f, why, sizeof(why));
+	if (rc)
+		log_warn("what the leader sent is no tree: %s", *why ? why : strerror(-rc));
+	return rc;
+}
+
 static int install(struct disk_receive *rx)
 {
 	struct disk *d = rx->d;
@@ -314,6 +329,8 @@ static int install(struct disk_receive *rx)
 
 	snprintf(name, sizeof(name), "snapshot.%llx%s", rx->zxid, pack_ending(d->p.packed));
 	rc = put_end(rx);
+	if (!rc)
+		rc = can_be_built(rx);
 	if (rc)
 		return rc;
 	disk_flush(d);

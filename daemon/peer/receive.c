@@ -91,7 +91,7 @@ static int end(struct receiver *r, struct disk_receive *rx)
 	g->ended = !err;
 	pthread_cond_broadcast(&g->over);
 	pthread_mutex_unlock(&g->lock);
-	r->disk = err;
+	r->disk = err && err != -EBADMSG;
 	return err;
 }
 

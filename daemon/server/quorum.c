@@ -293,6 +293,11 @@ static void truncate_log(struct core *c, const struct zab_action *a)
 	pipeline_apply_all(c);
 	log_info("the leader has no transaction after 0x%llx: cutting ours off", a->zxid);
 	rc = disk_truncate(c->disk, a->zxid, why, sizeof(why));
+	if (rc == -ENOENT) {
+		log_error("cannot cut the log off after 0x%llx: %s", a->zxid, why);
+		follow(c, ZAB_EV_TRUNCATED, 0, zab_last_zxid(c->zab));
+		return;
+	}
 	if (rc) {
 		log_error("cannot cut the log off after 0x%llx: %s, stopping", a->zxid,
 			  *why ? why : strerror(-rc));

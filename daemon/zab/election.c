@@ -434,7 +434,13 @@ int election_begin(struct election *el, struct ensemble *e, u64 zxid, u64 epoch,
 		.zxid = votes ? zxid : NOBODY,
 		.epoch = votes ? epoch : NOBODY,
 	};
-	el->round = (u64)el->round + 1;
+	/*
+	 * Who has no vote has no round of his own: he is in that of the first voter that he
+	 * hears of, who tells him at once. (He may have a vote in the membership that others
+	 * know as proposed: were he in a later round than they, nobody would be elected, as in
+	 * 3.8.)
+	 */
+	el->round = votes ? (u64)el->round + 1 : 0;
 	el->ask_ms = ELECTION_ASK_MIN_MS;
 	propose(el, &el->first);
 	count(el, now_ms);

@@ -405,9 +405,12 @@ static int on_truncated(struct zab *z, const struct zab_event *ev)
 	if (z->busy != BUSY_TRUNCATE)
 		return -EINVAL;
 	z->busy = BUSY_NO;
-	win_cut(&z->w, ev->zxid);
+	/* else nothing was cut */
+	if (ev->zxid != z->last || ev->zxid == z->busy_zxid) {
+		win_cut(&z->w, ev->zxid);
+		z->durable = ev->zxid;
+	}
 	z->last = ev->zxid;
-	z->durable = ev->zxid;
 	members_cut(z);
 	if (z->committed > ev->zxid) {
 		z->committed = ev->zxid;

@@ -95,7 +95,8 @@ enum zab_event_type {
 	ZAB_EV_PACKET,		/* @link, @packet */
 	ZAB_EV_PROPOSE,		/* @txn: numbered by zab_next_zxid(); leading only */
 	ZAB_EV_DURABLE,		/* @zxid: the own log is durable up to it */
-	ZAB_EV_TRUNCATED,	/* @zxid: DO_TRUNCATE is done, log and tree end there */
+	ZAB_EV_TRUNCATED,	/* @zxid: DO_TRUNCATE is done, log and tree end there: at the
+				 * old end, if what it asked for is no end of anything here */
 	ZAB_EV_RECEIVED,	/* @zxid: DO_RECEIVE is done, on disk and in the tree */
 	ZAB_EV_DISK_FAILED,	/* nothing more becomes durable here */
 	ZAB_EV_DISK_BACK,	/* it does again: durable up to @zxid, where the log ends */

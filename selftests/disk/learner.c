@@ -121,6 +121,64 @@ static void test_tree(u32 most)
 	jw_free(&w);
 }
 
+static void put_node(struct jw *w, const char *path, u64 owner)
+{
+	jw_str(w, path, strlen(path));
+	jw_str(w, "x", 1);
+	jw_long(w, -1);
+	for (u32 k = 0; k < 4; k++)
+		jw_long(w, 1);
+	for (u32 k = 0; k < 3; k++)
+		jw_int(w, 0);
+	jw_long(w, owner);
+	jw_long(w, 1);
+}
+
+/* Whole, but no store can be built from it: what is there stays. */
+static void test_no_tree(void)
+{
+	static const struct {
+		const char *paths[5];
+		u64 owner;	/* of the first */
+		int rc;
+	} cases[] = {
+		{ { "", "/zookeeper", "/a", "/a/b" }, 0, 0 },
+		{ { "", "/a/b", "/a" }, 0, -EBADMSG },
+		{ { "", "/a", "/a" }, 0, -EBADMSG },
+		{ { "", "/a", "" }, 0, -EBADMSG },
+		{ { "", "a" }, 0, -EBADMSG },
+		{ { "", "/a/" }, 0, -EBADMSG },
+		{ { "", "//a" }, 0, -EBADMSG },
+		{ { "" }, 7, -EBADMSG },
+	};
+	const char *dir = temp_dir();
+	struct try t;
+
+	need(!try_open(&t, dir), "%s", t.why);
+	try_start(&t);
+	for (u32 i = sizeof(cases) / sizeof(cases[0]); i--;) {
+		struct disk_receive *rx;
+		struct jw w;
+		size_t used;
+		bool whole;
+
+		jw_init(&w, 0);
+		jw_int(&w, 0);
+		jw_int(&w, 0);
+		for (u32 k = 0; cases[i].paths[k]; k++)
+			put_node(&w, cases[i].paths[k], k ? 0 : cases[i].owner);
+		jw_str(&w, "/", 1);
+		need(!disk_receive_begin(t.d, 9, &rx), "begin");
+		is(receive(rx, &w, i, 100000, &used, &whole), 0, "tree %u comes", i);
+		ok(whole, "whole");
+		is(disk_receive_end(rx), cases[i].rc, "and is one, or not");
+		is(count_files(dir, "snapshot.9"), !cases[i].rc, "only then it is put in place");
+		is(count_files(dir, ".snapshot"), 0, "and nothing is left of it");
+		jw_free(&w);
+	}
+	try_close(&t);
+}
+
 static void test_broken_tree(void)
 {
 	const char *dir;
@@ -297,6 +355,7 @@ void test_learner(void)
 	test_tree(1 << 20);
 	test_tree(100);
 	test_tree(1);
+	test_no_tree();
 	test_broken_tree();
 	test_replace();
 	test_cut();

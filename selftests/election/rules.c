@@ -440,7 +440,7 @@ void test_observer(void)
 	const u64 nobody = 1ULL << 63;
 	struct election *el = start(9, WITH_OBSERVER, 0x900000000, 9);
 
-	told(TO(1, 2, 3), PEER_LOOKING, nobody, nobody, 1, nobody);
+	told(TO(1, 2, 3), PEER_LOOKING, nobody, nobody, 0, nobody);
 	/* learns from those who look, */
 	hear(el, 1, PEER_LOOKING, 1, 7, 5, 1);
 	told(TO(1, 2, 3), PEER_LOOKING, 1, 7, 5, 1);
@@ -450,6 +450,18 @@ void test_observer(void)
 	hear_at(el, 1300, 2, PEER_LOOKING, 1, 7, 5, 1);
 	check_eq(election_deadline(el), 1300 + ELECTION_FINALIZE_MS);
 	election_tick(el, 1500);
+	check(over(el, 1));
+	/* and when it looks once more, of whatever round they are */
+	{
+		struct ensemble *e = members(WITH_OBSERVER);
+
+		check_eq(election_begin(el, e, 0x900000000, 9, 2000), 0);
+		ensemble_put(e);
+	}
+	told(TO(1, 2, 3), PEER_LOOKING, nobody, nobody, 0, nobody);
+	hear_at(el, 2000, 1, PEER_LOOKING, 1, 7, 2, 1);
+	hear_at(el, 2000, 2, PEER_LOOKING, 1, 7, 2, 1);
+	election_tick(el, 2000 + ELECTION_FINALIZE_MS);
 	check(over(el, 1));
 	election_free(el);
 	/* and from those who have settled */

@@ -5,7 +5,8 @@
 # targets over the corpus, built by gcc, with replay.c for a main. Both sanitized.
 
 FZ := selftests/fuzz
-FUZZ_TARGETS := hello wire ops multi jute txnlog snapshot zoocfg quorum
+FUZZ_QUORUM := follows leads elects
+FUZZ_TARGETS := hello wire ops multi jute txnlog snapshot zoocfg quorum $(FUZZ_QUORUM)
 FUZZ_PROGS := $(addprefix $(B)/$(FZ)/,$(FUZZ_TARGETS))
 FUZZ_SAN := address,undefined
 FUZZ_CC := clang-14
@@ -20,6 +21,11 @@ $(addprefix $(B)/$(FZ)/,hello wire ops multi): \
 	$(patsubst %,$(B)/obj/$(FZ)/%.o,drive drive_core drive_client)
 $(addprefix $(B)/$(FZ)/,hello wire ops multi): \
 	T_LIBS += -Wl,--wrap=disk_append_later
+$(addprefix $(B)/$(FZ)/,$(FUZZ_QUORUM)): $(patsubst %,$(B)/obj/$(FZ)/drive_%.o,\
+	quorum peers log sock honest events)
+FUZZ_WRAPS := socket bind listen connect accept4 getsockname getpeername poll getrandom \
+	peer_now_ms disk_start disk_truncate disk_reload
+$(addprefix $(B)/$(FZ)/,$(FUZZ_QUORUM)): T_LIBS += $(addprefix -Wl$(comma)--wrap=,$(FUZZ_WRAPS))
 $(addprefix $(B)/$(FZ)/,txnlog snapshot): $(B)/obj/$(FZ)/files.o
 $(FUZZ_PROGS): $(B)/obj/$(FZ)/util.o
 

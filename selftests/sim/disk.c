@@ -56,6 +56,16 @@ static void sync_done(struct sim *s, struct happening *h)
 		return;
 	}
 	d->syncing = false;
+	if (d->dying) {
+		tell(s, "an fsync of server %llu fails", h->sv->id);
+		s->counts.fsync_errors++;
+		d->dying = false;
+		d->broken = true;
+		d->refused = true;
+		d->failed(d->arg, -EIO, "fsync failed");
+		server_wake(h->sv, 0);
+		return;
+	}
 	if (d->failing) {
 		drop_from(d, d->synced);
 		if (!d->refused)
@@ -76,7 +86,7 @@ static void start_sync(struct disk *d)
 {
 	struct sim *s = d->sv->sim;
 
-	if (d->syncing || d->n == d->synced)
+	if (d->syncing || d->broken || d->n == d->synced)
 		return;
 	d->syncing = true;
 	d->written = d->n;
@@ -124,6 +134,8 @@ void disk_count_acks(struct disk *d, bool yes)
 
 int disk_retry(struct disk *d)
 {
+	if (d->broken)
+		return -EIO;
 	if (d->failing)
 		return -ENOSPC;
 	drop_from(d, d->synced);
@@ -161,8 +173,8 @@ int disk_epoch_write(struct disk *d, const char *name, u64 epoch)
 {
 	if (server_falls(d->sv))
 		return 0;	/* nobody will know */
-	if (d->failing)
-		return -ENOSPC;
+	if (d->failing || d->broken)
+		return d->broken ? -EIO : -ENOSPC;
 	if (!strcmp(name, "acceptedEpoch"))
 		d->accepted = epoch;
 	else
@@ -218,6 +230,16 @@ void disk_model_crash(struct disk *d)
 	d->written = d->n;
 	d->syncing = false;
 	d->refused = false;
+	d->dying = false;
+	d->broken = false;
+}
+
+void disk_model_wipe(struct disk *d)
+{
+	disk_model_install(d, NULL);
+	d->written = 0;
+	d->accepted = 0;
+	d->current = 0;
 }
 
 void disk_model_free(struct disk *d)

@@ -19,6 +19,14 @@ static void crash(struct sim *s, struct server *sv)
 	happen(s, 10 * US_MS + rnd(s, 4 * US_S), NULL, start_again, sv, 0);
 }
 
+static void restart_broken(struct sim *s, struct happening *h)
+{
+	struct server *sv = h->sv;
+
+	if (sv->up && sv->life == h->life)
+		crash(s, sv);
+}
+
 /* The power of all of them. */
 static void crash_all(struct sim *s)
 {
@@ -142,11 +150,115 @@ static void jump(struct sim *s)
 	s->counts.jumps++;
 }
 
+/* ---------------------------------------------------------------- the stranger things */
+
+static void bad_fsync(struct sim *s)
+{
+	struct server *sv = any(s);
+
+	if (!sv->up || sv->dead || sv->disk.dying || sv->disk.broken)
+		return;
+	sv->disk.dying = true;
+	/* whoever looks after it starts it again, in the end */
+	happen(s, US_S + rnd(s, 6 * US_S), sv, restart_broken, NULL, 0);
+}
+
+static void vanish(struct sim *s, struct server *sv)
+{
+	if (sv->up)
+		server_vanish(sv);
+	happen(s, 10 * US_MS + rnd(s, 6 * US_S), NULL, start_again, sv, 0);
+}
+
+static bool votes(const struct server *sv)
+{
+	return ensemble_votes(sv->sim->ensemble, sv->id);
+}
+
+/*
+ * A voter whose disk is gone has forgotten what it promised and acknowledged. No ensemble
+ * can bear that at any time: only when all the others have everything, nothing is under
+ * way, and no server is still of an earlier epoch. (Two at a time are a majority's.)
+ */
+static bool can_be_wiped(struct sim *s, const struct server *sv)
+{
+	u64 epoch = 0, last = 0;
+
+	for (u32 i = 0; i < s->n; i++)
+		if (s->servers[i].wiped)
+			return false;
+	if (!votes(sv))
+		return true;
+	for (u32 i = 0; i < s->n; i++) {
+		const struct server *o = &s->servers[i];
+		const struct zab *z = o->up ? o->core->zab : NULL;
+
+		if (!votes(o))
+			continue;
+		if (!z || o->dead || o->phase != ZAB_BROADCAST || o->disk.n != o->disk.synced ||
+		    zab_committed(z) != zab_last_zxid(z) || disk_model_last(&o->disk) != zab_last_zxid(z) ||
+		    o->paused_until > s->now || (epoch && zab_epoch(z) != epoch) ||
+		    (last && zab_last_zxid(z) != last))
+			return false;
+		epoch = zab_epoch(z);
+		last = zab_last_zxid(z);
+	}
+	return last >= oracle_agreed(s);
+}
+
+/* Its time comes, or it does not. */
+static void wipe(struct sim *s, struct happening *h)
+{
+	struct server *sv = h->p;
+
+	if (!s->harming || s->reconfig)
+		return;
+	if (!can_be_wiped(s, sv)) {
+		if (h->x)
+			happen(s, 10 * US_MS + rnd(s, 20 * US_MS), NULL, wipe, sv, h->x - 1);
+		return;
+	}
+	tell(s, "the disk of server %llu is replaced by an empty one", sv->id);
+	s->counts.wipes++;
+	s->counts.voter_wipes += votes(sv);
+	crash(s, sv);
+	disk_model_wipe(&sv->disk);
+	sv->wiped = true;
+}
+
+static void harm_strange(struct sim *s)
+{
+	s->counts.strange++;
+	switch (rnd(s, 8)) {
+	case 0:
+		bad_fsync(s);
+		break;
+	case 1:
+		vanish(s, any(s));
+		break;
+	case 2:
+		happen(s, 0, NULL, wipe, any(s), 200);
+		break;
+	case 3:
+		net_junk_one(s);
+		break;
+	case 4: case 5:
+		net_stranger(s);
+		break;
+	case 6: case 7:
+		for (u32 i = rnd(s, 20); i; i--)
+			net_vote_again(s);
+		break;
+	}
+}
+
 static void harm(struct sim *s, struct happening *h)
 {
 	(void)h;
 	if (!s->harming)
 		return;
+	if (s->strange && !rnd(s, 2))
+		harm_strange(s);
 	if (s->servers[0].cfg.readonly_mode && !rnd(s, 8))
 		isolate_all(s);
 	switch (rnd(s, 16)) {
@@ -203,7 +315,10 @@ void harm_end(struct sim *s)
 
 		sv->disk.us = 300;
 		sv->disk.failing = false;
+		sv->disk.dying = false;
 		sv->paused_until = 0;
+		if (sv->disk.broken)
+			server_crash(sv);
 		if (!sv->up)
 			server_start(sv);
 		for (u32 k = 0; k < s->n; k++)

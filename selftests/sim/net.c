@@ -41,6 +41,7 @@ struct link {
 	struct link *next;
 	struct end end[2];
 	bool there;		/* connected */
+	bool half;		/* one end has gone without a word */
 	u64 give_up;
 	struct server *target;
 	enum peer_port port;	/* of the target */
@@ -455,6 +456,37 @@ static void close_other(struct link *l, int which)
 	queue_item(l, !which, item_new(ITEM_END, NULL, 0));
 }
 
+static void found_out(struct sim *s, struct happening *h)
+{
+	struct link *l = h->p;
+
+	l->refs--;
+	if (!alive(&l->end[h->x]))
+		return;
+	if (l->half) {
+		l->half = false;
+		s->counts.found_out++;
+		queue_item(l, h->x, item_new(ITEM_END, NULL, 0));
+	}
+}
+
+/*
+ * Nothing tells the other end, to which packets are on their way still. Its limit for
+ * silence does in the end, or what it sends, when the host is back.
+ */
+static void leave_half_open(struct link *l, int which)
+{
+	struct end *o = &l->end[!which];
+	struct sim *s = l->end[which].sv->sim;
+
+	if (!l->there || !o->open)
+		return;
+	l->half = true;
+	s->counts.half_open++;
+	l->refs++;
+	happen(s, CONNECT_US / 2 + rnd(s, CONNECT_US / 2), NULL, found_out, l, !which);
+}
+
 int peer_close(struct peers *p, u64 id)
 {
 	struct link *l;
@@ -471,7 +503,7 @@ int peer_close(struct peers *p, u64 id)
 	return 0;
 }
 
-void net_server_down(struct server *sv)
+void net_server_down(struct server *sv, bool silent)
 {
 	struct sim *s = sv->sim;
 	struct link *l;
@@ -487,7 +519,10 @@ void net_server_down(struct server *sv)
 				continue;
 			l->end[i].open = false;
 			empty(&l->end[i]);
-			close_other(l, i);
+			if (silent)
+				leave_half_open(l, i);
+			else
+				close_other(l, i);
 		}
 	}
 }
@@ -514,6 +549,105 @@ void net_reset_one(struct sim *s)
 	}
 }
 
+static bool whole(const struct link *l)
+{
+	return l->there && alive(&l->end[0]) && alive(&l->end[1]);
+}
+
+/* What the decoder refuses: that end closes, with all that was on its way to it. */
+void net_junk_one(struct sim *s)
+{
+	struct link *l;
+	u32 n = 0, k, which = rnd(s, 2);
+
+	for (l = s->links; l; l = l->next)
+		n += whole(l);
+	k = rnd(s, n);
+	for (l = s->links; l; l = l->next) {
+		if (!whole(l) || k--)
+			continue;
+		tell(s, "server %llu gets what is no packet from %llu", l->end[which].sv->id,
+		     l->end[!which].sv->id);
+		s->counts.junk++;
+		empty(&l->end[which]);
+		end_link(&l->end[which]);
+		close_other(l, which);
+		return;
+	}
+}
+
+static void say(struct link *l, s32 type, u64 zxid, const void *data, s32 len)
+{
+	const struct zab_packet pkt = { .type = type, .zxid = zxid, .data = data, .len = len };
+	struct jw w;
+
+	jw_init(&w, 0);
+	zab_packet_write(&w, &pkt);
+	queue_item(l, 1, item_new(ITEM_PACKET, w.buf, w.len));
+	jw_free(&w);
+}
+
+/* He knows the first words, and says that he is some server, or one that nobody knows; he
+ * makes no promise and acknowledges nothing, as nobody could bear a liar who does. */
+static void first_words(struct sim *s, struct link *l, const struct server *leader)
+{
+	u64 epoch = zab_epoch(leader->core->zab) + rnd(s, 3) - 1;
+	u8 info[20];
+
+	jute_put64(info, chance(s, 60) ? 1 + rnd(s, s->n) : 100 + rnd(s, 100));
+	jute_put32(info + 8, chance(s, 90) ? 0x10000 : 0);
+	jute_put64(info + 12, 0);
+	say(l, chance(s, 70) ? ZP_FOLLOWERINFO : ZP_OBSERVERINFO, epoch << 32, info,
+	    chance(s, 90) ? 20 : rnd(s, 20));
+}
+
+void net_stranger(struct sim *s)
+{
+	static const s32 types[] = { ZP_PROPOSAL, ZP_COMMIT, ZP_NEWLEADER, ZP_UPTODATE, ZP_DIFF,
+				     ZP_SNAP, ZP_LEADERINFO, ZP_INFORM, ZP_SYNC };
+	struct server *to = &s->servers[rnd(s, s->n)];
+	struct link *l;
+
+	if (!to->up || to->dead || !to->peers.leading)
+		return;
+	tell(s, "a stranger connects to server %llu", to->id);
+	s->counts.strangers++;
+	l = calloc(1, sizeof(*l));
+	l->next = s->links;
+	s->links = l;
+	l->there = true;
+	l->target = to;
+	/* from the host of another one */
+	l->end[0].sv = &s->servers[(to->index + 1) % s->n];
+	l->end[0].tail = &l->end[0].head;
+	open_end(&l->end[1], to, s->next_link++);
+	deliver(to, event_new(PEER_LINK_UP, l->end[1].id, NULL, 0));
+	if (chance(s, 90))
+		first_words(s, l, to);
+	for (u32 i = rnd(s, 4); i; i--)
+		say(l, types[rnd(s, sizeof(types) / sizeof(types[0]))],
+		    zab_committed(to->core->zab) + rnd(s, 3), NULL, -1);
+	if (chance(s, 50)) {
+		queue_item(l, 1, item_new(ITEM_END, NULL, 0));
+		return;
+	}
+	/* he stays, and says nothing */
+	l->half = true;
+	l->refs++;
+	happen(s, CONNECT_US, NULL, found_out, l, 1);
+}
+
+void net_vote_again(struct sim *s)
+{
+	struct server *from = &s->servers[rnd(s, s->n)], *to = &s->servers[rnd(s, s->n)];
+	struct vote_slot *v = &from->peers.votes[to->index];
+
+	if (!from->up || !to->up || cut(s, from, to) || !v->bytes || v->pending)
+		return;
+	s->counts.repeated_votes++;
+	send_vote(from, to->index);
+}
+
 /* ---------------------------------------------------------------- sending */
 
 static int send_bytes(struct peers *p, u64 id, const u8 *b, size_t len)
@@ -526,6 +660,11 @@ static int send_bytes(struct peers *p, u64 id, const u8 *b, size_t len)
 	l = link_find(p->sv, id, &which);
 	if (!l || !l->there || !l->end[which].open)
 		return 0;
+	if (l->half && l->end[!which].sv->up) {
+		l->half = false;
+		p->sv->sim->counts.found_out++;
+		queue_item(l, which, item_new(ITEM_END, NULL, 0));
+	}
 	while (len) {
 		struct zab_packet pkt;
 		size_t need;

@@ -6,6 +6,7 @@
  *  - every server that applies a transaction has the same tree behind it (the digests
  *    of all are compared, for each zxid), so what is agreed is one sequence;
  *  - a server's zxids only grow;
+ *  - a server whose disk has failed neither leads nor follows;
  *  - who begins to lead has everything that a client was told is done, or that any
  *    server has taken for agreed, unless there is a later leader;
  *  - a value that was read is the one that its transaction wrote;
@@ -83,6 +84,11 @@ void oracle_applied(struct server *sv, u64 zxid, u64 digest)
 	}
 }
 
+u64 oracle_agreed(const struct sim *s)
+{
+	return s->oracle->agreed > s->oracle->acked ? s->oracle->agreed : s->oracle->acked;
+}
+
 void oracle_look(struct server *sv)
 {
 	struct sim *s = sv->sim;
@@ -91,6 +97,10 @@ void oracle_look(struct server *sv)
 	enum zab_state state = zab_state(z);
 	enum zab_phase phase = zab_phase(z);
 
+	if (sv->disk.refused && state != ZAB_LOOKING)
+		wrong(s, "server %llu goes on (state %d) although its disk has failed", sv->id, state);
+	if (sv->wiped && phase == ZAB_BROADCAST && sv->applied >= oracle_agreed(s))
+		sv->wiped = false;
 	if (state == sv->state && phase == sv->phase)
 		return;
 	tell(s, "server %llu: state %d phase %d epoch %llu committed 0x%llx last 0x%llx", sv->id,

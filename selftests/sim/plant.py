@@ -59,6 +59,32 @@ BUGS = [
     ("a change of the members is agreed on by the old ones alone", "daemon/zab/leader.c",
      "	       (!both || !z->next || ensemble_quorum(z->next, &s));",
      "	       (both || true);"),
+    ("a learner takes the new members for the ones in force when they are proposed",
+     "daemon/zab/learner.c",
+     "		members_seen(z, e);\n	}\n	win_push(&z->w, t);\n",
+     "		members_seen(z, e);\n		if (z->next)\n"
+     "			members_adopt(z, z->next);\n	}\n	win_push(&z->w, t);\n"),
+    ("a leader takes the new members for the ones in force when it proposes them",
+     "daemon/zab/leader.c",
+     "	members_seen(z, e);\n	return 0;\n",
+     "	members_seen(z, e);\n	members_adopt(z, z->next);\n	return 0;\n"),
+    ("observers are counted as voters are", "daemon/zab/ensemble.c",
+     "have += !e->peers[i].observer && idset_has(s, e->peers[i].id);",
+     "have += idset_has(s, e->peers[i].id);"),
+    ("observers are told of what is not agreed yet", "daemon/zab/leader.c",
+     "		if (!forwards(l) || l->observer)\n			continue;\n"
+     "		zab_emit_txn(z, l->link, ZP_PROPOSAL, t);\n",
+     "		if (!forwards(l))\n			continue;\n"
+     "		zab_emit_txn(z, l->link, l->observer ? ZP_INFORM : ZP_PROPOSAL, t);\n"),
+    ("who has said his first words has promised", "daemon/zab/leader.c",
+     "	l->stage = STAGE_INFO;\n",
+     "	l->stage = STAGE_INFO;\n	l->promised = true;\n"),
+    ("a failed fsync does not matter", "daemon/server/core.c",
+     "		quorum_disk_failed(c);\n",
+     "		;\n"),
+    ("appending begins anew after a failed fsync", "daemon/server/core.c",
+     "	rc = disk_retry(c->disk);\n",
+     "	disk_retry(c->disk);\n	rc = 0;\n"),
 ]
 
 

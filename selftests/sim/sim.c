@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * sim [--seed N] [--count N] [--servers N] [--observers N] [--seconds N] [--reconfig]
- *     [--masters] [--trace]
+ *     [--masters] [--strange] [--trace]
  *
  * Runs ensembles, one from each seed, each in a process of its own, and says what did
  * not hold, with the seed that shows it again. Exits with 1 then.
@@ -56,7 +56,7 @@ void wrong(struct sim *s, const char *fmt, ...)
 struct options {
 	u64 seed;
 	u32 count, servers, observers, seconds;
-	bool reconfig, masters, trace;
+	bool reconfig, masters, strange, trace;
 };
 
 struct outcome {
@@ -100,6 +100,7 @@ static void run_one(const struct options *o, u64 seed, struct outcome *out)
 
 	s->trace = o->trace;
 	s->reconfig = o->reconfig || seed % 5 == 3;
+	s->strange = o->strange || seed % 7 == 3 || seed % 7 == 5;
 	world_init(s, seed, voters, observers);
 	clients_init(s, 3 + rnd(s, 5));
 	for (u32 i = 0; i < s->n; i++)
@@ -151,7 +152,13 @@ static void print(const struct counts *c, u32 runs)
 	       "observers came to masters %llu times\n",
 	       c->elections, c->diffs, c->histories, c->truncs, c->trees, c->requests,
 	       c->writes_acked, c->reads, c->fresh, c->unknown, c->events,
-	       c->connects, c->readers, c->sessions_lost, c->reconfigs, c->no_reconfigs, c->masters);
+	       c->connects, c->readers, c->sessions_lost, c->reconfigs, c->no_reconfigs,
+	       c->masters);
+	printf("# strange things, %llu: %llu fsyncs failed, %llu disks empty (%llu of voters), "
+	       "%llu links left half open (%llu told by a reset or a limit), %llu links got junk, "
+	       "%llu strangers, %llu votes came twice\n",
+	       c->strange, c->fsync_errors, c->wipes, c->voter_wipes, c->half_open, c->found_out,
+	       c->junk, c->strangers, c->repeated_votes);
 }
 
 static int run_all(const struct options *o)
@@ -200,6 +207,7 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 't' },
 		{ "reconfig", no_argument, NULL, 'r' },
 		{ "masters", no_argument, NULL, 'm' },
+		{ "strange", no_argument, NULL, 'g' },
 		{ "trace", no_argument, NULL, 'x' },
 		{ 0 },
 	};
@@ -232,6 +240,9 @@ int main(int argc, char **argv)
 			break;
 		case 'm':
 			o.masters = true;
+			break;
+		case 'g':
+			o.strange = true;
 			break;
 		case 'x':
 			o.trace = true;

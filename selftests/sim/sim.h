@@ -79,6 +79,9 @@ struct disk {
 	const char *config;	/* disk_config_node() */
 	u64 config_version;
 	bool failing;		/* refuses writes */
+	bool dying;		/* the next fsync returns an error */
+	bool broken;		/* one did: what was written since the last may be there or not,
+				 * and nothing can be written any more, until another start */
 	bool refused;		/* has told the core so */
 	void (*durable)(void *arg, u64 zxid);
 	void (*failed)(void *arg, int err, const char *text);
@@ -105,6 +108,7 @@ struct server {
 	u64 id;
 	bool up;
 	bool dead;		/* crashed in the middle of a step: nothing more leaves it */
+	bool wiped;		/* its disk was: it has not got all back yet */
 	u32 life;
 	u64 paused_until;
 	u64 round_at;		/* 0: none is due */
@@ -129,6 +133,8 @@ struct counts {
 	u64 elections, truncs, trees, histories, diffs;
 	u64 requests, writes_acked, unknown, reads, fresh, events, sessions_lost, connects,
 	    readers, reconfigs, no_reconfigs, masters;
+	u64 strange, fsync_errors, wipes, voter_wipes, half_open, found_out, junk, strangers,
+	    repeated_votes;
 };
 
 struct sim {
@@ -151,6 +157,7 @@ struct sim {
 	u32 n_clients;
 	bool reconfig;		/* who votes changes */
 	bool masters;		/* followers serve the observers */
+	bool strange;		/* more goes wrong: harm_strange() */
 	bool clients_rest;	/* they ask for nothing more */
 	bool harming;
 	bool trace;
@@ -177,6 +184,9 @@ void world_free(struct sim *s);
 void world_run(struct sim *s, u64 until);
 void server_start(struct server *sv);
 void server_crash(struct server *sv);
+/* Its host goes without a word: those who are connected find out when they send something
+ * after it is back, or after a long time. */
+void server_vanish(struct server *sv);
 /* It has something to do. */
 void server_wake(struct server *sv, u64 after);
 /* The middle of a step: a crash may come here. True: it has crashed. */
@@ -186,9 +196,15 @@ struct server *server_by_id(struct sim *s, u64 id);
 /* ---- net.c ---- */
 void net_free(struct sim *s);
 void net_server_up(struct server *sv);
-void net_server_down(struct server *sv);
+void net_server_down(struct server *sv, bool silent);
 /* Breaks a link by chance. */
 void net_reset_one(struct sim *s);
+/* One end of a link gets what is no packet. */
+void net_junk_one(struct sim *s);
+/* Somebody who is no server, or not the one that he says, connects to a leader. */
+void net_stranger(struct sim *s);
+/* The last vote of a server to another one comes once more. */
+void net_vote_again(struct sim *s);
 
 /* ---- disk.c ---- */
 /* Brings a new store to what is on the disk. */
@@ -196,6 +212,8 @@ void disk_model_recover(struct disk *d, struct store *st, struct disk_recovery *
 /* Power is lost: of what is not synced a part may be there, from its begin. */
 void disk_model_crash(struct disk *d);
 void disk_model_free(struct disk *d);
+/* There is nothing on it any more. */
+void disk_model_wipe(struct disk *d);
 /* What a leader sent replaces what is there. Takes the reference. */
 void disk_model_install(struct disk *d, struct image *im);
 u64 disk_model_last(const struct disk *d);
@@ -220,6 +238,8 @@ void oracle_free(struct sim *s);
 void oracle_applied(struct server *sv, u64 zxid, u64 digest);
 /* After each round of a server's. */
 void oracle_look(struct server *sv);
+/* The last transaction that a server has applied, or that was acknowledged. */
+u64 oracle_agreed(const struct sim *s);
 /* A client was told that its write is done. */
 void oracle_acked(struct sim *s, u64 zxid);
 /* The last write that anybody was told is done. */

@@ -253,15 +253,15 @@ void server_start(struct server *sv)
 	server_wake(sv, 0);
 }
 
-void server_crash(struct server *sv)
+static void crash(struct server *sv, bool silent)
 {
 	if (!sv->up)
 		return;
-	tell(sv->sim, "server %llu crashes", sv->id);
+	tell(sv->sim, "server %llu crashes%s", sv->id, silent ? " without a word" : "");
 	sv->up = false;
 	sv->dead = true;
 	sv->life++;
-	net_server_down(sv);
+	net_server_down(sv, silent);
 	clients_server_down(sv);
 	disk_model_crash(&sv->disk);
 	core_free(sv->core);
@@ -270,6 +270,16 @@ void server_crash(struct server *sv)
 	sv->real->close(sv->st);
 	sv->st = NULL;
 	sv->sim->counts.crashes++;
+}
+
+void server_crash(struct server *sv)
+{
+	crash(sv, false);
+}
+
+void server_vanish(struct server *sv)
+{
+	crash(sv, true);
 }
 
 /* ---------------------------------------------------------------- the world */

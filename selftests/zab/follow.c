@@ -140,6 +140,19 @@ void test_learner_trunc(void)
 	wire_expect(z, "truncate+reload 300000001, close out, state 0/0");
 	check_eq(zab_last_zxid(z), Z(2, 7));
 	wire_free(z);
+	/* nothing was cut, as there is no such end: the same, and what is durable still is */
+	z = live(&out);
+	check(!wire_txn(z, out, ZP_PROPOSAL, Z(4, 1)));
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, out, 0));
+	out = wire_follow(z, 5);
+	wire_skip(z);
+	check(!wire_packet(z, out, ZP_TRUNC, Z(2, 9), NULL, -1));
+	check(!wire_event(z, ZAB_EV_TRUNCATED, 0, Z(4, 1)));
+	wire_expect(z, "truncate+reload 200000009, close out, state 0/0");
+	check_eq(zab_last_zxid(z), Z(4, 1));
+	check_eq(z->committed, Z(3, 2));
+	check_eq(z->durable, Z(3, 2));
+	wire_free(z);
 }
 
 void test_learner_snap(void)
