@@ -416,7 +416,7 @@ void link_send(struct peers *p, struct item *it)
 		return;
 	}
 	outq_add(&l->q, it);
-	if (l->q.bytes > p->p.out_max) {
+	if (l->q.held > p->p.out_max) {
 		link_lost(p, l, "it does not take what is sent to it");
 		return;
 	}
