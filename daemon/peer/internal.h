@@ -11,6 +11,7 @@
  *   elect.c    election connections: who keeps which, votes
  *   link.c     links: packets in, life and time limits
  *   packets.c  the packets of one event
+ *   send.c     what the core sends, gathered
  *   out.c      what is queued to go out on a link
  *   tally.c    what is known of links, for operators
  *   stream.c   threads that send a tree or the history
@@ -211,9 +212,29 @@ void elect_hello(struct peers *p, int fd, const struct sockaddr_storage *sa,
 void elect_resume(struct peers *p);
 void elect_end(struct peers *p);
 
+/* ------------------------------------------------------------ send.c */
+
+#define CHUNK_BYTES	(32 * 1024 - 64)
+
+/* Packets, one behind the other. The core writes behind ->used of the last one; what is
+ * before that does not change any more. */
+struct chunk {
+	u32 refs;		/* atomic */
+	u32 used;		/* the core's */
+	u8 bytes[CHUNK_BYTES];
+};
+
+void chunk_put(struct chunk *c);
+
+int send_init(struct peers *p);
+/* Any thread, when the core calls in no more. */
+void send_free(struct peers *p);
+/* Core: what is queued from now on comes behind what was sent. */
+void send_before(struct peers *p);
+
 /* ------------------------------------------------------------ out.c */
 
-enum item_kind { ITEM_BYTES, ITEM_TXN, ITEM_TREE, ITEM_HISTORY };
+enum item_kind { ITEM_BYTES, ITEM_TXN, ITEM_RUN, ITEM_TREE, ITEM_HISTORY };
 
 #define TXN_HEAD	16	/* type, zxid, length of the data */
 #define TXN_TAIL	4	/* no ids */
@@ -224,6 +245,11 @@ struct item {
 	struct zab_bytes *bytes;
 	struct txn *txn;
 	u8 head[TXN_HEAD];
+	size_t cost;		/* of what its queue holds */
+	/* RUN: so much of it */
+	struct chunk *chunk;
+	u32 at;
+	u32 len;
 	/* TREE: as of @zxid; HISTORY: after @zxid up to @to */
 	u64 zxid;
 	u64 to;
@@ -242,6 +268,7 @@ struct outq {
 	struct item *first;
 	struct item *last;
 	u64 bytes;		/* streams not counted; read by any thread */
+	u64 held;		/* that it keeps in memory, of the same */
 	size_t sent;		/* of the first */
 	bool counted;		/* it goes to a learner, ... */
 	u64 server;		/* ... to this one */
@@ -253,6 +280,7 @@ struct outq {
 	} stats;
 };
 
+struct item *item_new(enum item_kind kind, u64 link);
 void item_free(struct item *it);
 void outq_add(struct outq *q, struct item *it);
 void outq_clear(struct outq *q);
@@ -403,7 +431,7 @@ struct peers {
 	bool started;
 	bool stopping;			/* atomic */
 	bool resume;			/* atomic: the core gave something back */
-	bool unsaid;			/* core: queued since peer_flush() */
+	struct sender *sender;		/* core */
 	int epfd;
 	int spare_fd;
 	u64 now_ms;

@@ -424,7 +424,7 @@ void link_send(struct peers *p, struct item *it)
 		return;
 	}
 	outq_add(&l->q, it);
-	if (l->q.bytes > out_max(p, l)) {
+	if (l->q.held > out_max(p, l)) {
 		link_lost(p, l, "it does not take what is sent to it");
 		return;
 	}

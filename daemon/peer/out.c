@@ -11,6 +11,18 @@
 
 #define IOV_MAX_OUT	96
 
+struct item *item_new(enum item_kind kind, u64 link)
+{
+	struct item *it = calloc(1, sizeof(*it));
+
+	if (!it)
+		return NULL;
+	it->cmd.type = CMD_SEND;
+	it->cmd.link = link;
+	it->kind = kind;
+	return it;
+}
+
 void item_free(struct item *it)
 {
 	if (!it)
@@ -19,6 +31,8 @@ void item_free(struct item *it)
 		zab_bytes_put(it->bytes);
 	if (it->txn)
 		txn_put(it->txn);
+	if (it->chunk)
+		chunk_put(it->chunk);
 	if (it->snap)
 		it->st->ops->snap_close(it->snap);
 	free(it->sessions);
@@ -32,6 +46,8 @@ static size_t item_len(const struct item *it)
 		return it->bytes->len;
 	case ITEM_TXN:
 		return TXN_HEAD + (size_t)it->txn->len + TXN_TAIL;
+	case ITEM_RUN:
+		return it->len;
 	default:
 		return 0;
 	}
@@ -42,9 +58,19 @@ static void set_bytes(struct outq *q, u64 n)
 	__atomic_store_n(&q->bytes, n, __ATOMIC_RELAXED);
 }
 
+/* In memory. A chunk is kept whole, by however many runs of it in a row. */
+static size_t item_cost(const struct item *it, const struct item *before)
+{
+	if (it->kind != ITEM_RUN)
+		return item_len(it);
+	return before && before->chunk == it->chunk ? 0 : sizeof(*it->chunk);
+}
+
 void outq_add(struct outq *q, struct item *it)
 {
 	it->cmd.next = NULL;
+	it->cost = item_cost(it, q->last);
+	q->held += it->cost;
 	if (q->last)
 		q->last->cmd.next = &it->cmd;
 	else
@@ -64,6 +90,7 @@ struct item *outq_take(struct outq *q)
 	if (!q->first)
 		q->last = NULL;
 	set_bytes(q, q->bytes - item_len(it));
+	q->held -= it->cost;
 	tally_sent(q, it);
 	q->sent = 0;
 	return it;
@@ -102,6 +129,8 @@ static int gather(const struct outq *q, struct iovec *iov)
 			n = add(iov, n, it->head, TXN_HEAD, &skip);
 			n = add(iov, n, it->txn->bytes, it->txn->len, &skip);
 			n = add(iov, n, tail, TXN_TAIL, &skip);
+		} else if (it->kind == ITEM_RUN) {
+			n = add(iov, n, it->chunk->bytes + it->at, it->len, &skip);
 		} else {
 			break;
 		}
@@ -112,7 +141,7 @@ static int gather(const struct outq *q, struct iovec *iov)
 static void sent(struct outq *q, size_t n)
 {
 	q->sent += n;
-	while (q->first && q->first->kind <= ITEM_TXN && q->sent >= item_len(q->first)) {
+	while (q->first && q->first->kind < ITEM_TREE && q->sent >= item_len(q->first)) {
 		size_t rest = q->sent - item_len(q->first);
 
 		item_free(outq_take(q));
@@ -128,7 +157,7 @@ int outq_write(struct outq *q, int fd)
 
 	while (q->first) {
 		m.msg_iovlen = gather(q, iov);
-		if (!m.msg_iovlen && q->first->kind > ITEM_TXN)
+		if (!m.msg_iovlen && q->first->kind >= ITEM_TREE)
 			return 2;
 		n = m.msg_iovlen ? sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
 		if (n < 0 && errno == EAGAIN)

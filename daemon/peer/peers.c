@@ -29,6 +29,7 @@ static int cmd_push(struct peers *p, enum cmd_type type, u64 link, u64 to, void 
 
 	if (!c)
 		return -ENOMEM;
+	send_before(p);
 	queue_push(&p->inbox, c);
 	return 0;
 }
@@ -291,7 +292,9 @@ int peers_start(const struct peers_params *params, struct peers **out, char *why
 	p->p.ensemble = NULL;
 	p->ens = ensemble_get(params->ensemble);
 	p->now_ms = peer_now_ms();
-	err = open_fds(p);
+	err = send_init(p);
+	if (!err)
+		err = open_fds(p);
 	if (err)
 		snprintf(why, why_len, "%s", strerror(-err));
 	if (!err) {
@@ -337,6 +340,7 @@ void peers_free(struct peers *p)
 		return;
 	peers_stop(p);
 	names_end(p->names);
+	send_free(p);
 	for (c = queue_take(&p->inbox); c; c = next) {
 		next = c->next;
 		cmd_drop(c);
@@ -366,12 +370,6 @@ u16 peer_quorum_port(const struct peers *p)
 
 /* ------------------------------------------------------------ calls */
 
-static struct zab_bytes *bytes_get(struct zab_bytes *b)
-{
-	__atomic_add_fetch(&b->refs, 1, __ATOMIC_RELAXED);
-	return b;
-}
-
 int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force)
 {
 	int err = cmd_push(p, CMD_ENSEMBLE, 0, in_force, ensemble_get(e));
@@ -383,7 +381,7 @@ int peer_ensemble(struct peers *p, struct ensemble *e, bool in_force)
 
 int peer_notify(struct peers *p, u64 to, struct zab_bytes *b)
 {
-	int err = cmd_push(p, CMD_NOTIFY, 0, to, bytes_get(b));
+	int err = cmd_push(p, CMD_NOTIFY, 0, to, zab_bytes_get(b));
 
 	if (err)
 		zab_bytes_put(b);
@@ -409,58 +407,6 @@ int peer_connect(struct peers *p, u64 to, u64 link, bool master)
 	return err;
 }
 
-static struct item *item_new(enum item_kind kind, u64 link)
-{
-	struct item *it = calloc(1, sizeof(*it));
-
-	if (!it)
-		return NULL;
-	it->cmd.type = CMD_SEND;
-	it->cmd.link = link;
-	it->kind = kind;
-	return it;
-}
-
-/* Behind what was queued before; peer_flush() wakes the thread. */
-static void send_later(struct peers *p, struct item *it)
-{
-	queue_add(&p->inbox, it);
-	p->unsaid = true;
-}
-
-void peer_flush(struct peers *p)
-{
-	if (!p->unsaid)
-		return;
-	p->unsaid = false;
-	queue_kick(&p->inbox);
-}
-
-int peer_send(struct peers *p, u64 link, struct zab_bytes *b)
-{
-	struct item *it = item_new(ITEM_BYTES, link);
-
-	if (!it)
-		return -ENOMEM;
-	it->bytes = bytes_get(b);
-	send_later(p, it);
-	return 0;
-}
-
-int peer_send_txn(struct peers *p, u64 link, s32 packet_type, struct txn *t)
-{
-	struct item *it = item_new(ITEM_TXN, link);
-
-	if (!it)
-		return -ENOMEM;
-	it->txn = txn_get(t);
-	jute_put32(it->head, packet_type);
-	jute_put64(it->head + 4, t->zxid);
-	jute_put32(it->head + 12, t->len);
-	send_later(p, it);
-	return 0;
-}
-
 int peer_send_history(struct peers *p, u64 link, u64 after, u64 to, bool observer)
 {
 	struct item *it = item_new(ITEM_HISTORY, link);
@@ -470,6 +416,7 @@ int peer_send_history(struct peers *p, u64 link, u64 after, u64 to, bool observe
 	it->zxid = after;
 	it->to = to;
 	it->observer = observer;
+	send_before(p);
 	queue_push(&p->inbox, it);
 	return 0;
 }
@@ -493,6 +440,7 @@ int peer_send_tree(struct peers *p, u64 link, u64 zxid, struct store *st,
 	it->st = st;
 	it->snap = snap;
 	it->n_sessions = n;
+	send_before(p);
 	queue_push(&p->inbox, it);
 	return 0;
 }
@@ -509,6 +457,7 @@ int peer_receive(struct peers *p, u64 link, u64 zxid)
 	p->gate.link = link;
 	p->gate.ended = false;
 	pthread_mutex_unlock(&p->gate.lock);
+	send_before(p);
 	queue_push(&p->inbox, c);
 	return 0;
 }
@@ -529,6 +478,7 @@ int peer_close(struct peers *p, u64 link)
 		p->gate.link = 0;
 	}
 	pthread_mutex_unlock(&p->gate.lock);
+	send_before(p);
 	queue_push(&p->inbox, c);
 	return late;
 }

@@ -78,15 +78,15 @@ void tally_received(struct link *l, const u8 *at, size_t len)
 	}
 }
 
-/* How many packets without ids are in @b, and the last of their zxids that is one. */
-static u32 packets_in(const struct zab_bytes *b, u64 *zxid)
+/* How many packets without ids are in @p, and the last of their zxids that is one. */
+static u32 packets_in(const u8 *p, size_t size, u64 *zxid)
 {
 	u64 at = 0;
 	u32 n = 0;
 
-	while (at + ZP_HEAD <= b->len) {
-		u64 z = jute_get64(b->bytes + at + 4);
-		s32 len = jute_get32(b->bytes + at + 12);
+	while (at + ZP_HEAD <= size) {
+		u64 z = jute_get64(p + at + 4);
+		s32 len = jute_get32(p + at + 12);
 
 		if ((s64)z > 0)
 			*zxid = z;
@@ -98,14 +98,22 @@ static u32 packets_in(const struct zab_bytes *b, u64 *zxid)
 
 void tally_queued(struct outq *q, struct item *it)
 {
+	u64 before = q->stats.marks;
+
 	if (!q->counted)
 		return;
 	it->last_zxid = 0;
-	it->packets = it->kind == ITEM_BYTES ? packets_in(it->bytes, &it->last_zxid) : 1;
-	if (it->kind != ITEM_BYTES)
+	it->packets = 1;
+	if (it->kind == ITEM_BYTES)
+		it->packets = packets_in(it->bytes->bytes, it->bytes->len, &it->last_zxid);
+	else if (it->kind == ITEM_RUN)
+		it->packets = packets_in(it->chunk->bytes + it->at, it->len, &it->last_zxid);
+	else
 		it->last_zxid = it->kind == ITEM_TXN ? it->txn->zxid :
 				it->kind == ITEM_TREE ? it->zxid : it->to;
-	if (q->stats.marks++ % MARK_EVERY == 0)
+	q->stats.marks += it->packets;
+	if (before % MARK_EVERY == 0 ||
+	    before / MARK_EVERY != (q->stats.marks - 1) / MARK_EVERY)
 		it->queued_ms = peer_now_ms();
 	set(&q->stats.queued, q->stats.queued + it->packets);
 }

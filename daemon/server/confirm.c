@@ -11,7 +11,8 @@
  * that round applies.
  *
  * Programs on the host ask for the same by the device (ZKERN_LINEARIZABLE): the kernel
- * counts who asks, and is told how many are answered.
+ * counts who asks, and is told how many are answered. It is called only when poll() says
+ * that some do; a core that does not sleep calls it at each step of the coarse clock.
  *
  * A single server needs none of this: a write is answered when the tree has it.
  */
@@ -71,13 +72,26 @@ static void tell_local(struct core *c)
 				strerror(-rc));
 }
 
+/* What poll() said when we slept; else the kernel is asked at each step of the clock. */
+static bool may_ask(struct core *c)
+{
+	struct local_asks *l = &c->local;
+	bool may = l->polled ? l->told : c->now_ms != l->looked_ms;
+
+	l->looked_ms = c->now_ms;
+	l->polled = false;
+	l->told = false;
+	return may;
+}
+
 void confirm_local(struct core *c)
 {
 	struct local_asks *l = &c->local;
 
 	if (c->ask_fd < 0)
 		return;
-	tell_local(c);
+	if (may_ask(c))
+		tell_local(c);
 	if (!c->serving)
 		l->covers = l->asked;
 	if (l->round || l->covers == l->asked)

@@ -499,7 +499,10 @@ static void wait_for_work(struct core *c)
 		queue_awake(&c->queue);
 		return;
 	}
-	poll(fds, 2, sleep_ms(c));
+	if (poll(fds, 2, sleep_ms(c)) >= 0) {
+		c->local.told = fds[1].revents;
+		c->local.polled = true;
+	}
 	queue_awake(&c->queue);
 }
 

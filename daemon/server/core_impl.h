@@ -237,6 +237,9 @@ struct core {
 	u64 released;			/* ... and the last that was acted on */
 	int ask_fd;			/* they ask; -1: there are none */
 	struct local_asks {		/* of programs on this host (struct store_ops) */
+		bool polled;		/* whether any ask was looked at, before this round */
+		bool told;		/* and some do */
+		u64 looked_ms;		/* when it was last known */
 		u64 asked;		/* so many have asked */
 		u64 round;		/* the one for those up to @covers; 0: none */
 		u64 covers;

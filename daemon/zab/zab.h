@@ -164,6 +164,7 @@ struct zab_bytes {
 	u32 len;
 	u8 bytes[];
 };
+struct zab_bytes *zab_bytes_get(struct zab_bytes *b);
 void zab_bytes_put(struct zab_bytes *b);
 
 struct zab_action {

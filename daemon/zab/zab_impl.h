@@ -269,7 +269,6 @@ struct zab_action *zab_emit(struct zab *z, enum zab_action_type type);
 void zab_emit_packet(struct zab *z, u64 link, s32 type, u64 zxid, const void *data, s32 len);
 void zab_emit_bytes(struct zab *z, u64 link, struct zab_bytes *b);
 void zab_emit_txn(struct zab *z, u64 link, s32 type, struct txn *t);
-struct zab_bytes *zab_bytes_get(struct zab_bytes *b);
 struct zab_bytes *zab_bytes_new(u32 len);
 struct zab_bytes *zab_encode(const struct zab_packet *pkt);
 /* @n packets without data into @b at @at: type, zxid. */

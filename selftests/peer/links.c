@@ -137,6 +137,73 @@ static void acks(struct node *a, u64 in, struct node *b, u64 out)
 	ok(good, "of acknowledgements the last of each row arrives");
 }
 
+/* What a leader sends in rounds to two learners: the same, another one, one of them
+ * nothing, something twice, something long. */
+#define STEPS	1500
+#define ROUND	40
+
+static u32 times(u32 i, u32 who)
+{
+	return i % 5 == 4 ? !who : i % 7 == 3 ? 2 : 1;
+}
+
+static s32 step_len(u32 i, u32 who)
+{
+	u64 state = 2 * i + (i % 3 ? 0 : who);
+
+	return rnd(&state, i % 17 ? 300 : 70000);
+}
+
+static void say_step(struct node *n, u64 link, u32 i, u32 who, const u8 *data)
+{
+	struct zab_bytes *b;
+
+	for (u32 k = 0; k < times(i, who); k++) {
+		b = packet_of(ZP_REQUEST, i, data + (i % 3 ? 0 : who), step_len(i, who));
+		need(!peer_send(n->p, link, b), "no memory");
+		zab_bytes_put(b);
+	}
+}
+
+static bool hears_all(struct node *n, u64 link, u32 who, const u8 *data)
+{
+	struct peer_event *ev;
+	bool good = true;
+
+	for (u32 i = 0; i < STEPS; i++) {
+		for (u32 k = 0; k < times(i, who) && good; k++) {
+			ev = node_take(n, PEER_PACKETS, link);
+			good = ev && ev->packet.zxid == i && ev->packet.len == step_len(i, who) &&
+			       !memcmp(ev->packet.data, data + (i % 3 ? 0 : who), ev->packet.len);
+			peer_event_free(n->p, ev);
+		}
+	}
+	return good;
+}
+
+static void rounds(struct node *a, u64 in, struct node *b, struct lan *lan)
+{
+	u8 *data = malloc(70001);
+	struct node c;
+	u64 in2;
+
+	fill(data, 70001, 3);
+	node_up(&c, lan, 3);
+	in2 = join(&c, a, 1, OUT + 1);
+	for (u32 i = 0; i < STEPS; i++) {
+		say_step(a, in, i, 0, data);
+		say_step(a, in2, i, 1, data);
+		if (i % ROUND == ROUND - 1)
+			peer_flush(a->p);
+	}
+	peer_flush(a->p);
+	ok(hears_all(b, OUT + 1, 0, data) && hears_all(&c, OUT + 1, 1, data),
+	   "two learners get what was sent to each, in order");
+	node_stop(&c);
+	ok(node_await(a, PEER_LINK_DOWN, in2), "one of them is gone");
+	free(data);
+}
+
 static void ends(struct node *a, struct node *b, struct lan *lan)
 {
 	u64 in = join(b, a, 1, OUT + 2), in2;
@@ -229,6 +296,7 @@ void test_links(void)
 	packets(&a, in, &b, OUT + 1);
 	txns(&a, in, &b, OUT + 1);
 	acks(&a, in, &b, OUT + 1);
+	rounds(&a, in, &b, &lan);
 	ends(&a, &b, &lan);
 	node_stop(&b);
 	bad_packets(&lan);
