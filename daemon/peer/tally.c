@@ -78,15 +78,15 @@ void tally_received(struct link *l, const u8 *at, size_t len)
 	}
 }
 
-/* How many packets without ids are in @size bytes, and the last of their zxids that is one. */
-static u32 packets_in(const u8 *p, u64 size, u64 *zxid)
+/* How many packets without ids are in @b, and the last of their zxids that is one. */
+static u32 packets_in(const struct zab_bytes *b, u64 *zxid)
 {
 	u64 at = 0;
 	u32 n = 0;
 
-	while (at + ZP_HEAD <= size) {
-		u64 z = jute_get64(p + at + 4);
-		s32 len = jute_get32(p + at + 12);
+	while (at + ZP_HEAD <= b->len) {
+		u64 z = jute_get64(b->bytes + at + 4);
+		s32 len = jute_get32(b->bytes + at + 12);
 
 		if ((s64)z > 0)
 			*zxid = z;
@@ -101,9 +101,7 @@ void tally_queued(struct outq *q, struct item *it)
 	if (!q->counted)
 		return;
 	it->last_zxid = 0;
-	it->packets = 1;
-	if (it->kind == ITEM_BYTES)
-		it->packets = packets_in(it->bytes->bytes, it->bytes->len, &it->last_zxid);
+	it->packets = it->kind == ITEM_BYTES ? packets_in(it->bytes, &it->last_zxid) : 1;
 	if (it->kind != ITEM_BYTES)
 		it->last_zxid = it->kind == ITEM_TXN ? it->txn->zxid :
 				it->kind == ITEM_TREE ? it->zxid : it->to;
