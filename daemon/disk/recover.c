@@ -402,6 +402,7 @@ static int put_config(struct recovery *rec)
 	struct zk_txn zk = { .zxid = d->config_version, .n_ops = 1, .ops = &op,
 			     .flags = ZK_TXN_REPLAY | ZK_TXN_ASIDE };
 	struct timespec now;
+	int rc;
 
 	if (!d->config || (d->config_follows && rec->config_zxid &&
 			   rec->config_zxid >= d->config_version))
@@ -413,7 +414,12 @@ static int put_config(struct recovery *rec)
 	op.data = d->config;
 	op.data_len = strlen(d->config);
 	op.crc = txn_crc(config_path, op.path_len, d->config, op.data_len);
-	return rec->st->ops->load_txn(rec->st, &zk, NULL);
+	rc = rec->st->ops->load_txn(rec->st, &zk, NULL);
+	/* initConfigInZKDatabase() is DataTree.setData() */
+	if (!rc)
+		metric_add_path(METRIC_write_per_namespace, op.path, op.path_len,
+				op.path_len + op.data_len);
+	return rc;
 }
 
 static int commit_tree(struct recovery *rec)

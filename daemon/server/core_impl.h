@@ -338,8 +338,8 @@ bool quorum_ending(struct core *c);
 void quorum_free(struct core *c);
 
 /* ---- count.c ---- */
-/* ZAB is in another phase (the state is the machine's). */
-void count_state(struct core *c, enum zab_phase phase);
+/* ZAB_DO_STATE. */
+void count_state(struct core *c, enum zab_state state, enum zab_phase phase);
 /* ZAB_DO_LOG, ZAB_DO_COMMIT, ZAB_DO_ACKED. */
 void count_proposal(struct core *c, const struct zab_action *a);
 void count_commit(struct core *c, const struct zab_action *a);

@@ -12,16 +12,15 @@
 #include "daemon/base/metrics.h"
 #include "daemon/server/core_impl.h"
 
-static void elected(struct core *c)
+static void elected(struct core *c, enum zab_state state)
 {
-	if (zab_state(c->zab) != ZAB_OBSERVING && c->counts.looks_ms)
+	if (state != ZAB_OBSERVING && c->counts.looks_ms)
 		metric_add(METRIC_election_time, c->now_ms - c->counts.looks_ms);
 	c->counts.looks_ms = 0;
 }
 
-static void established(struct core *c)
+static void established(struct core *c, enum zab_state state)
 {
-	enum zab_state state = zab_state(c->zab);
 	u64 gone = c->now_ms - c->counts.lost_ms;
 
 	if (state == ZAB_FOLLOWING)
@@ -36,12 +35,11 @@ static void established(struct core *c)
 	c->counts.lost_ms = 0;
 }
 
-void count_state(struct core *c, enum zab_phase phase)
+void count_state(struct core *c, enum zab_state state, enum zab_phase phase)
 {
 	if (!c->peers)
 		return;
-	disk_count_acks(c->disk, zab_state(c->zab) == ZAB_LEADING ||
-				 zab_state(c->zab) == ZAB_FOLLOWING);
+	disk_count_acks(c->disk, state == ZAB_LEADING || state == ZAB_FOLLOWING);
 	switch (phase) {
 	case ZAB_ELECTION:
 		metric_count(METRIC_looking_count, 1);
@@ -51,13 +49,13 @@ void count_state(struct core *c, enum zab_phase phase)
 			c->counts.looks_ms = c->now_ms;
 		break;
 	case ZAB_DISCOVERY:
-		elected(c);
+		elected(c, state);
 		break;
 	case ZAB_SYNC:
 		c->counts.syncs_ms = c->now_ms;
 		break;
 	case ZAB_BROADCAST:
-		established(c);
+		established(c, state);
 		break;
 	}
 }

@@ -211,7 +211,7 @@ static void set_state(struct core *c, const struct zab_action *a)
 		begin_serving(c);
 	else if (!serve && c->serving)
 		end_serving(c);
-	count_state(c, a->phase);
+	count_state(c, a->state, a->phase);
 	readonly_look(c);
 	tell_store(c);
 	quorum_tell(c);
@@ -552,7 +552,7 @@ void quorum_start(struct core *c)
 
 	if (c->peers)
 		tell_store(c);
-	count_state(c, ZAB_ELECTION);
+	count_state(c, ZAB_LOOKING, ZAB_ELECTION);
 	readonly_look(c);
 	quorum_step(c, &ev);
 }

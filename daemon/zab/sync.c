@@ -187,7 +187,7 @@ void leader_tell_acks(struct zab *z, u64 sid, u64 from, u64 to)
 {
 	u64 every = z->p.tell_acks;
 
-	if (!every || !z->e || z->phase != ZAB_BROADCAST)
+	if (!every || !z->e || z->state != ZAB_LEADING || z->phase != ZAB_BROADCAST)
 		return;
 	if (from < z->committed)
 		from = z->committed;

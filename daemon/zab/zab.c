@@ -344,8 +344,7 @@ static int on_durable(struct zab *z, const struct zab_event *ev)
 	/* all that may commit by it, so that it is taken with what follows or not at all */
 	if (!z->e && !zab_room(z, z->w.end - z->w.commit, 0))
 		return -ENOMEM;
-	if (z->state == ZAB_LEADING)
-		leader_tell_acks(z, z->p.myid, z->durable, ev->zxid);
+	leader_tell_acks(z, z->p.myid, z->durable, ev->zxid);
 	if (ev->zxid > z->durable)
 		z->durable = ev->zxid;
 	return 0;

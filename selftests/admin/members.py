@@ -10,9 +10,9 @@ from zktest import proc, wire
 from zktest.ensemble import Ensemble
 
 ROLES = "leader", "follower", "observer"
-# of the JVM; of /zookeeper/config, which 3.8 sets at each start
-NOT_OURS = re.compile(r"zk_(\w+_)?(jvm_pause_time_ms|netty_queued_buffer_capacity|"
-                      r"zookeeper_write_per_namespace)$")
+PROMETHEUS = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
+# of the JVM
+NOT_OURS = re.compile(r"zk_(\w+_)?(jvm_pause_time_ms|netty_queued_buffer_capacity)$")
 OURS = re.compile(r"zk_zkern_")
 OF_SERVER = re.compile(r"_\d+_(learner_handler_qp|ack_latency)")
 WRITES = 20
@@ -52,17 +52,26 @@ ONCE = {
 }
 
 
-def wrap(s):
-    """Gives server s an admin port."""
-    s.admin = proc.free_port()
+def wrap(s, more):
+    """Gives server s an admin port and one for Prometheus."""
+    s.admin, s.metrics = proc.free_port(), proc.free_port()
     config = s.config
-    s.config = lambda: dict(config(), **{"admin.serverPort": str(s.admin)})
+    s.config = lambda: dict(config(), **dict({"admin.serverPort": str(s.admin)}, **{
+        k: v.replace("@", str(s.metrics)) for k, v in more.items()}))
 
 
 def command(s, name):
     url = "http://127.0.0.1:%d/commands/%s" % (s.admin, name)
     with urllib.request.urlopen(url, timeout=30) as f:
         return json.load(f)
+
+
+def commands(s):
+    """Those of the index whose answers have the same keys whoever it is that answers."""
+    with urllib.request.urlopen("http://127.0.0.1:%d/commands" % s.admin, timeout=30) as f:
+        names = re.findall(r'href="/commands/(\w+)"', f.read().decode())
+    return sorted(set(names) - {"environment", "monitor", "system_properties",
+                                "set_trace_mask", "stat_reset", "voting_view"})
 
 
 def plain(x, names):
@@ -94,7 +103,10 @@ def say(ens, s):
         del zab[key]
     keys = {OF_SERVER.sub(r"_N_\1", k) for k in figures(s)}
     return {
-        "server_stats": sorted(command(s, "server_stats")),
+        "commands": {c: sorted(command(s, c)) for c in commands(s)},
+        "words": {w: sorted({re.split("[:=]", x)[0] for x in s.four_letter(w).splitlines()
+                             if not x.startswith(" ")})
+                  for w in ("srvr", "stat", "conf", "dirs", "isro")},
         "system_properties": sorted(
             k for k in command(s, "system_properties") if k.startswith("zookeeper.")),
         "voting_view, own": mine,
@@ -144,6 +156,41 @@ def counted(ens, by_role):
     acks = sorted(k for k in after["leader"] if k.endswith("_ack_latency") and
                   re.match(r"zk_cnt_\d", k) and after["leader"][k] != "0")
     return added, once, len(acks)
+
+
+def page(s):
+    """Prometheus' page as {name{labels}: value}."""
+    with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % s.metrics, timeout=30) as f:
+        return dict(x.rsplit(" ", 1) for x in f.read().decode().splitlines()
+                    if not x.startswith("#"))
+
+
+def scraped(by_role):
+    """What is wrong with the quantiles of the last minutes."""
+    lead, wrong = by_role["leader"], []
+    pages = {role: page(by_role[role]) for role in ROLES}
+
+    def look(role, name, seen):
+        value = pages[role].get(name, "none")
+        if value == "none" or (value == "NaN") == seen:
+            wrong.append((role, name, value))
+    for role in ROLES:
+        s = by_role[role]
+        look(role, 'quorum_ack_latency{quantile="0.99",}', role == "leader")
+        look(role, 'proposal_latency{quantile="0.9",}', role == "follower")
+        look(role, 'commit_propagation_latency{quantile="0.5",}', role != "leader")
+        look(role, 'election_time{quantile="0.5",}', role != "observer")
+        look(role, 'write_per_namespace{key="x",quantile="0.5",}', True)
+        if s is not lead:
+            look("leader", 'learner_handler_qp_size{key="%d",quantile="0.5",}' % s.number,
+                 True)
+            look("leader", 'learner_handler_qp_time_ms{key="%d",quantile="0.99",}' %
+                 s.number, True)
+    acks = [k for k, v in pages["leader"].items() if v != "NaN" and
+            re.match(r'ack_latency\{key="\d+",quantile="0.9",\}', k)]
+    if len(acks) < 2:
+        wrong.append(acks)
+    return wrong
 
 
 def observed(ens, by_role):
@@ -196,7 +243,10 @@ def live(kind):
                    "leader.ackLoggingFrequency": "1",
                    "admin.serverAddress": "127.0.0.1"}) as ens:
         for s in ens:
-            wrap(s)
+            wrap(s, {} if kind == "apache" else {
+                "metricsProvider.className": PROMETHEUS,
+                "metricsProvider.httpPort": "@",
+                "metricsProvider.httpHost": "127.0.0.1"})
         ens.start()
         # nothing of the begin is under way any more
         c = wire.Client(ens[1].host, ens[1].port)
@@ -216,6 +266,7 @@ def live(kind):
             proc.wait_for(lambda: figures_right(
                 figures(by_role["leader"]), figures(by_role["observer"]),
                 by_role["leader"].number), 60, "figures of leader and observer")
+            said["scraped"] = scraped(by_role)
     return said
 
 
@@ -239,7 +290,10 @@ def run(tap):
                "%s" % ours[role])
 
 
-WHAT = ("voting_view, own", "voting_view, others", "zabstate", "server_stats",
+    tap.ok(not ours["scraped"], "members: Prometheus' pages", ours["scraped"])
+
+
+WHAT = ("voting_view, own", "voting_view, others", "zabstate", "commands", "words",
         "system_properties", "mntr", "counts", "counts of the begin")
 OF_LEADER = "servers that acknowledge", "observers"
-RESULTS = len(ROLES) * (len(WHAT) + 1) + len(OF_LEADER)
+RESULTS = len(ROLES) * (len(WHAT) + 1) + len(OF_LEADER) + 1

@@ -215,6 +215,39 @@ void test_plan_limits(void)
 	wire_free(z);
 }
 
+/* ackLoggingFrequency: of each second one, those that came before it was committed. */
+void test_tell_acks(void)
+{
+	struct zab *z = leader(1, 500);
+
+	join(z, 3, Z(4, 1));
+	wire_expect(z, ">3:DIFF 400000001, >3:NEWLEADER 400000000");
+	synced(z, 3);
+	z->p.tell_acks = 2;
+	for (u32 i = 2; i <= 5; i++)
+		check(!wire_propose(z, Z(4, i)));
+	wire_skip(z);
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 3), NULL, -1));
+	wire_expect(z, "acked 400000002 by 2 at 0");
+	/* one for many */
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 5), NULL, -1));
+	wire_expect(z, "acked 400000004 by 2 at 0");
+	check(!wire_packet(z, 2, ZP_ACK, Z(4, 5), NULL, -1));
+	wire_expect(z, "");
+	/* the own one; it is committed before the third server's */
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 3)));
+	wire_expect(z, "acked 400000002 by 1 at 0, >2:COMMIT 400000002, >2:COMMIT 400000003, "
+		       ">3:COMMIT 400000002, >3:COMMIT 400000003, commit 400000002, "
+		       "commit 400000003");
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 5), NULL, -1));
+	wire_expect(z, "acked 400000004 by 3 at 0, >2:COMMIT 400000004, >2:COMMIT 400000005, "
+		       ">3:COMMIT 400000004, >3:COMMIT 400000005, commit 400000004, "
+		       "commit 400000005");
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 5)));
+	wire_expect(z, "");
+	wire_free(z);
+}
+
 /* From LOOKING to BROADCAST, each packet. */
 void test_leader_wire(void)
 {
