@@ -608,7 +608,7 @@ void net_stranger(struct sim *s)
 	struct server *to = &s->servers[rnd(s, s->n)];
 	struct link *l;
 
-	if (!to->up || to->dead || !to->peers.leading)
+	if (!to->up || to->dead || to->peers.open == PEER_PORT_NONE)
 		return;
 	tell(s, "a stranger connects to server %llu", to->id);
 	s->counts.strangers++;
@@ -617,6 +617,7 @@ void net_stranger(struct sim *s)
 	s->links = l;
 	l->there = true;
 	l->target = to;
+	l->port = to->peers.open;
 	/* from the host of another one */
 	l->end[0].sv = &s->servers[(to->index + 1) % s->n];
 	l->end[0].tail = &l->end[0].head;
