@@ -5,6 +5,7 @@
 #include "selftests/fuzz/drive_peers.h"
 
 #define pthread_create(t, attr, fn, arg)	((void)(fn), 0)
+#define pthread_setname_np(t, name)		((void)(name))
 #define pthread_join(t, res)			drive_log_end(lw)
 #define pthread_cond_wait(cond, lock)		drive_log_more(lw)
 
