@@ -6,12 +6,15 @@
  *
  * Where observer masters are in use it is one of the voters that follow, in an order of
  * chance that is made anew with each membership; after a failure it is the next one's turn.
- * The leader does not serve on that port: when all the others were tried in vain, it is
- * asked on its quorum port (in 3.8 nobody is), and then they have their turns again.
+ * The leader does not serve on that port: when all the others were tried ROUNDS times in
+ * vain, or there are none, it is asked on its quorum port (in 3.8 nobody is, and the observer
+ * tries on for ever), and then they have their turns again.
  */
 #include <string.h>
 
 #include "daemon/zab/zab_impl.h"
+
+#define ROUNDS	3
 
 /* A number below @below, of the ones that follow from this life's chance (splitmix64). */
 static u64 draw(struct zab *z, u64 below)
@@ -48,22 +51,41 @@ static void list_masters(struct zab *z)
 	}
 }
 
+/* The next one who does not lead; false: all had their turn. */
+static bool next_master(struct choice *c, u64 leader, u64 *id)
+{
+	while (c->next < c->n && c->ids[c->next] == leader)
+		c->next++;
+	if (c->next == c->n)
+		return false;
+	*id = c->ids[c->next++];
+	return true;
+}
+
 u64 choose_master(struct zab *z, u64 leader, bool *master)
 {
 	struct choice *c = &z->ch;
+	u64 id;
 
 	*master = false;
 	if (!z->observer || !z->p.masters)
 		return leader;
 	if (!c->n || c->version != z->e->version)
 		list_masters(z);
-	while (c->next < c->n && c->ids[c->next] == leader)
-		c->next++;
-	*master = c->next < c->n;
+	*master = next_master(c, leader, &id);
+	if (!*master) {
+		c->next = 0;
+		*master = ++c->rounds < ROUNDS && next_master(c, leader, &id);
+	}
 	if (*master)
-		return c->ids[c->next++];
-	c->next = 0;
+		return id;
+	c->rounds = 0;
 	return leader;
+}
+
+void choose_done(struct zab *z)
+{
+	z->ch.rounds = 0;
 }
 
 u64 choose_wait(struct zab *z)

@@ -69,8 +69,10 @@ void zab_become(struct zab *z, enum zab_state state, enum zab_phase phase)
 	a->zxid = z->committed;
 	if (state == ZAB_FOLLOWING || state == ZAB_OBSERVING)
 		a->link = z->leader;
-	if (phase == ZAB_BROADCAST)
+	if (phase == ZAB_BROADCAST) {
 		z->fails = 0;
+		choose_done(z);
+	}
 }
 
 /* Room for what it emits is always there (zab_room()). */

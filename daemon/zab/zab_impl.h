@@ -197,6 +197,7 @@ struct choice {
 	u64 version;		/* of the membership that they are of */
 	u8 ids[ENSEMBLE_MAX];
 	u32 n, next;
+	u32 rounds;		/* in which nobody served it, one behind the other */
 };
 
 enum busy { BUSY_NO, BUSY_TRUNCATE, BUSY_RECEIVE };
@@ -389,6 +390,8 @@ void waiting_free(struct waiting *w);
 void choose_init(struct zab *z);
 /* Whom to connect with while @leader leads; @master: to his port for observers. */
 u64 choose_master(struct zab *z, u64 leader, bool *master);
+/* It serves. */
+void choose_done(struct zab *z);
 /* How long an observer waits, in ms, before it looks for a leader again; 0 for others. */
 u64 choose_wait(struct zab *z);
 

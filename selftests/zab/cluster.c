@@ -747,6 +747,9 @@ void cluster_start(struct cluster *c, u32 node)
 		.history_bytes = 1 << 20,
 		.max_packet = 1 << 20,
 		.leader_serves = true,
+		.masters = c->masters,
+		.chance = node * 7 + n->life,
+		.election_delay_ms = c->masters ? 100 : 0,
 	};
 	struct zab_event ev = { .type = ZAB_EV_START };
 
@@ -886,7 +889,8 @@ bool cluster_whole(struct cluster *c)
 		struct node *n = &c->nodes[i];
 
 		if (!n->up || zab_phase(n->z) != ZAB_BROADCAST || n->tree.n != c->agreed.n ||
-		    zab_outstanding(n->z) || zab_leader(n->z) != leader->id)
+		    zab_outstanding(n->z) ||
+		    (zab_leader(n->z) != leader->id && !c->masters))
 			return false;
 	}
 	return true;

@@ -68,6 +68,7 @@ struct cluster {
 	u64 calls;
 	bool clients;
 	bool reconfig;
+	bool masters;
 	u32 history_max;
 	u32 snap_syncs, diff_syncs;
 	u32 sudden;		/* once in so many actions a server dies before it; 0: never */

@@ -216,6 +216,7 @@ bool faults_run(u64 seed, bool verbose)
 	c->history_max = history[world_rnd(w, 3)];
 	c->starve = world_once_in(w, 3) ? 50 : 0;
 	c->reconfig = world_once_in(w, 3);
+	c->masters = seed % 3 == 0;
 	c->sudden = world_once_in(w, 2) ? 0 : world_once_in(w, 2) ? 5000 : 500;
 	c->verbose = verbose;
 	world_free(w);

@@ -46,6 +46,10 @@ void test_confirm_leader(void);
 void test_confirm_asked(void);
 void test_confirm_learner(void);
 void test_confirm_plain(void);
+void test_master_wire(void);
+void test_master_answers(void);
+void test_master_junk(void);
+void test_choose(void);
 void test_memory(void);
 
 #endif
