@@ -44,7 +44,6 @@ const struct conf_foreign conf_foreigns[] = {
 	{ "learner.asyncSending", IDLE, NULL, NO_WAIT },
 	{ "leaderConnectDelayDuringRetryMs", IGNORED, "100", LATER },
 	{ "tcpKeepAlive", IDLE, NULL, "connections between servers always have it" },
-	{ "forceSnapshotSync", IGNORED, "false", LATER },
 	{ "snapshotSizeFactor", IGNORED, "0.33", LATER },
 	{ "portUnification", REFUSED, "false", NO_TLS },
 	{ "messageTracker.BufferSize", IDLE, NULL, STATS },

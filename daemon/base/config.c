@@ -82,6 +82,7 @@ const struct conf_key conf_keys[] = {
 	{ "connectToLearnerMasterLimit", NUM_LOW, AT(connect_limit), 0, INT_MAX },
 	{ "leader.maxConcurrentSnapSyncs", NUM, AT(snap_syncs), 1, INT_MAX },
 	{ "leader.maxConcurrentDiffSyncs", NUM, AT(diff_syncs), 1, INT_MAX },
+	{ "forceSnapshotSync", BOOL, AT(force_snap), 0, 0 },
 	{ "leader.ackLoggingFrequency", NUM_LOW, AT(tell_acks), 0, INT_MAX },
 	{ "cnxTimeout", NUM, AT(cnx_timeout_ms), 1, INT_MAX },
 	{ "electionPortBindRetry", NUM, AT(bind_tries), 0, INT_MAX },

@@ -133,6 +133,7 @@ static struct zab *new_zab(const struct config *cfg)
 		.connect_limit = cfg->connect_limit,
 		.snap_syncs = cfg->snap_syncs,
 		.diff_syncs = cfg->diff_syncs,
+		.force_snap = cfg->force_snap,
 		.tell_acks = cfg->tell_acks,
 		.history_max = cfg->commit_log_count,
 		.history_bytes = HISTORY_BYTES,

@@ -53,6 +53,8 @@ static struct plan make_plan(const struct zab *z, u64 peer, u64 end)
 	const struct window *w = &z->w;
 	u64 last = win_before(w, end), i, prev;
 
+	if (z->p.force_snap)
+		goto snap;
 	if (peer == last)
 		return (struct plan){ .op = ZP_DIFF, .zxid = peer, .from = end };
 	if (peer < w->floor) {

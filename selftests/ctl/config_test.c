@@ -228,7 +228,8 @@ static void test_findings(void)
 	      "1 E leader.maxConcurrentSnapSyncs: 0 is not in 1 to");
 	found("maxConcurrentDiffSyncs=5\n", "reads this only as leader.maxConcurrentDiffSyncs");
 	silent("connectToLearnerMasterLimit=5\nelectionPortBindRetry=0\n"
-	       "leader.maxConcurrentSnapSyncs=1\nleader.maxConcurrentDiffSyncs=1\n",
+	       "leader.maxConcurrentSnapSyncs=1\nleader.maxConcurrentDiffSyncs=1\n"
+	       "leader.ackLoggingFrequency=1\nforceSnapshotSync=true\n",
 	       "limits on learners are there");
 	found("commitLogCount=5\n", "1 W commitLogCount: 5 is too low, taken as 500");
 	found("jvm.pause.monitor=true\n", "there is no Java virtual machine");

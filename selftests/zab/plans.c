@@ -141,6 +141,28 @@ void test_plan_snap(void)
 	wire_free(z);
 }
 
+/* LearnerHandler.FORCE_SNAP_SYNC */
+void test_plan_forced(void)
+{
+	struct zab *z = leader(3, 500);
+
+	z->p.force_snap = true;
+	join(z, 3, Z(4, 3));
+	wire_expect(z, "tree 3 400000003, >3:NEWLEADER 400000000");
+	join(z, 4, Z(4, 2));
+	wire_expect(z, "tree 4 400000003, >4:NEWLEADER 400000000");
+	wire_free(z);
+	/* before it is established, too */
+	z = wire_new(Z(3, 2), 3, 3, 500);
+	z->p.force_snap = true;
+	wire_elect(z, 1);
+	wire_info(z, 7, 2, 3);
+	wire_ackepoch(z, 7, 3, Z(3, 2));
+	wire_expect(z, "state 2/1, accepted 4, >7:LEADERINFO 400000000 [00010000], state 2/2, "
+		       "current 4, tree 7 300000002, >7:NEWLEADER 400000000");
+	wire_free(z);
+}
+
 void test_plan_logs(void)
 {
 	EXPECT_JOIN(5, 2, Z(4, 2), 3, Z(4, 2),

@@ -55,6 +55,7 @@ static const struct {
 	{ "joining: DIFF", test_plan_diff },
 	{ "joining: TRUNC, within an epoch", test_plan_trunc },
 	{ "joining: SNAP", test_plan_snap },
+	{ "joining: SNAP, if it is to be", test_plan_forced },
 	{ "joining: from the logs", test_plan_logs },
 	{ "joining: with a zxid of a new epoch", test_plan_zero },
 	{ "joining: no more than so many at once", test_plan_limits },
