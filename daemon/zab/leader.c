@@ -454,6 +454,28 @@ void leader_pump(struct zab *z)
 
 /* ---------------------------------------------------------------- time */
 
+static bool may_ack(const struct zab *z, const struct learner *l, u64 zxid)
+{
+	return !l->observer || has_acked(z, l, zxid);
+}
+
+/*
+ * A voter of the members that were proposed lost its link before it had acknowledged them,
+ * and came back as what it is by those in force, an observer: nobody asks it. As a new
+ * leader's voter it would be (3.8 waits for ever, and takes no writes).
+ */
+static bool is_stuck(struct zab *z)
+{
+	struct leading *ld = &z->ld;
+
+	if (z->phase != ZAB_BROADCAST || !z->next || z->next->version <= z->committed ||
+	    quorum(z, true, true, may_ack, z->next->version))
+		ld->stuck = 0;
+	else
+		ld->stuck++;
+	return ld->stuck > 2ULL * z->p.sync_limit;
+}
+
 /* Twice a tick (the loop of Leader.lead()): PING; every second time, is there a quorum? */
 void leader_half_tick(struct zab *z)
 {
@@ -477,6 +499,10 @@ void leader_half_tick(struct zab *z)
 	if (z->phase == ZAB_BROADCAST && z->halves % 2 == 0 &&
 	    !quorum(z, true, true, is_heard, 0)) {
 		zab_give_up(z, "too few followers are heard of");
+		return;
+	}
+	if (is_stuck(z)) {
+		zab_give_up(z, "who is to vote by the proposed membership only observes");
 		return;
 	}
 	for (u32 i = 0; i < z->ld.n; i++)

@@ -120,6 +120,7 @@ struct leading {
 	bool resigning;
 	bool outrun;		/* a voter has accepted a later epoch */
 	bool retired;		/* a reconfiguration made another one the leader */
+	u64 stuck;		/* half ticks that a proposed membership could not be agreed on */
 	u64 base;		/* this epoch's proposals are numbered after it */
 	u64 own_epoch;		/* StateSummary of this server when it was elected */
 	u64 own_last;
