@@ -83,6 +83,9 @@ void leader_drop(struct zab *z, struct learner *l, const char *fmt, ...)
 	va_end(ap);
 	if (l->stage == STAGE_NEW)
 		log_ratelimited(LOG_WARN, "ensemble: closing the link of a stranger: %s", why);
+	else if (l->stage < STAGE_READY)
+		log_ratelimited(LOG_WARN, "ensemble: closing a link that says it is server %lld's: %s",
+				(long long)l->sid, why);
 	else
 		log_warn("ensemble: closing the link of server %lld: %s", (long long)l->sid, why);
 	zab_emit(z, ZAB_DO_CLOSE)->link = l->link;
@@ -293,6 +296,17 @@ static void end_discovery(struct zab *z)
 	zab_become(z, ZAB_LEADING, ZAB_SYNC);
 }
 
+static bool is_following(const struct zab *z, u64 sid)
+{
+	for (u32 i = 0; i < z->ld.n; i++) {
+		const struct learner *l = z->ld.learners[i];
+
+		if (!l->gone && l->stage >= STAGE_ACKED && !l->observer && l->sid == sid)
+			return true;
+	}
+	return false;
+}
+
 /* FOLLOWERINFO or OBSERVERINFO: LearnerInfo { long sid, int version, long config }. */
 static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 {
@@ -329,18 +343,13 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 	if (z->ld.epoch_fixed && accepted > z->epoch) {
 		leader_drop(z, l, "server %lld has accepted epoch %llu, this one is %llu",
 			    (long long)sid, accepted, z->epoch);
-		z->ld.outrun |= p->type == ZP_FOLLOWERINFO && ensemble_votes(z->e, sid);
+		/* who follows already is another one */
+		z->ld.outrun |= p->type == ZP_FOLLOWERINFO && ensemble_votes(z->e, sid) &&
+				!is_following(z, sid);
 		return 0;
 	}
 	if (!zab_room(z, 2, 1))
 		return -ENOMEM;
-	/* A server has one connection; the older one is a leftover. */
-	for (u32 i = 0; i < z->ld.n; i++) {
-		struct learner *old = z->ld.learners[i];
-
-		if (old != l && !old->gone && old->stage > STAGE_NEW && old->sid == sid)
-			leader_drop(z, old, "it has connected anew");
-	}
 	l->sid = sid;
 	l->observer = p->type == ZP_OBSERVERINFO;
 	l->stage = STAGE_INFO;
@@ -349,6 +358,21 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 	else if (accepted >= z->ld.next_epoch)
 		z->ld.next_epoch = accepted + 1;
 	return 0;
+}
+
+/*
+ * A server has one connection; older ones are leftovers. Not before the new one answers:
+ * until then it may be of anybody who knows an id. (LearnerHandlers of 3.8 stay side by
+ * side, each for as long as it is heard of.)
+ */
+static void drop_older(struct zab *z, const struct learner *l)
+{
+	for (u32 i = 0; i < z->ld.n && z->ld.learners[i] != l; i++) {
+		struct learner *old = z->ld.learners[i];
+
+		if (!old->gone && old->stage > STAGE_NEW && old->sid == l->sid)
+			leader_drop(z, old, "it has connected anew");
+	}
 }
 
 /* Phase 1, the leader's third step: ACK-E(f.a, h_f) of Zab, { int currentEpoch }. */
@@ -374,6 +398,7 @@ static void on_ackepoch(struct zab *z, struct learner *l, const struct zab_packe
 		}
 		l->promised = true;
 	}
+	drop_older(z, l);
 	l->last = p->zxid;
 	l->stage = STAGE_READY;
 }
@@ -797,6 +822,30 @@ static void limit_strangers(struct zab *z)
 		leader_drop(z, oldest, "there are too many that have not said who they are");
 }
 
+/* For one more: the oldest goes that has said who it is, and then nothing; rather one that
+ * is no member. False: all have said more. */
+static bool make_room(struct zab *z)
+{
+	struct learner *oldest = NULL;
+
+	for (u32 i = 0; i < z->ld.n; i++) {
+		struct learner *l = z->ld.learners[i];
+
+		if (l->gone || l->stage >= STAGE_READY)
+			continue;
+		if (!oldest)
+			oldest = l;
+		if (!ensemble_find(z->e, l->sid)) {
+			oldest = l;
+			break;
+		}
+	}
+	if (oldest)
+		leader_drop(z, oldest, "there are too many");
+	sweep(z);
+	return oldest;
+}
+
 int leader_link_up(struct zab *z, u64 link)
 {
 	struct leading *ld = &z->ld;
@@ -804,13 +853,13 @@ int leader_link_up(struct zab *z, u64 link)
 
 	if (leader_find(z, link))
 		return -EINVAL;
-	if (ld->n >= LEARNERS_MAX) {
+	if (!zab_room(z, 3, 0))
+		return -ENOMEM;
+	if (ld->n >= LEARNERS_MAX && !make_room(z)) {
 		log_ratelimited(LOG_WARN, "ensemble: a learner too many, there are %u", ld->n);
 		zab_emit(z, ZAB_DO_CLOSE)->link = link;
 		return 0;
 	}
-	if (!zab_room(z, 2, 0))
-		return -ENOMEM;
 	if (ld->n == ld->size) {
 		u32 size = ld->size ? 2 * ld->size : 8;
 		struct learner **p = realloc(ld->learners, size * sizeof(*p));
@@ -837,8 +886,11 @@ void leader_link_down(struct zab *z, u64 link)
 
 	if (!l)
 		return;
-	if (l->stage > STAGE_NEW)
+	if (l->stage >= STAGE_READY)
 		log_warn("ensemble: the link of server %lld is lost", (long long)l->sid);
+	else if (l->stage > STAGE_NEW)
+		log_ratelimited(LOG_WARN, "ensemble: a link that said it is server %lld's is lost",
+				(long long)l->sid);
 	forget(l);
 }
 
