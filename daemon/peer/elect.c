@@ -35,11 +35,13 @@ struct epeer {
 	bool anonymous;			/* the number is ours */
 	bool unknown;			/* not in the ensemble when it came */
 	bool wish;			/* of its, for which it has a connection by now */
+	bool told;			/* of its connection on the log, which may have an end */
 	char *addrs;			/* as its hello has them */
 	struct econn *conn;		/* NULL: none */
 	struct dial *dial;		/* NULL: none */
 	struct zab_bytes *next;		/* to be sent */
 	struct zab_bytes *last;		/* was sent */
+	u64 told_ms;			/* when it had its last connection */
 	u64 gone_ms;			/* when it closed its connection; 0: it did not */
 };
 
@@ -192,8 +194,9 @@ static void econn_fail(struct peers *p, struct econn *c, int err)
 {
 	struct epeer *e = c->peer;
 
-	log_info("election: the connection with server %llu (%s) is over: %s", c->peer->sid,
-		 c->name, err == -EPIPE ? "closed by it" : strerror(-err));
+	if (e->told)
+		log_info("election: the connection with server %llu (%s) is over: %s", e->sid,
+			 c->name, err == -EPIPE ? "closed by it" : strerror(-err));
 	econn_close(p, c);
 	if (e->wish || has_other_way(p, e, err))
 		dial_peer(p, e);
@@ -380,7 +383,14 @@ static void econn_begin(struct peers *p, struct epeer *e, int fd, const struct s
 	if (e->conn)
 		econn_close(p, e->conn);
 	e->conn = c;
-	log_info("election: connected with server %llu (%s)", e->sid, c->name);
+	e->told = p->now_ms >= e->told_ms + YOUNG_MS && !e->unknown;
+	if (e->told)
+		log_info("election: connected with server %llu (%s)", e->sid, c->name);
+	else
+		log_ratelimited(LOG_INFO, "election: connected with server %llu (%s)%s", e->sid,
+				c->name, e->unknown ? ", which is not in the configuration" :
+				", once more");
+	e->told_ms = p->now_ms;
 	if (!e->next)
 		e->next = bytes_get(e->last);
 	if (!econn_write(p, c))

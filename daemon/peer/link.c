@@ -124,8 +124,10 @@ static void link_lost(struct peers *p, struct link *l, const char *why)
 {
 	if (l->closing || l->ending)
 		return;
-	if (l->up)
+	if (l->settled)
 		log_info("link %llx (%s) is lost: %s", l->id, l->name, why);
+	else if (l->up)
+		log_ratelimited(LOG_INFO, "link %llx (%s) is lost: %s", l->id, l->name, why);
 	if (l->rx) {
 		l->ending = true;
 		shutdown(l->w.fd, SHUT_RDWR);
@@ -325,9 +327,11 @@ static bool link_up(struct peers *p, struct link *l, int fd, const struct sockad
 	if (!l->out)
 		tally_add(p, l);
 	heard(p, l);
-	log_info("link %llx: %s %s", l->id,
-		 !l->out ? "a learner from" : l->master ? "connected with the observer master" :
-		 "connected with the leader", l->name);
+	if (l->out)
+		log_info("link %llx: connected with the %s %s", l->id,
+			 l->master ? "observer master" : "leader", l->name);
+	else
+		log_ratelimited(LOG_INFO, "link %llx: a learner from %s", l->id, l->name);
 	event_deliver(p, ev);
 	return link_watch(p, l);
 }

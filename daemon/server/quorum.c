@@ -59,7 +59,7 @@ static enum store_state store_state(const struct core *c)
 }
 
 /* Since when a quorum, with us, has been heard from: the latest moment at which all of
- * one had been. */
+ * one had been. Who has not come to follow may be anybody. */
 static u64 quorum_heard(const struct core *c, const struct zab_learner *l, u32 n)
 {
 	const struct ensemble *e = zab_ensemble(c->zab);
@@ -72,10 +72,10 @@ static u64 quorum_heard(const struct core *c, const struct zab_learner *l, u32 n
 	for (u32 i = 0; i < n; i++) {
 		struct idset s = self;
 
-		if (l[i].observer || l[i].heard_ms <= best)
+		if (l[i].observer || !l[i].synced || l[i].heard_ms <= best)
 			continue;
 		for (u32 k = 0; k < n; k++)
-			if (!l[k].observer && l[k].heard_ms >= l[i].heard_ms)
+			if (!l[k].observer && l[k].synced && l[k].heard_ms >= l[i].heard_ms)
 				idset_add(&s, l[k].sid);
 		if (ensemble_quorum(e, &s))
 			best = l[i].heard_ms;

@@ -57,14 +57,17 @@ struct idset {
 	u64 bits[4];
 };
 
+/* An id that no server can have, as strangers may say one, is in no set. */
 static inline void idset_add(struct idset *s, u64 id)
 {
-	s->bits[id / 64] |= 1ULL << (id % 64);
+	if (id < 256)
+		s->bits[id / 64] |= 1ULL << (id % 64);
 }
 
 static inline void idset_del(struct idset *s, u64 id)
 {
-	s->bits[id / 64] &= ~(1ULL << (id % 64));
+	if (id < 256)
+		s->bits[id / 64] &= ~(1ULL << (id % 64));
 }
 
 static inline bool idset_has(const struct idset *s, u64 id)

@@ -55,6 +55,9 @@ void handler_drop(struct zab *z, struct learner *l, const char *fmt, ...)
 	va_end(ap);
 	if (l->stage == STAGE_NEW)
 		log_ratelimited(LOG_WARN, "ensemble: closing the link of a stranger: %s", why);
+	else if (l->stage < STAGE_READY)
+		log_ratelimited(LOG_WARN, "ensemble: closing a link that says it is server %lld's: %s",
+				(long long)l->sid, why);
 	else
 		log_warn("ensemble: closing the link of server %lld: %s", (long long)l->sid, why);
 	zab_emit(z, ZAB_DO_CLOSE)->link = l->link;
@@ -140,6 +143,17 @@ struct zab_bytes *handlers_activation(const struct txn *t, u64 leader)
 	return b;
 }
 
+static bool is_following(const struct zab *z, u64 sid)
+{
+	for (u32 i = 0; i < z->ld.n; i++) {
+		const struct learner *l = z->ld.learners[i];
+
+		if (!l->gone && l->stage >= STAGE_ACKED && !l->observer && l->sid == sid)
+			return true;
+	}
+	return false;
+}
+
 /* FOLLOWERINFO or OBSERVERINFO: LearnerInfo { long sid, int version, long config }. */
 static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 {
@@ -180,18 +194,13 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 	if (z->ld.epoch_fixed && accepted > z->epoch) {
 		handler_drop(z, l, "server %lld has accepted epoch %llu, this one is %llu",
 			    (long long)sid, accepted, z->epoch);
-		z->ld.outrun |= p->type == ZP_FOLLOWERINFO && ensemble_votes(z->e, sid);
+		/* who follows already is another one */
+		z->ld.outrun |= p->type == ZP_FOLLOWERINFO && ensemble_votes(z->e, sid) &&
+				!is_following(z, sid);
 		return 0;
 	}
 	if (!zab_room(z, 2, 1))
 		return -ENOMEM;
-	/* A server has one connection; the older one is a leftover. */
-	for (u32 i = 0; i < z->ld.n; i++) {
-		struct learner *old = z->ld.learners[i];
-
-		if (old != l && !old->gone && old->stage > STAGE_NEW && old->sid == sid)
-			handler_drop(z, old, "it has connected anew");
-	}
 	l->sid = sid;
 	l->observer = p->type == ZP_OBSERVERINFO;
 	l->stage = STAGE_INFO;
@@ -200,6 +209,21 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 	else if (accepted >= z->ld.next_epoch)
 		z->ld.next_epoch = accepted + 1;
 	return 0;
+}
+
+/*
+ * A server has one connection; older ones are leftovers. Not before the new one answers:
+ * until then it may be of anybody who knows an id. (LearnerHandlers of 3.8 stay side by
+ * side, each for as long as it is heard of.)
+ */
+static void drop_older(struct zab *z, const struct learner *l)
+{
+	for (u32 i = 0; i < z->ld.n && z->ld.learners[i] != l; i++) {
+		struct learner *old = z->ld.learners[i];
+
+		if (!old->gone && old->stage > STAGE_NEW && old->sid == l->sid)
+			handler_drop(z, old, "it has connected anew");
+	}
 }
 
 /* Phase 1, the leader's third step: ACK-E(f.a, h_f) of Zab, { int currentEpoch }. */
@@ -225,6 +249,7 @@ static void on_ackepoch(struct zab *z, struct learner *l, const struct zab_packe
 		}
 		l->promised = true;
 	}
+	drop_older(z, l);
 	l->last = p->zxid;
 	l->stage = STAGE_READY;
 }
@@ -374,6 +399,30 @@ static void limit_strangers(struct zab *z)
 		handler_drop(z, oldest, "there are too many that have not said who they are");
 }
 
+/* For one more: the oldest goes that has said who it is, and then nothing; rather one that
+ * is no member. False: all have said more. */
+static bool make_room(struct zab *z)
+{
+	struct learner *oldest = NULL;
+
+	for (u32 i = 0; i < z->ld.n; i++) {
+		struct learner *l = z->ld.learners[i];
+
+		if (l->gone || l->stage >= STAGE_READY)
+			continue;
+		if (!oldest)
+			oldest = l;
+		if (!ensemble_find(z->e, l->sid)) {
+			oldest = l;
+			break;
+		}
+	}
+	if (oldest)
+		handler_drop(z, oldest, "there are too many");
+	handlers_sweep(z);
+	return oldest;
+}
+
 int handler_link_up(struct zab *z, u64 link)
 {
 	struct leading *ld = &z->ld;
@@ -381,13 +430,13 @@ int handler_link_up(struct zab *z, u64 link)
 
 	if (handler_find(z, link))
 		return -EINVAL;
-	if (ld->n >= LEARNERS_MAX) {
+	if (!zab_room(z, 3, 0))
+		return -ENOMEM;
+	if (ld->n >= LEARNERS_MAX && !make_room(z)) {
 		log_ratelimited(LOG_WARN, "ensemble: a learner too many, there are %u", ld->n);
 		zab_emit(z, ZAB_DO_CLOSE)->link = link;
 		return 0;
 	}
-	if (!zab_room(z, 2, 0))
-		return -ENOMEM;
 	if (ld->n == ld->size) {
 		u32 size = ld->size ? 2 * ld->size : 8;
 		struct learner **p = realloc(ld->learners, size * sizeof(*p));
@@ -414,8 +463,11 @@ void handler_link_down(struct zab *z, u64 link)
 
 	if (!l)
 		return;
-	if (l->stage > STAGE_NEW)
+	if (l->stage >= STAGE_READY)
 		log_warn("ensemble: the link of server %lld is lost", (long long)l->sid);
+	else if (l->stage > STAGE_NEW)
+		log_ratelimited(LOG_WARN, "ensemble: a link that said it is server %lld's is lost",
+				(long long)l->sid);
 	forget(l);
 }
 

@@ -383,11 +383,20 @@ void test_leader_junk(void)
 	check(!wire_packet(z, 2, ZP_REQUEST, 0, "123456789012345", 15));
 	wire_expect(z, "close 2");
 	check_eq(zab_state(z), ZAB_LEADING);
-	/* a server that comes twice has one link */
+	/* who only knows an id takes nobody's place */
 	join(z, 3, Z(4, 1));
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 0), NULL, -1));
 	wire_skip(z);
+	wire_info(z, 0x35, 3, 9);
+	wire_expect(z, "close 35");
+	check_eq(zab_state(z), ZAB_LEADING);
 	wire_info(z, 0x33, 3, 4);
-	wire_expect(z, "close 3, >33:LEADERINFO 400000000 [00010000]");
+	wire_expect(z, ">33:LEADERINFO 400000000 [00010000]");
+	/* a server that comes twice has one link */
+	wire_ackepoch(z, 0x33, -1, Z(4, 1));
+	wire_expect(z, "close 3, >33:DIFF 400000001, >33:NEWLEADER 400000000");
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, 0x33, 0));
+	wire_expect(z, "");
 	/* an id of no server: gets everything, counts for nothing */
 	wire_info(z, 0x34, 9999, 4);
 	wire_ackepoch(z, 0x34, -1, Z(4, 1));
