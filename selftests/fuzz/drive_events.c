@@ -332,12 +332,14 @@ static void honest(struct input *in)
 
 static void one(struct input *in)
 {
+	const u8 *p;
 	size_t n;
 
 	switch (byte(in) % HAPPENS) {
 	case RAW:
 		n = byte(in);
-		send_pieces(in, bytes(in, &n), n);
+		p = bytes(in, &n);
+		send_pieces(in, p, n);
 		break;
 	case PACKET:
 		packet(in);

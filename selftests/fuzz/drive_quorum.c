@@ -363,6 +363,7 @@ static void start(void)
 	pp.ensemble = server.cfg.ensemble;
 	pp.sync_ms = server.cfg.tick_ms * server.cfg.sync_limit;
 	pp.init_ms = server.cfg.tick_ms * server.cfg.init_limit;
+	pp.leader_ms = pp.init_ms;
 	pp.max_packet = core_max_packet(&server.cfg);
 	pp.disk = server.disk;
 	pp.arg = server.core;
