@@ -76,9 +76,6 @@ BUGS = [
      "		zab_emit_txn(z, l->link, ZP_PROPOSAL, t);\n",
      "		if (!forwards(l))\n			continue;\n"
      "		zab_emit_txn(z, l->link, l->observer ? ZP_INFORM : ZP_PROPOSAL, t);\n"),
-    ("who has said his first words has promised", "daemon/zab/leader.c",
-     "	l->stage = STAGE_INFO;\n",
-     "	l->stage = STAGE_INFO;\n	l->promised = true;\n"),
     ("a failed fsync does not matter", "daemon/server/core.c",
      "		quorum_disk_failed(c);\n",
      "		;\n"),
