@@ -7,7 +7,7 @@ import urllib.request
 
 from kazoo.client import KazooClient, KeeperState
 from kazoo.exceptions import NotReadOnlyCallError
-from zktest import wire
+from zktest import proc, wire
 from zktest.cond import LONG, Wrong, check, client, until
 from zktest.server import MAX_TIMEOUT
 from zktest.tap import Skip
@@ -274,7 +274,7 @@ def uncommitted(x):
     c = client(lead)
     check(c.call(wire.CREATE, wire.b_create("/sure", b"")).err == 0, "create")
     for s in others:
-        s.proc.send_signal(signal.SIGSTOP)
+        proc.pause(s.proc)
     try:
         c.send(wire.CREATE, wire.b_create("/unsure", b""))
         until("the leader to be alone", lambda: lead.four_letter("isro") == "ro")

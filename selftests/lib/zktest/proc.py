@@ -49,6 +49,21 @@ def kill_group(p, sig=signal.SIGKILL):
         pass
 
 
+def pause(p):
+    """Stop a child; when this returns none of its threads does anything. (One thread
+    takes the signal, and on a busy machine the others go on until it does.)"""
+    p.send_signal(signal.SIGSTOP)
+    tasks = "/proc/%d/task" % p.pid
+
+    def stopped():
+        for tid in os.listdir(tasks):
+            with open(os.path.join(tasks, tid, "stat")) as f:
+                if f.read().rpartition(")")[2].split()[0] not in "tT":
+                    return False
+        return True
+    wait_for(stopped, 60, "process %d to be stopped" % p.pid)
+
+
 def wait_exit(p, timeout):
     """True if the child ended within timeout seconds (then it is reaped)."""
     try:

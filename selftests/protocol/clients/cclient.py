@@ -33,7 +33,7 @@ def t_c_client_rewatch(server):
             raise AssertionError("it ended early:\n" + out)
         out += line
     # While it is stopped it cannot come back before the changes are done.
-    p.send_signal(signal.SIGSTOP)
+    proc.pause(p)
     server.restart(crash=True)
     c = wire.Client(server.host, server.port)
     for op, body in (
