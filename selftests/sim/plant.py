@@ -72,9 +72,9 @@ BUGS = [
      "have += !e->peers[i].observer && idset_has(s, e->peers[i].id);",
      "have += idset_has(s, e->peers[i].id);"),
     ("observers are told of what is not agreed yet", "daemon/zab/leader.c",
-     "		if (!forwards(l) || l->observer)\n			continue;\n"
+     "		if (!handler_forwards(l) || l->observer)\n			continue;\n"
      "		zab_emit_txn(z, l->link, ZP_PROPOSAL, t);\n",
-     "		if (!forwards(l))\n			continue;\n"
+     "		if (!handler_forwards(l))\n			continue;\n"
      "		zab_emit_txn(z, l->link, l->observer ? ZP_INFORM : ZP_PROPOSAL, t);\n"),
     ("a failed fsync does not matter", "daemon/server/core.c",
      "		quorum_disk_failed(c);\n",
