@@ -231,9 +231,9 @@ void test_plan_limits(void)
 	synced(z, 5);
 	/* a follower is essential */
 	wire_info(z, 0x13, 3, 4);
-	wire_expect(z, "close 3, >13:LEADERINFO 400000000 [00010000]");
+	wire_expect(z, ">13:LEADERINFO 400000000 [00010000]");
 	wire_ackepoch(z, 0x13, -1, Z(4, 1));
-	wire_expect(z, "tree 13 400000003, >13:NEWLEADER 400000000");
+	wire_expect(z, "close 3, tree 13 400000003, >13:NEWLEADER 400000000");
 	wire_free(z);
 }
 
