@@ -74,6 +74,16 @@ const struct peer *peers_find(const struct peers *p, u64 sid)
 	return peer || !p->next ? peer : ensemble_find(p->next, sid);
 }
 
+/* First nobody is listened to: who hears that his link is gone does not get another. */
+static void open_port(struct peers *p, enum peer_port port)
+{
+	bool other = port != p->open;
+
+	listen_lead(p, port);
+	if (other)
+		link_close_in(p);
+}
+
 static void run(struct peers *p, struct cmd *c)
 {
 	switch (c->type) {
@@ -85,9 +95,7 @@ static void run(struct peers *p, struct cmd *c)
 		zab_bytes_put(c->arg);
 		break;
 	case CMD_LEAD:
-		if (c->to != p->open)
-			link_close_in(p);
-		listen_lead(p, c->to);
+		open_port(p, c->to);
 		break;
 	case CMD_CONNECT:
 		link_connect(p, c->arg, c->to);

@@ -20,12 +20,13 @@ SESSION_MS = 30000
 class Clients:
     """Workers around a change; the history is checked at the end."""
 
-    def __init__(self, servers, n, seed):
+    def __init__(self, servers, n, seed, values=0):
         self.stop = [float("inf")]
         self.workers = [load.Worker(i, servers, seed + i,
                                     lambda: self.stop[0], SESSION_MS)
                         for i in range(n)]
         for w in self.workers:
+            w.values = values
             w.start()
 
     def rest(self):
@@ -198,8 +199,7 @@ def observe(net, compare, mix):
         if late.mode() != "observer":
             raise check.Violation("its mode is %s" % late.mode())
         # it serves writes as well, by the leader
-        own = Clients([late], 2, 7)
-        own.workers[0].values = own.workers[1].values = 1000000
+        own = Clients([late], 2, 7, 1000000)
         time.sleep(2)
         own.rest()
         for w in own.workers:

@@ -26,6 +26,7 @@ _children = []
 _dirs = []
 _at_end = []
 _used_ports = set()
+_reserved = []      # sockets, whose names say which ports are taken
 _main_pid = os.getpid()
 
 
@@ -106,15 +107,29 @@ def temp_dir(prefix="dir-"):
     return tempfile.mkdtemp(prefix=prefix, dir=base_dir())
 
 
+def _reserve(port):
+    """False: another test of this network namespace has it.  (So does free_port() in
+    ../peer/nodes.c.)"""
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        s.bind("\0zkern-port-%d" % port)
+    except OSError:
+        s.close()
+        return False
+    _reserved.append(s)
+    return True
+
+
 def free_port():
-    """A loopback TCP port that nothing listens on now, never given twice.
+    """A loopback TCP port that nothing listens on now, never given twice while
+    this test runs, also to no other test.
 
     Taken from below the range of outgoing connections, so that none of
     those can come between this and the server's bind().
     """
     while True:
         port = random.randrange(20000, 32000)
-        if port in _used_ports:
+        if port in _used_ports or not _reserve(port):
             continue
         with socket.socket() as s:
             try:
