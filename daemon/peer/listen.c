@@ -387,8 +387,9 @@ static struct listener *find(struct peers *p, bool quorum, bool master, const ch
 	struct listener *l;
 
 	list_for_each_entry(l, &p->listeners, node)
-		if (l->quorum == quorum && l->master == master && (l->port == port || !port) && !l->host == !host &&
-		    (!host || !strcmp(l->host, host)))
+		if (l->quorum == quorum && l->master == master &&
+		    (l->port == port || !port) &&
+		    !l->host == !host && (!host || !strcmp(l->host, host)))
 			return l;
 	return NULL;
 }

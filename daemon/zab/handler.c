@@ -56,7 +56,8 @@ void handler_drop(struct zab *z, struct learner *l, const char *fmt, ...)
 	if (l->stage == STAGE_NEW)
 		log_ratelimited(LOG_WARN, "ensemble: closing the link of a stranger: %s", why);
 	else if (l->stage < STAGE_READY)
-		log_ratelimited(LOG_WARN, "ensemble: closing a link that says it is server %lld's: %s",
+		log_ratelimited(LOG_WARN,
+				"ensemble: closing a link that says it is server %lld's: %s",
 				(long long)l->sid, why);
 	else
 		log_warn("ensemble: closing the link of server %lld: %s", (long long)l->sid, why);
@@ -178,22 +179,22 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 		config = jute_get64(p->data + 12);
 	if (version < ZAB_PROTOCOL) {
 		handler_drop(z, l, "server %lld speaks version 0x%x of the protocol",
-			    (long long)sid, version);
+			     (long long)sid, version);
 		return 0;
 	}
 	if (sid == z->p.myid || accepted >= EPOCH_MAX) {
 		handler_drop(z, l, "server %lld says that its accepted epoch is %llu",
-			    (long long)sid, accepted);
+			     (long long)sid, accepted);
 		return 0;
 	}
 	if (config > z->e->version) {
 		handler_drop(z, l, "server %lld has a later membership, 0x%llx, here it is 0x%llx",
-			    (long long)sid, config, z->e->version);
+			     (long long)sid, config, z->e->version);
 		return 0;
 	}
 	if (z->ld.epoch_fixed && accepted > z->epoch) {
 		handler_drop(z, l, "server %lld has accepted epoch %llu, this one is %llu",
-			    (long long)sid, accepted, z->epoch);
+			     (long long)sid, accepted, z->epoch);
 		/* who follows already is another one */
 		z->ld.outrun |= p->type == ZP_FOLLOWERINFO && ensemble_votes(z->e, sid) &&
 				!is_following(z, sid);
@@ -243,7 +244,7 @@ static void on_ackepoch(struct zab *z, struct learner *l, const struct zab_packe
 		if (current < 0 || (u64)current > ld->own_epoch ||
 		    ((u64)current == ld->own_epoch && p->zxid > ld->own_last)) {
 			handler_drop(z, l,
-				    "it is ahead: epoch %d, 0x%llx; here epoch %llu, 0x%llx",
+				     "it is ahead: epoch %d, 0x%llx; here epoch %llu, 0x%llx",
 				    current, p->zxid, ld->own_epoch, ld->own_last);
 			return;
 		}
@@ -614,7 +615,7 @@ void handler_check(struct zab *z, struct learner *l)
 	else if (l->stage >= STAGE_ACKED && l->due &&
 		 z->halves - l->due_since > 2ULL * z->p.sync_limit)
 		handler_drop(z, l, "0x%llx is not acknowledged for %u ticks", l->due,
-			    z->p.sync_limit);
+			     z->p.sync_limit);
 }
 
 u64 zab_pending_syncs(const struct zab *z)

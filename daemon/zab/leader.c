@@ -156,7 +156,7 @@ static void fix_epoch(struct zab *z)
 		}
 	}
 	ld->newleader = handlers_newleader(first ? first : z->next ? z->next : z->e,
-				       ld->next_epoch);
+					   ld->next_epoch);
 	if (!ld->newleader) {
 		ensemble_put(first);
 		z->starved = true;

@@ -132,7 +132,7 @@ static bool refused(struct zab *z, struct learner *l, bool tree)
 	if (!l->observer || !max || n < max)
 		return false;
 	handler_drop(z, l, "%u learners are sent %s, and leader.maxConcurrent%sSyncs is %u", n,
-		    tree ? "the tree" : "what they lack", tree ? "Snap" : "Diff", max);
+		     tree ? "the tree" : "what they lack", tree ? "Snap" : "Diff", max);
 	return true;
 }
 

@@ -267,7 +267,8 @@ void test_metrics_window(void)
 	check(metric_recent(recent(METRIC_snapshottime), 0.5) == 7);
 	now += METRIC_SLOTS * METRIC_SLOT_MS;
 	metrics_turn(now);
-	/* gone from the window even where nobody counts any more, not from what is since the start */
+	/* gone from the window even where nobody counts any more, not from what is since the
+	 * start */
 	check(isnan(metric_recent(recent(METRIC_snapshottime), 0.5)));
 	check_eq(view.sum.sum, 7);
 	check_eq(view.hist[7], 1);

@@ -145,7 +145,8 @@ static void put_members(struct input *in, struct jw *w)
 
 	for (u32 i = 1, roles = byte(in); i <= 4; i++, roles >>= 2)
 		if (roles & 3)
-			n += snprintf(text + n, sizeof(text) - n, "server.%u=127.0.0.1:%u:%u%s\n", i,
+			n += snprintf(text + n, sizeof(text) - n,
+				      "server.%u=127.0.0.1:%u:%u%s\n", i,
 				      QUORUM_PORT + i, ELECTION_PORT + i,
 				      roles & 1 ? "" : ":observer");
 	n += snprintf(text + n, sizeof(text) - n, "version=%llx", some_zxid(in));

@@ -48,7 +48,9 @@ void honest_drain(void)
 int honest_econn(u64 sid)
 {
 	static const char addr[] = "127.0.0.1:3999";
-	struct zab_hello h = { .version = ZE_V1, .sid = sid, .addrs = addr, .len = sizeof(addr) - 1 };
+	struct zab_hello h = {
+		.version = ZE_V1, .sid = sid, .addrs = addr, .len = sizeof(addr) - 1,
+	};
 	int *c = &econns[sid - 2];
 	struct jw w;
 
@@ -289,7 +291,9 @@ void honest_check(void)
 	srv_pass(1);
 	if (drive_peers_in(server.peers))
 		fuzz_fail("events of peers are left");
-	bytes = __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes() : 0;
+	bytes = 0;
+	if (__sanitizer_get_current_allocated_bytes)
+		bytes = __sanitizer_get_current_allocated_bytes();
 	if (!least || bytes < least)
 		least = bytes;
 	if (bytes > least + MEMORY_MAX)

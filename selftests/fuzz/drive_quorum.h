@@ -2,8 +2,8 @@
 /*
  * A whole server of an ensemble in one thread, for the fuzzers of the two ports between
  * servers: the daemon's own core, ZAB, peers, disk and memory store; the loops of the core,
- * of the thread "peers" and of the log are turned by hand, the clock goes when it is told to, and its
- * sockets lead to the fuzzer, who is all the other servers (drive_sock.c). An input has
+ * of the thread "peers" and of the log are turned by hand, the clock goes when it is told
+ * to, and its sockets lead to the fuzzer, who is all the other servers (drive_sock.c). An input has
  * run its whole course when srv_pump() returns, and the same input does the same again.
  *
  * The server is number 1 of 1, 2, 3 (and 4, an observer), or an observer of 2, 3, 4. Each

@@ -50,7 +50,8 @@ u16 free_port(void)
 		need(getrandom(&port, sizeof(port), 0) == sizeof(port), "no random numbers");
 		port = 20000 + port % 12000;
 		sa.sin_port = htons(port);
-		good = !used[port] && reserve(port) && !bind(fd, (struct sockaddr *)&sa, sizeof(sa));
+		good = !used[port] && reserve(port) &&
+		       !bind(fd, (struct sockaddr *)&sa, sizeof(sa));
 		close(fd);
 		used[port] = true;
 		if (good)

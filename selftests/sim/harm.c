@@ -196,7 +196,8 @@ static bool can_be_wiped(struct sim *s, const struct server *sv)
 		if (!votes(o))
 			continue;
 		if (!z || o->dead || o->phase != ZAB_BROADCAST || o->disk.n != o->disk.synced ||
-		    zab_committed(z) != zab_last_zxid(z) || disk_model_last(&o->disk) != zab_last_zxid(z) ||
+		    zab_committed(z) != zab_last_zxid(z) ||
+		    disk_model_last(&o->disk) != zab_last_zxid(z) ||
 		    o->paused_until > s->now || (epoch && zab_epoch(z) != epoch) ||
 		    (last && zab_last_zxid(z) != last))
 			return false;

@@ -263,7 +263,8 @@ static void give_packets(struct end *e)
 	struct peer_event *ev;
 	struct item *it, *last = e->head;
 
-	for (it = last; it && n-- && it->kind == ITEM_PACKET && it->ready <= s->now; it = it->next) {
+	for (it = last; it && n-- && it->kind == ITEM_PACKET && it->ready <= s->now;
+	     it = it->next) {
 		last = it;
 		len += it->len;
 		if (is_snap(it))
@@ -396,7 +397,8 @@ static void try_connect(struct sim *s, struct happening *h)
 		end_link(e);
 		return;
 	}
-	if (!to->up || to->dead || to->peers.open != l->port || cut(s, e->sv, to) || cut(s, to, e->sv)) {
+	if (!to->up || to->dead || to->peers.open != l->port || cut(s, e->sv, to) ||
+	    cut(s, to, e->sv)) {
 		l->refs++;
 		happen(s, RETRY_US + rnd(s, 5 * RETRY_US), NULL, try_connect, l, 0);
 		return;

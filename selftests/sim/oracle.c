@@ -98,7 +98,8 @@ void oracle_look(struct server *sv)
 	enum zab_phase phase = zab_phase(z);
 
 	if (sv->disk.refused && state != ZAB_LOOKING)
-		wrong(s, "server %llu goes on (state %d) although its disk has failed", sv->id, state);
+		wrong(s, "server %llu goes on (state %d) although its disk has failed", sv->id,
+		      state);
 	if (sv->wiped && phase == ZAB_BROADCAST && sv->applied >= oracle_agreed(s))
 		sv->wiped = false;
 	if (state == sv->state && phase == sv->phase)

@@ -270,8 +270,8 @@ void wire_info(struct zab *z, u64 link, u64 sid, u64 accepted)
 	jute_put64(data, sid);
 	jute_put32(data + 8, 0x10000);
 	check(!wire_event(z, ZAB_EV_LINK_UP, link, 0));
-	check(!wire_packet(z, link, sid >= 4 && sid <= 9 ? ZP_OBSERVERINFO : ZP_FOLLOWERINFO, accepted << 32,
-			   data, 20));
+	check(!wire_packet(z, link, sid >= 4 && sid <= 9 ? ZP_OBSERVERINFO : ZP_FOLLOWERINFO,
+			   accepted << 32, data, 20));
 }
 
 void wire_ackepoch(struct zab *z, u64 link, s32 current, u64 zxid)
