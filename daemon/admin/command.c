@@ -20,12 +20,6 @@
 
 /* ------------------------------------------------------------ shorthands */
 
-static void number(struct jout *j, const char *key, s64 v)
-{
-	jout_key(j, key);
-	jout_number(j, v);
-}
-
 static void string(struct jout *j, const char *key, const char *v)
 {
 	jout_key(j, key);
@@ -79,15 +73,15 @@ static void do_conf(struct ask *a, struct jout *j)
 {
 	const struct config *cfg = a->cs->cfg;
 
-	number(j, "client_port", client_port(a->cs));
+	jout_field(j, "client_port", client_port(a->cs));
 	folder(j, "data_dir", cfg->data_dir);
 	folder(j, "data_log_dir", cfg->data_log_dir ? cfg->data_log_dir : cfg->data_dir);
-	number(j, "tick_time", cfg->tick_ms);
-	number(j, "max_client_cnxns", cfg->max_client_cnxns);
-	number(j, "min_session_timeout", cfg->min_session_ms);
-	number(j, "max_session_timeout", cfg->max_session_ms);
-	number(j, "server_id", cfg->ensemble ? cfg->myid : 0);
-	number(j, "client_port_listen_backlog", -1);
+	jout_field(j, "tick_time", cfg->tick_ms);
+	jout_field(j, "max_client_cnxns", cfg->max_client_cnxns);
+	jout_field(j, "min_session_timeout", cfg->min_session_ms);
+	jout_field(j, "max_session_timeout", cfg->max_session_ms);
+	jout_field(j, "server_id", cfg->ensemble ? cfg->myid : 0);
+	jout_field(j, "client_port_listen_backlog", -1);
 }
 
 static void do_cons(struct ask *a, struct jout *j)
@@ -99,8 +93,8 @@ static void do_cons(struct ask *a, struct jout *j)
 
 static void do_dirs(struct ask *a, struct jout *j)
 {
-	number(j, "datadir_size", data_dir_size(a->cs->cfg));
-	number(j, "logdir_size", log_dir_size(a->cs->cfg));
+	jout_field(j, "datadir_size", data_dir_size(a->cs->cfg));
+	jout_field(j, "logdir_size", log_dir_size(a->cs->cfg));
 }
 
 static void do_dump(struct ask *a, struct jout *j)
@@ -121,7 +115,7 @@ static void do_envi(struct ask *a, struct jout *j)
 
 static void do_gtmk(struct ask *a, struct jout *j)
 {
-	number(j, "tracemask", __atomic_load_n(&a->cs->trace_mask, __ATOMIC_RELAXED));
+	jout_field(j, "tracemask", __atomic_load_n(&a->cs->trace_mask, __ATOMIC_RELAXED));
 }
 
 static void do_hash(struct ask *a, struct jout *j)
@@ -170,7 +164,7 @@ static void do_lsnp(struct ask *a, struct jout *j)
 	if (newest >= 0)
 		snprintf(hex, sizeof(hex), "%llx", newest);
 	string(j, "zxid", hex);
-	number(j, "timestamp", at);
+	jout_field(j, "timestamp", at);
 }
 
 static void do_lead(struct ask *a, struct jout *j)
@@ -186,7 +180,7 @@ static void do_lead(struct ask *a, struct jout *j)
 	}
 	lead = ensemble_find(e, s.leader);
 	boolean(j, "is_leader", s.leader == a->cs->cfg->myid);
-	number(j, "leader_id", (s64)s.leader);
+	jout_field(j, "leader_id", (s64)s.leader);
 	string(j, "leader_ip", lead ? lead->addrs[0].host : "");
 	ensemble_put(e);
 }
@@ -249,7 +243,7 @@ static void do_stmk(struct ask *a, struct jout *j)
 		return;
 	}
 	__atomic_store_n(&a->cs->trace_mask, mask, __ATOMIC_RELAXED);
-	number(j, "tracemask", mask);
+	jout_field(j, "tracemask", mask);
 }
 
 static void put_sizes(struct jout *j, const char *key, s64 last, s64 min, s64 max)
@@ -258,9 +252,9 @@ static void put_sizes(struct jout *j, const char *key, s64 last, s64 min, s64 ma
 
 	jout_key(j, key);
 	jout_object(j, &in);
-	number(j, "last_buffer_size", last);
-	number(j, "min_buffer_size", min);
-	number(j, "max_buffer_size", max);
+	jout_field(j, "last_buffer_size", last);
+	jout_field(j, "min_buffer_size", min);
+	jout_field(j, "max_buffer_size", max);
 	jout_object_end(j, &in);
 }
 
@@ -278,25 +272,25 @@ static void put_stats(struct client_side *cs, struct jout *j, const struct io_st
 	disk_stats(cs->disk, &disk);
 	jout_key(j, "server_stats");
 	jout_object(j, &in);
-	number(j, "packets_sent", s->sent);
-	number(j, "packets_received", s->received);
-	number(j, "fsync_threshold_exceed_count", disk.fsyncs_slow);
+	jout_field(j, "packets_sent", s->sent);
+	jout_field(j, "packets_received", s->received);
+	jout_field(j, "fsync_threshold_exceed_count", disk.fsyncs_slow);
 	put_answers(j, "client_response_stats", s);
 	boolean(j, "provider_null", false);
-	number(j, "data_dir_size", data_dir_size(cs->cfg));
-	number(j, "log_dir_size", log_dir_size(cs->cfg));
+	jout_field(j, "data_dir_size", data_dir_size(cs->cfg));
+	jout_field(j, "log_dir_size", log_dir_size(cs->cfg));
 	string(j, "server_state", values_state(cs));
-	number(j, "last_processed_zxid", store_zxid(cs->st));
-	number(j, "outstanding_requests", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
+	jout_field(j, "last_processed_zxid", store_zxid(cs->st));
+	jout_field(j, "outstanding_requests", __atomic_load_n(&cs->outstanding, __ATOMIC_RELAXED));
 	jout_key(j, "avg_latency");
 	jout_real(j, avg);
-	number(j, "max_latency", s->max_latency);
-	number(j, "min_latency", s->min_latency);
-	number(j, "num_alive_client_connections", conns_count(cs));
-	number(j, "uptime", coarse_ms() - cs->started_ms);
-	number(j, "auth_failed_count", __atomic_load_n(&cs->auth_failed, __ATOMIC_RELAXED));
-	number(j, "non_mtlsremote_conn_count", 0);
-	number(j, "non_mtlslocal_conn_count", 0);
+	jout_field(j, "max_latency", s->max_latency);
+	jout_field(j, "min_latency", s->min_latency);
+	jout_field(j, "num_alive_client_connections", conns_count(cs));
+	jout_field(j, "uptime", coarse_ms() - cs->started_ms);
+	jout_field(j, "auth_failed_count", __atomic_load_n(&cs->auth_failed, __ATOMIC_RELAXED));
+	jout_field(j, "non_mtlsremote_conn_count", 0);
+	jout_field(j, "non_mtlslocal_conn_count", 0);
 	jout_object_end(j, &in);
 }
 
@@ -314,7 +308,7 @@ static void do_srvr(struct ask *a, struct jout *j)
 	core_stats(a->cs->core, &core);
 	if (a->cs->cfg->ensemble && core.state == ZAB_LEADING)
 		put_sizes(j, "proposal_stats", core.last_size, core.min_size, core.max_size);
-	number(j, "node_count", values_nodes(&info));
+	jout_field(j, "node_count", values_nodes(&info));
 }
 
 static void do_stat(struct ask *a, struct jout *j)
@@ -421,14 +415,14 @@ static void do_zab(struct ask *a, struct jout *j)
 		struct ensemble *e = core_members(a->cs->core);
 
 		snprintf(text, sizeof(text), "0x%llx", zxid);
-		number(j, "myid", cfg->myid);
+		jout_field(j, "myid", cfg->myid);
 		boolean(j, "is_leader", s.leader == cfg->myid);
 		members_own(a->cs, e, j);
 		boolean(j, "voting", ensemble_votes(e, cfg->myid));
 		ensemble_put(e);
 		string(j, "last_zxid", text);
-		number(j, "zab_epoch", zxid >> 32);
-		number(j, "zab_counter", zxid & 0xffffffff);
+		jout_field(j, "zab_epoch", zxid >> 32);
+		jout_field(j, "zab_counter", zxid & 0xffffffff);
 		string(j, "zabstate", phases[s.phase & 3]);
 		return;
 	}

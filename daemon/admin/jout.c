@@ -124,6 +124,12 @@ void jout_number(struct jout *j, s64 v)
 	raw(j, s);
 }
 
+void jout_field(struct jout *j, const char *key, s64 v)
+{
+	jout_key(j, key);
+	jout_number(j, v);
+}
+
 void jout_real(struct jout *j, double v)
 {
 	char s[32];

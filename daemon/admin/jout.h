@@ -29,6 +29,8 @@ void jout_bool(struct jout *j, bool v);
 void jout_null(struct jout *j);
 void jout_text(struct jout *j, const char *s, size_t len);
 void jout_string(struct jout *j, const char *s);
+/* In an object: a key and its number. */
+void jout_field(struct jout *j, const char *key, s64 v);
 /* Nested ones. @saved is the caller's until the closing call. */
 void jout_object(struct jout *j, struct jout *saved);
 void jout_object_end(struct jout *j, const struct jout *saved);

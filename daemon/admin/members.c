@@ -129,12 +129,6 @@ void members_own(struct client_side *cs, const struct ensemble *e, struct jout *
 	put_client_address(cs, j, "client_address", me);
 }
 
-static void number(struct jout *j, const char *key, s64 v)
-{
-	jout_key(j, key);
-	jout_number(j, v);
-}
-
 static void put_observer(struct jout *j, const struct peer_link *l)
 {
 	char name[96];
@@ -144,14 +138,14 @@ static void put_observer(struct jout *j, const struct peer_link *l)
 	jout_object(j, &in);
 	jout_key(j, "remote_socket_address");
 	jout_string(j, name);
-	number(j, "sid", l->sid);
-	number(j, "established", l->since_ms);
-	number(j, "queued_packets", l->queued);
-	number(j, "queued_packets_size", l->queued_bytes);
-	number(j, "packets_received", l->received);
-	number(j, "packets_sent", l->sent);
-	number(j, "requests", l->requests);
-	number(j, "last_zxid", l->last_zxid);
+	jout_field(j, "sid", l->sid);
+	jout_field(j, "established", l->since_ms);
+	jout_field(j, "queued_packets", l->queued);
+	jout_field(j, "queued_packets_size", l->queued_bytes);
+	jout_field(j, "packets_received", l->received);
+	jout_field(j, "packets_sent", l->sent);
+	jout_field(j, "requests", l->requests);
+	jout_field(j, "last_zxid", l->last_zxid);
 	jout_object_end(j, &in);
 }
 
@@ -170,7 +164,7 @@ void members_observers(struct client_side *cs, struct jout *j)
 		j->out->err = -ENOMEM;
 	for (u32 i = 0; i < n; i++)
 		observers += is_observer(&l[i]);
-	number(j, "synced_observers", observers);
+	jout_field(j, "synced_observers", observers);
 	jout_key(j, "observers");
 	jout_array(j, &in);
 	for (u32 i = 0; i < n; i++)

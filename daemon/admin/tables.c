@@ -9,12 +9,6 @@
 
 #define DIGEST_VERSION	2	/* DigestCalculator */
 
-static void number(struct jout *j, const char *key, s64 v)
-{
-	jout_key(j, key);
-	jout_number(j, v);
-}
-
 static void put_connection(struct jout *j, const struct conn_view *v, bool brief)
 {
 	const struct conn_stats *s = &v->stats;
@@ -23,23 +17,23 @@ static void put_connection(struct jout *j, const struct conn_view *v, bool brief
 	jout_object(j, &in);
 	jout_key(j, "remote_socket_address");
 	jout_string(j, v->name + (v->name[0] == '/'));
-	number(j, "interest_ops", v->reads);
-	number(j, "outstanding_requests", v->asked);
-	number(j, "packets_received", s->received);
-	number(j, "packets_sent", s->sent);
+	jout_field(j, "interest_ops", v->reads);
+	jout_field(j, "outstanding_requests", v->asked);
+	jout_field(j, "packets_received", s->received);
+	jout_field(j, "packets_sent", s->sent);
 	if (!brief) {
-		number(j, "session_id", v->session);
+		jout_field(j, "session_id", v->session);
 		jout_key(j, "last_operation");
 		jout_string(j, s->op == -1 ? "NA" : stats_op(s->op));
-		number(j, "established", s->established_ms);
-		number(j, "session_timeout", v->timeout);
-		number(j, "last_cxid", s->last_cxid);
-		number(j, "last_zxid", s->last_zxid);
-		number(j, "last_response_time", s->last_ms);
-		number(j, "last_latency", s->last_latency);
-		number(j, "min_latency", s->min_latency);
-		number(j, "avg_latency", s->count ? s->total_latency / s->count : 0);
-		number(j, "max_latency", s->max_latency);
+		jout_field(j, "established", s->established_ms);
+		jout_field(j, "session_timeout", v->timeout);
+		jout_field(j, "last_cxid", s->last_cxid);
+		jout_field(j, "last_zxid", s->last_zxid);
+		jout_field(j, "last_response_time", s->last_ms);
+		jout_field(j, "last_latency", s->last_latency);
+		jout_field(j, "min_latency", s->min_latency);
+		jout_field(j, "avg_latency", s->count ? s->total_latency / s->count : 0);
+		jout_field(j, "max_latency", s->max_latency);
 	}
 	jout_object_end(j, &in);
 }
@@ -139,9 +133,9 @@ void table_digests(struct client_side *cs, struct jout *j)
 	jout_array(j, &in);
 	for (u32 i = 0; i < n; i++) {
 		jout_object(j, &one);
-		number(j, "zxid", e[i].zxid);
-		number(j, "digest", e[i].digest);
-		number(j, "digest_version", DIGEST_VERSION);
+		jout_field(j, "zxid", e[i].zxid);
+		jout_field(j, "digest", e[i].digest);
+		jout_field(j, "digest_version", DIGEST_VERSION);
 		jout_object_end(j, &one);
 	}
 	jout_array_end(j, &in);
@@ -203,8 +197,8 @@ void table_watch_summary(struct client_side *cs, struct jout *j)
 	if (walk_watches(cs->core, &w))
 		j->out->err = -ENOMEM;
 	walk_by_session(&w);
-	number(j, "num_connections", walk_count_sessions(&w));
-	number(j, "num_paths", w.n_paths);
-	number(j, "num_total_watches", w.n);
+	jout_field(j, "num_connections", walk_count_sessions(&w));
+	jout_field(j, "num_paths", w.n_paths);
+	jout_field(j, "num_total_watches", w.n);
 	walk_free(&w);
 }

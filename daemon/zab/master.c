@@ -88,6 +88,15 @@ u64 waiting_take(struct waiting *w, u64 id)
 	return 0;
 }
 
+/* A packet as it came, for who is to have it, and room to send it. */
+static int copy(struct zab *z, const struct zab_packet *p, struct zab_bytes **b)
+{
+	if (!zab_room(z, 1, 0))
+		return -ENOMEM;
+	*b = zab_encode(p);
+	return *b ? 0 : -ENOMEM;
+}
+
 /* ---------------------------------------------------------------- what observers ask for */
 
 /* As it came, to the leader. */
@@ -95,6 +104,7 @@ static int pass_on(struct zab *z, struct learner *l, const struct zab_packet *p,
 		   struct waiting *w, u64 id)
 {
 	struct zab_bytes *b;
+	int rc;
 
 	if (w && !waiting_room(w)) {
 		if (w->n < WAITING_MAX)
@@ -102,11 +112,9 @@ static int pass_on(struct zab *z, struct learner *l, const struct zab_packet *p,
 		handler_drop(z, l, "the leader owes too many answers");
 		return 0;
 	}
-	if (!zab_room(z, 1, 0))
-		return -ENOMEM;
-	b = zab_encode(p);
-	if (!b)
-		return -ENOMEM;
+	rc = copy(z, p, &b);
+	if (rc)
+		return rc;
 	zab_emit_bytes(z, z->fo.link, b);
 	if (w)
 		waiting_add(w, l->link, id);
@@ -150,17 +158,16 @@ int master_synced(struct zab *z, bool *own)
 
 int master_revalidated(struct zab *z, const struct zab_packet *p, bool *own)
 {
-	struct zab_bytes *b = NULL;
+	struct zab_bytes *b;
 	u64 link;
+	int rc;
 
 	*own = true;
 	if (p->len < 9)
 		return 0;
-	if (!zab_room(z, 1, 0))
-		return -ENOMEM;
-	b = zab_encode(p);
-	if (!b)
-		return -ENOMEM;
+	rc = copy(z, p, &b);
+	if (rc)
+		return rc;
 	link = waiting_take(&z->fo.revalidations, jute_get64(p->data));
 	*own = !link;
 	if (link && handler_find(z, link))

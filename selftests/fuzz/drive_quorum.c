@@ -12,6 +12,7 @@
 #include "daemon/peer/peer.h"
 #include "daemon/server/epoch.h"
 #include "selftests/fuzz/drive_quorum.h"
+#include "selftests/lib/members.h"
 
 #define TURNS_MAX	20000	/* of one pump: then something never ends */
 #define PATIENCE_MS	30000	/* for the threads, of real time */
@@ -310,15 +311,8 @@ static void configure(bool observer, bool reconfig)
 
 static void keep_members(void *arg, struct ensemble *e, bool in_force)
 {
-	struct config *cfg = &server.cfg;
-
 	(void)arg;
-	ensemble_put(cfg->next_ensemble);
-	cfg->next_ensemble = in_force ? NULL : ensemble_get(e);
-	if (!in_force)
-		return;
-	ensemble_put(cfg->ensemble);
-	cfg->ensemble = ensemble_get(e);
+	members_keep(&server.cfg, e, in_force);
 }
 
 static void open_files(struct disk_recovery *rec, struct epochs *ep)

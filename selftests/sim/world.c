@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Time, what is to happen, and servers. */
+#include "selftests/lib/members.h"
 #include "selftests/sim/sim.h"
 
 #define TICK_MS		200
@@ -195,18 +196,12 @@ static int watched_apply(struct store *st, const struct zk_txn *txns, int n, u64
 static void keep_members(void *arg, struct ensemble *e, bool in_force)
 {
 	struct server *sv = arg;
-	struct config *cfg = &sv->cfg;
 
 	if (server_falls(sv))
 		return;
 	tell(sv->sim, "server %llu: members of version 0x%llx%s", sv->id, e->version,
 	     in_force ? " are in force" : "");
-	ensemble_put(cfg->next_ensemble);
-	cfg->next_ensemble = in_force ? NULL : ensemble_get(e);
-	if (!in_force)
-		return;
-	ensemble_put(cfg->ensemble);
-	cfg->ensemble = ensemble_get(e);
+	members_keep(&sv->cfg, e, in_force);
 }
 
 void server_start(struct server *sv)

@@ -23,11 +23,7 @@ static struct zab *live(u64 *out)
 {
 	struct zab *z = follower(out);
 
-	check(!wire_packet(z, *out, ZP_DIFF, Z(3, 2), NULL, -1));
-	check(!wire_packet(z, *out, ZP_NEWLEADER, Z(4, 0), NULL, -1));
-	check(!wire_packet(z, *out, ZP_UPTODATE, ~0ULL, NULL, -1));
-	check_eq(zab_phase(z), ZAB_BROADCAST);
-	wire_skip(z);
+	wire_live(z, *out, Z(3, 2), 4);
 	return z;
 }
 

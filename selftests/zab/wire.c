@@ -306,3 +306,12 @@ u64 wire_follow(struct zab *z, u64 epoch)
 	check_eq(zab_phase(z), ZAB_SYNC);
 	return z->fo.link;
 }
+
+void wire_live(struct zab *z, u64 link, u64 last, u64 epoch)
+{
+	check(!wire_packet(z, link, ZP_DIFF, last, NULL, -1));
+	check(!wire_packet(z, link, ZP_NEWLEADER, epoch << 32, NULL, -1));
+	check(!wire_packet(z, link, ZP_UPTODATE, ~0ULL, NULL, -1));
+	check_eq(zab_phase(z), ZAB_BROADCAST);
+	wire_skip(z);
+}

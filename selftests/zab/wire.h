@@ -33,5 +33,7 @@ void wire_ackepoch(struct zab *z, u64 link, s32 current, u64 zxid);
 void wire_lead(struct zab *z);
 /* It follows server 2 in @epoch and has sent ACKEPOCH; its link. */
 u64 wire_follow(struct zab *z, u64 epoch);
+/* Behind that: it lacks nothing up to @last, and is up to date. */
+void wire_live(struct zab *z, u64 link, u64 last, u64 epoch);
 
 #endif
