@@ -219,6 +219,7 @@ static int open_disk(struct daemon *d)
 		.fsync_warn_ms = d->cfg.fsync_warn_ms,
 		.room_warn_bytes = d->cfg.room_warn_bytes,
 		.trust_gaps = d->cfg.trust_gaps,
+		.member = d->cfg.ensemble,
 		.fsync = d->cfg.force_sync,
 		.trust_empty = d->cfg.trust_empty,
 	};
@@ -290,7 +291,7 @@ static int make_core(struct daemon *d)
 	int rc = 0;
 
 	if (d->cfg.ensemble)
-		rc = epochs_load(d->disk, d->recovery.zxid, &d->epochs, d->why,
+		rc = epochs_load(d->disk, disk_logged(&d->recovery), &d->epochs, d->why,
 				 sizeof(d->why));
 	if (rc) {
 		log_error("%s", d->why);
@@ -301,6 +302,7 @@ static int make_core(struct daemon *d)
 		log_error("out of memory");
 		return -ENOMEM;
 	}
+	disk_recovery_drop_tail(&d->recovery);
 	return 0;
 }
 
@@ -526,7 +528,7 @@ static void shut_down(struct daemon *d)
 	}
 	if (d->peers)
 		peers_free(d->peers);
-	free(d->recovery.sessions);
+	disk_recovery_free(&d->recovery);
 	free(d->host);
 	disk_close(d->disk);
 	if (d->store)

@@ -320,7 +320,8 @@ void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 	if (inst->state == state)
 		return;
 	WRITE_ONCE(inst->state, state);
-	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED)
+	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED ||
+	    state == ZKERN_STATE_EMPTY)
 		/* pairs with zkern_inst_confirm(): who sees it sees the state */
 		smp_store_release(&inst->lost, inst->lost + 1);
 	tree = rcu_dereference_protected(inst->tree, lockdep_is_held(&inst->lock));

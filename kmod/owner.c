@@ -369,8 +369,8 @@ static int own_take(struct zkern_file *zf, struct zkern_own *req)
 }
 
 /*
- * Under inst->lock: @zf owns. A tree that no owner ever vouched for by a state
- * stays EMPTY to readers.
+ * Under inst->lock: @zf owns. A tree that it does not vouch for by a state stays EMPTY to
+ * readers.
  */
 static void own_drop(struct zkern_file *zf)
 {
@@ -429,6 +429,7 @@ void zkern_owner_release(struct zkern_file *zf)
 static bool state_is_owners(u32 state)
 {
 	switch (state) {
+	case ZKERN_STATE_EMPTY:
 	case ZKERN_STATE_LEADING:
 	case ZKERN_STATE_FOLLOWING:
 	case ZKERN_STATE_OBSERVING:
@@ -442,6 +443,7 @@ static bool state_is_owners(u32 state)
 long zkern_ioctl_set_state(struct zkern_file *zf, void __user *arg)
 {
 	struct zkern_set_state req;
+	bool hides;
 	u32 size;
 	int err;
 
@@ -453,8 +455,12 @@ long zkern_ioctl_set_state(struct zkern_file *zf, void __user *arg)
 	err = owner_enter(zf);
 	if (err)
 		return err;
+	hides = req.state == ZKERN_STATE_EMPTY && zf->inst->state != req.state;
 	zkern_inst_set_heard(zf->inst, zkern_heard_ns(req.heard_ms));
 	zkern_inst_set_state(zf->inst, req.state);
+	/* who has seen another state may look at a tree: not at one that is swapped in later */
+	if (hides)
+		synchronize_rcu();
 	owner_leave(zf);
 	return 0;
 }

@@ -43,6 +43,9 @@ struct disk_params {
 	bool trust_gaps;	/* zkern.trustGaps: transactions missing in the logs are
 				 * said, and no error
 				  */
+	bool member;		/* of an ensemble: what is in the log need not be
+				 * committed
+				  */
 };
 
 /* A session as the snapshot and the log know it. */
@@ -75,6 +78,10 @@ struct disk_recovery {
 	bool kept;		/* the store's own tree was taken up and only what
 				 * was missing was replayed
 				  */
+	struct txn **tail;	/* of a member that kept its tree: the log behind @zxid,
+				 * which nobody is known to have committed; or NULL
+				  */
+	u32 n_tail;
 	struct disk_session *sessions;	/* malloc'ed; caller frees */
 	u32 n_sessions;
 };
@@ -86,9 +93,22 @@ struct disk_recovery {
  * and offset in @why. If the store came with a tree (store_info.taken_up) whose
  * zxid is in the log and whose digest is the one recorded there, only what
  * follows is applied to it; else another tree is built and swapped in.
+ *
+ * Of a member of an ensemble (disk_params.member), what follows is not applied, as it may
+ * never be committed, but given in @r->tail; where it is too much another tree is built.
+ * One that is built here, or by disk_reload(), has all of the log: it is STORE_HIDDEN.
  */
 int disk_recover(struct disk *d, struct store *st, struct disk_recovery *r,
 		 char *why, size_t why_len);
+
+/* What disk_recover() gave; its tail alone, which is large, once the core has it. */
+void disk_recovery_free(struct disk_recovery *r);
+void disk_recovery_drop_tail(struct disk_recovery *r);
+/* The last transaction in the log. */
+static inline u64 disk_logged(const struct disk_recovery *r)
+{
+	return r->n_tail ? r->tail[r->n_tail - 1]->zxid : r->zxid;
+}
 
 /*
  * Starts the log thread. @durable is called on the log thread after each group

@@ -7,9 +7,11 @@
  *     it has a transaction with the tree's zxid, and the digest recorded with it
  *     is the tree's. The sessions come from the newest snapshot at or before that
  *     zxid and the log behind it; what is behind the zxid is applied. Readers see
- *     the tree all the while.
+ *     the tree all the while. A member of an ensemble applies none of it: the tree has
+ *     all that was known to be committed, and what is behind may be cut off (tail_one()).
  *  2. Else another tree is built beside it: the newest valid snapshot, then the
- *     log, and swapped in.
+ *     log, and swapped in. A member's is hidden from readers until the ensemble has
+ *     settled what of it is committed.
  *  3. With nothing on disk at all, the tree of a new server, and snapshot.0 of it,
  *     without which ZooKeeper does not accept a log.
  *
@@ -38,6 +40,8 @@
 #include "daemon/proto/zookeeper.h"
 
 #define NODE_BYTES	256	/* of a snapshot, for a node with its path and data */
+#define TAIL_MAX	65536	/* transactions behind a tree that are not applied, */
+#define TAIL_BYTES	(64u * 1024 * 1024)	/* and bytes of them */
 
 struct recovery {
 	struct disk *d;
@@ -57,6 +61,8 @@ struct recovery {
 	u64 kept_zxid;
 	u64 kept_digest;
 	bool sure;			/* the log has this zxid with this digest */
+	u32 tail_room;			/* of r->tail */
+	u64 tail_bytes;
 };
 
 #define NOT_KEPT	1
@@ -112,7 +118,7 @@ static void compare(struct recovery *rec, const struct txn *t, u64 digest)
 	}
 }
 
-static int replay_one(struct recovery *rec, const struct txn *t)
+static int replay_one(struct recovery *rec, struct txn *t)
 {
 	struct zk_txn zk;
 	u64 digest = 0;
@@ -158,7 +164,7 @@ static int explain_gap(struct recovery *rec)
 
 /* Calls @fn for every transaction after @from. */
 static int each_txn(struct recovery *rec, u64 from,
-		    int (*fn)(struct recovery *rec, const struct txn *t))
+		    int (*fn)(struct recovery *rec, struct txn *t))
 {
 	struct logr *lr;
 	struct txn *t;
@@ -204,10 +210,37 @@ static int apply_one(struct recovery *rec, const struct txn *t)
 	return 0;
 }
 
-static int keep_one(struct recovery *rec, const struct txn *t)
+/* Behind a member's tree: for the machine, which knows when it is committed. */
+static int tail_one(struct recovery *rec, struct txn *t)
 {
-	int rc = count_session(rec, t);
+	struct disk_recovery *r = rec->r;
+	struct txn **more;
 
+	if (!rec->sure)
+		return NOT_KEPT;
+	rec->tail_bytes += t->len;
+	if (r->n_tail == TAIL_MAX || rec->tail_bytes > TAIL_BYTES) {
+		log_warn("the log has too much behind the tree found at 0x%llx", rec->kept_zxid);
+		return NOT_KEPT;
+	}
+	if (r->n_tail == rec->tail_room) {
+		rec->tail_room = rec->tail_room ? 2 * rec->tail_room : 64;
+		more = realloc(r->tail, rec->tail_room * sizeof(*more));
+		if (!more)
+			return why(rec, -ENOMEM, "the end of the log");
+		r->tail = more;
+	}
+	r->tail[r->n_tail++] = txn_get(t);
+	return 0;
+}
+
+static int keep_one(struct recovery *rec, struct txn *t)
+{
+	int rc;
+
+	if (rec->d->p.member && t->zxid > rec->kept_zxid)
+		return tail_one(rec, t);
+	rc = count_session(rec, t);
 	if (rc)
 		return rc;
 	if (t->zxid == rec->kept_zxid)
@@ -244,7 +277,15 @@ static int keep_tree(struct recovery *rec)
 	rec->sure = f->zxid == rec->kept_zxid && h->has_digest && h->digest_zxid == f->zxid &&
 		    h->digest_version == DIGEST_VERSION && h->digest == rec->kept_digest;
 	rc = each_txn(rec, f->zxid, keep_one);
-	return rc ? rc : rec->sure ? 0 : NOT_KEPT;
+	if (rc)
+		return rc;
+	/* the machine's numbers have no gaps */
+	if (!rec->sure || (rec->r->n_tail && rec->gap))
+		return NOT_KEPT;
+	if (rec->r->n_tail)
+		log_info("the log goes on to 0x%llx behind the tree found at 0x%llx: %u transactions wait until a leader says what is committed",
+			 disk_logged(rec->r), rec->kept_zxid, rec->r->n_tail);
+	return 0;
 }
 
 /* ---------------------------------------------------------------- building */
@@ -253,6 +294,7 @@ static void forget(struct recovery *rec)
 {
 	digest_log_clear();
 	stab_free(&rec->sessions);
+	disk_recovery_free(rec->r);
 	memset(rec->r, 0, sizeof(*rec->r));
 	memset(&rec->head, 0, sizeof(rec->head));
 	rec->gap = 0;
@@ -362,7 +404,7 @@ static int load_new_tree(struct recovery *rec)
 	return rc ? why(rec, rc, "building the tree") : 0;
 }
 
-static int found_txn(struct recovery *rec, const struct txn *t)
+static int found_txn(struct recovery *rec, struct txn *t)
 {
 	return disk_why(rec->why, rec->why_len, -EBADMSG,
 			"no snapshot in %s, but transaction 0x%llx in the log: something is missing (snapshot.trust.empty=true goes on without)",
@@ -427,6 +469,8 @@ static int commit_tree(struct recovery *rec)
 	struct store_info info;
 	int rc = put_config(rec);
 
+	if (!rc && rec->d->p.member)
+		rc = rec->st->ops->set_state(rec->st, STORE_HIDDEN, ~0ULL);
 	if (!rc)
 		rc = rec->st->ops->load_commit(rec->st, rec->r->zxid);
 	if (rc)
@@ -503,12 +547,26 @@ static int finish(struct recovery *rec)
 	if (!rec->n_snaps)
 		rc = snapw_write_now(rec->d->snap, rec->st, r->sessions, r->n_sessions,
 				     rec->why, rec->why_len);
-	if (rc) {
-		free(r->sessions);
-		r->sessions = NULL;
-		r->n_sessions = 0;
-	}
+	if (rc)
+		disk_recovery_free(r);
 	return rc;
+}
+
+void disk_recovery_drop_tail(struct disk_recovery *r)
+{
+	for (u32 i = 0; i < r->n_tail; i++)
+		txn_put(r->tail[i]);
+	free(r->tail);
+	r->tail = NULL;
+	r->n_tail = 0;
+}
+
+void disk_recovery_free(struct disk_recovery *r)
+{
+	disk_recovery_drop_tail(r);
+	free(r->sessions);
+	r->sessions = NULL;
+	r->n_sessions = 0;
 }
 
 static int recover(struct disk *d, struct store *st, bool keep, struct disk_recovery *r,
@@ -547,6 +605,8 @@ static int recover(struct disk *d, struct store *st, bool keep, struct disk_reco
 	if (!rc)
 		rc = finish(&rec);
 out:
+	if (rc)
+		disk_recovery_free(r);
 	stab_free(&rec.sessions);
 	free(rec.snaps);
 	return rc;

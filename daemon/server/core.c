@@ -171,6 +171,29 @@ int core_restore(struct core *c, const struct disk_recovery *rec)
 	return 0;
 }
 
+/* Until quorum_start(). */
+static int take_tail(struct core *c, const struct disk_recovery *rec)
+{
+	if (!rec->n_tail)
+		return 0;
+	c->found = malloc(rec->n_tail * sizeof(*c->found));
+	if (!c->found)
+		return -ENOMEM;
+	for (u32 i = 0; i < rec->n_tail; i++)
+		c->found[i] = txn_get(rec->tail[i]);
+	c->n_found = rec->n_tail;
+	return 0;
+}
+
+void core_drop_tail(struct core *c)
+{
+	for (u32 i = 0; i < c->n_found; i++)
+		txn_put(c->found[i]);
+	free(c->found);
+	c->found = NULL;
+	c->n_found = 0;
+}
+
 struct core *core_new(const struct config *cfg, struct store *st, struct disk *disk,
 		      const struct disk_recovery *rec)
 {
@@ -195,8 +218,9 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->ask_fd = cfg->ensemble && st->ops->ask_fd ? st->ops->ask_fd(st) : -1;
 	c->durable_item.kind = REQ_TASK;
 	c->outlives = !strcmp(st->ops->kind, "kernel");
+	c->hidden = c->outlives && cfg->ensemble && !rec->kept;
 	c->applied = rec->zxid;
-	c->durable = rec->zxid;
+	c->durable = disk_logged(rec);
 	c->now_ms = core_coarse_ms(c);
 	c->reap_ms = c->now_ms + cfg->container_check_ms;
 	INIT_LIST_HEAD(&c->all_clients);
@@ -223,7 +247,8 @@ struct core *core_new_in(const struct core_env *env, const struct config *cfg,
 	c->sessions = sessions_new(cfg->tick_ms, cfg->ensemble ? cfg->myid : SERVER_ID,
 				   core_wall_ms(c), c->now_ms);
 	c->locals = sessions_new(cfg->tick_ms, 0, 0, c->now_ms);
-	if (!c->zab || !c->watches || !c->sessions || !c->locals || core_restore(c, rec))
+	if (!c->zab || !c->watches || !c->sessions || !c->locals || core_restore(c, rec) ||
+	    take_tail(c, rec))
 		goto fail;
 	core_count(c);
 	return c;
@@ -251,6 +276,7 @@ void core_free(struct core *c)
 	sessions_free(c->sessions);
 	sessions_free(c->locals);
 	watches_free(c->watches);
+	core_drop_tail(c);
 	zab_free(c->zab);
 	if (c->ch.buckets)
 		changes_free(&c->ch);
@@ -541,7 +567,7 @@ static void begin(struct core *c)
 
 int core_begin(struct core *c)
 {
-	int rc = disk_start(c->disk, c->applied, on_durable, on_failed, c);
+	int rc = disk_start(c->disk, c->durable, on_durable, on_failed, c);
 
 	if (!rc)
 		begin(c);
@@ -581,7 +607,7 @@ int core_start(struct core *c)
 	sigset_t all, old;
 	int rc;
 
-	rc = disk_start(c->disk, c->applied, on_durable, on_failed, c);
+	rc = disk_start(c->disk, c->durable, on_durable, on_failed, c);
 	if (rc)
 		return rc;
 	sigfillset(&all);

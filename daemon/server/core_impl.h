@@ -204,6 +204,10 @@ struct core {
 	u32 committed;			/* of the outstanding: may be applied */
 	bool outlives;			/* the tree is there after this process: it is never to
 					 * have what the own log may lack */
+	bool hidden;			/* it may have what is not committed: it was built, and
+					 * this server has not served since */
+	struct txn **found;		/* at start, behind the tree: for ZAB; or NULL */
+	u32 n_found;
 	u32 expiring;			/* outstanding proposals with ->expired */
 	u32 budget;			/* of events, left in this round */
 	struct firing firing;
@@ -261,6 +265,8 @@ void core_nap(struct core *c, u32 ms);
 struct disk_session *core_sessions(struct core *c, u32 *n);
 /* Those that the disk knows, with their whole timeout from now on. */
 int core_restore(struct core *c, const struct disk_recovery *rec);
+/* ZAB has what was found behind the tree. */
+void core_drop_tail(struct core *c);
 void core_count(struct core *c);	/* brings c->stats up to date */
 
 /* ---- pipeline.c ---- */

@@ -41,6 +41,8 @@ static void set_stat(u64 *stat, u64 v)
 
 static enum store_state store_state(const struct core *c)
 {
+	if (c->hidden)
+		return STORE_HIDDEN;
 	if (!c->serving)
 		return STORE_DISCONNECTED;
 	if (!c->peers)
@@ -159,6 +161,7 @@ static void begin_serving(struct core *c)
 	c->open = !c->peers || !c->leading || c->cfg->leader_serves;
 	c->begun = true;
 	c->mixed = false;
+	c->hidden = false;
 	c->pinged_ms = 0;
 	if (!c->peers)
 		return;
@@ -270,6 +273,7 @@ static void reload(struct core *c, const char *what)
 	int rc;
 
 	readonly_end(c);
+	c->hidden = c->outlives;
 	rc = disk_reload(c->disk, c->st, &rec, why, sizeof(why));
 	if (!rc) {
 		c->applied = rec.zxid;
@@ -548,6 +552,8 @@ void quorum_start(struct core *c)
 		.zxid = c->applied,
 		.accepted = c->accepted,
 		.current = c->current,
+		.found = c->found,
+		.n_found = c->n_found,
 	};
 
 	if (c->peers)
@@ -555,6 +561,7 @@ void quorum_start(struct core *c)
 	count_state(c, ZAB_LOOKING, ZAB_ELECTION);
 	readonly_look(c);
 	quorum_step(c, &ev);
+	core_drop_tail(c);
 }
 
 void quorum_durable(struct core *c)

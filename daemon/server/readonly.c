@@ -6,7 +6,9 @@
  * A server that has looked for a leader for a while lets in clients that said they are
  * content with reading. What they read is the tree as it is: of a server that ran, all
  * that it knew to be committed, and nothing else; of one that was started since, what
- * its files hold. Their sessions are this server's alone, whatever localSessionsEnabled
+ * its files hold, as in Apache ZooKeeper, but for what is behind a tree that the kernel
+ * had kept. (By a device a tree that was built from the files is not to be read yet.)
+ * Their sessions are this server's alone, whatever localSessionsEnabled
  * says. Once there is a leader all are closed, and these sessions end.
  */
 #include "daemon/base/log.h"

@@ -160,6 +160,9 @@ static int kernel_set_state(struct store *st, enum store_state state, u64 heard_
 		.size = sizeof(s), .state = state, .heard_ms = heard_ms,
 	};
 
+	/* an older module cannot take back what is to be seen */
+	if (state == STORE_HIDDEN && to_kernel(st)->api < 4)
+		return 0;
 	return kernel_call(to_kernel(st)->fd, ZKERN_SET_STATE, &s);
 }
 

@@ -20,6 +20,7 @@
 
 /* Follows enum zkern_state of the UAPI. */
 enum store_state {
+	STORE_HIDDEN = 0,	/* nobody else is to see the tree, or the next one loaded */
 	STORE_LEADING = 1,
 	STORE_FOLLOWING = 2,
 	STORE_OBSERVING = 3,

@@ -321,16 +321,24 @@ static void restart(struct zab *z, u64 zxid)
 
 static int on_start(struct zab *z, const struct zab_event *ev)
 {
-	if (z->state != ZAB_LOOKING || (z->born && z->e))
+	if (z->state != ZAB_LOOKING || (z->born && z->e) ||
+	    (ev->n_found && ev->found[0]->zxid <= ev->zxid))
 		return -EINVAL;
+	if (win_reserve(&z->w, ev->n_found))
+		return -ENOMEM;
 	restart(z, ev->zxid);
+	for (u32 i = 0; i < ev->n_found; i++)
+		win_push(&z->w, ev->found[i]);
+	/* what membership is proposed in it the files say, which were written before */
+	z->last = win_before(&z->w, z->w.end);
+	z->durable = z->last;
 	z->accepted = ev->accepted;
 	z->current = ev->current;
 	/* QuorumPeer.loadDataBase(): a single server's directory has no epoch files. */
 	if (z->accepted < z->current)
 		z->accepted = z->current;
-	if (z->accepted < EPOCH_OF(ev->zxid))
-		z->accepted = EPOCH_OF(ev->zxid);
+	if (z->accepted < EPOCH_OF(z->last))
+		z->accepted = EPOCH_OF(z->last);
 	z->epoch = z->current;
 	z->born = true;
 	z->disk_bad = false;

@@ -37,8 +37,10 @@
  * What is logged but not known to be committed stays in the machine, unapplied,
  * until a leader has settled that it is committed (or has it cut off), whatever
  * happens between: readers of the tree never see it. (Apache ZooKeeper applies it
- * when it begins to look for a leader. What was found on disk at start is applied
- * here as well: nothing tells it apart.)
+ * when it begins to look for a leader.) So does, at start, what the log has behind a tree
+ * that was there before this process (kernel store). Where the tree is built at start
+ * nothing tells it apart: that tree has all of the log, and nobody on the host sees it
+ * until the server serves.
  *
  * Links. A connection between a learner and its leader is known by a number that is
  * never used twice: the driver's for those that come in, the machine's (with
@@ -84,8 +86,9 @@ enum zab_phase {
 };
 
 enum zab_event_type {
-	ZAB_EV_START,		/* what recovery found: @zxid, @accepted, @current. Once,
-				 * but for a single server whose disk is back */
+	ZAB_EV_START,		/* what recovery found: @zxid, @accepted, @current; @n_found of
+				 * @found, logged behind @zxid and not known to be committed.
+				 * Once, but for a single server whose disk is back */
 	ZAB_EV_TICK,		/* the time is @now_ms: due by zab_deadline() */
 	ZAB_EV_VOTE,		/* @from, @vote: a notification of the election port */
 	ZAB_EV_ABSENT,		/* @from: as it seems, that server does not run: it has closed
@@ -114,6 +117,8 @@ struct zab_event {
 	const struct zab_vote *vote;
 	const struct zab_packet *packet;
 	struct txn *txn;
+	struct txn **found;
+	u32 n_found;
 };
 
 enum zab_action_type {
@@ -225,7 +230,7 @@ struct zab *zab_new(const struct zab_params *p);
 void zab_free(struct zab *z);
 /*
  * Feeds one event. The actions are read with zab_next() until it says false,
- * before the next event. The event's txn, vote and packet stay the caller's.
+ * before the next event. The event's txns, vote and packet stay the caller's.
  * -ENOMEM: the event was not taken, nothing changed; -EINVAL: not legal in this state,
  * the caller's mistake. What a peer does wrong closes its link and says why on the log,
  * and is no error.

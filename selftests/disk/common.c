@@ -577,7 +577,7 @@ void try_close(struct try *t)
 	disk_close(t->d);
 	if (t->st)
 		t->st->ops->close(t->st);
-	free(t->r.sessions);
+	disk_recovery_free(&t->r);
 }
 
 void feed(struct try *t, struct world *w, int n)

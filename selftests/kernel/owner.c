@@ -56,13 +56,17 @@ static void test_who(void)
 	is(zk_own(owner, NULL), -EBUSY, "  and he is it only once");
 	is(zk_del(inst, 0), -EBUSY, "  and keeps it from being removed");
 	is(zk_state(other, ZKERN_STATE_LEADING, 0), -EPERM, "only the owner sets the state");
-	is(zk_state(owner, ZKERN_STATE_EMPTY, 0), -EINVAL, "  which is not EMPTY");
-	is(zk_state(owner, ZKERN_STATE_ORPHANED, 0), -EINVAL, "  or ORPHANED");
+	is(zk_state(owner, ZKERN_STATE_ORPHANED, 0), -EINVAL, "  which is not ORPHANED");
 	is(zk_state(owner, 7, 0), -EINVAL, "  or unknown");
 	zk_create(owner, 5, "/kept", "kept");
 	is(zk_exists(other, "/kept", NULL), -ESTALE, "before the first state nothing is read");
 	is(zk_state(owner, ZKERN_STATE_LEADING, 0), 0, "the owner leads");
 	is(zk_exists(other, "/kept", NULL), 0, "  and his tree is read");
+	is(zk_state(owner, ZKERN_STATE_EMPTY, ~0ull), 0, "he does not vouch for it any more");
+	is(zk_exists(other, "/kept", NULL), -ESTALE, "  nothing is read");
+	is(zk_exists(owner, "/kept", NULL), 0, "  but by himself");
+	is(zk_state(owner, ZKERN_STATE_LEADING, 0), 0, "he does again");
+	is(zk_exists(other, "/kept", NULL), 0, "  and it is read");
 
 	/* a copy in another process keeps the ownership */
 	pid = fork();

@@ -200,6 +200,9 @@ int disk_truncate(struct disk *d, u64 zxid, char *why, size_t why_len)
 		snprintf(why, why_len, "0x%llx is not in the log", zxid);
 		return -ENOENT;
 	}
+	if (d->sv->shown && store_zxid(d->sv->st) > zxid)
+		wrong(d->sv->sim, "server %llu cuts its log after 0x%llx, but its tree was seen at 0x%llx",
+		      d->sv->id, zxid, store_zxid(d->sv->st));
 	tell(d->sv->sim, "server %llu cuts its log after 0x%llx, had 0x%llx", d->sv->id, zxid,
 	     disk_model_last(d));
 	d->sv->sim->counts.truncs++;
@@ -358,8 +361,43 @@ void disk_model_recover(struct disk *d, struct store *st, struct disk_recovery *
 			config = r->zxid;
 	}
 	put_config(d, st, config);
+	/* as commit_tree() */
+	d->sv->shown = false;
 	if (st->ops->load_commit(st, r->zxid))
 		abort();
+}
+
+/* As keep_tree() of daemon/disk/recover.c, of a member of an ensemble. */
+bool disk_model_keep(struct disk *d, struct store *st, struct disk_recovery *r)
+{
+	u64 base = d->base ? d->base->zxid : 0;
+	struct store_info info;
+	u32 n = 0;
+
+	memset(r, 0, sizeof(*r));
+	if (st->ops->info(st, &info))
+		abort();
+	while (n < d->n && d->log[n]->zxid <= info.zxid)
+		n++;
+	if (info.zxid != (n ? d->log[n - 1]->zxid : base) ||
+	    (n && (!d->log[n - 1]->has_digest || d->log[n - 1]->digest != info.digest)))
+		return false;
+	r->kept = true;
+	r->zxid = info.zxid;
+	if (d->base) {
+		r->n_sessions = d->base->n_sessions;
+		r->sessions = malloc((r->n_sessions + 1) * sizeof(*r->sessions));
+		memcpy(r->sessions, d->base->sessions, r->n_sessions * sizeof(*r->sessions));
+	}
+	for (u32 i = 0; i < n; i++)
+		count_session(r, d->log[i]);
+	r->n_tail = d->n - n;
+	r->tail = malloc((r->n_tail + 1) * sizeof(*r->tail));
+	for (u32 i = n; i < d->n; i++)
+		r->tail[i - n] = txn_get(d->log[i]);
+	d->sv->sim->counts.kept++;
+	d->sv->sim->counts.tails += r->n_tail > 0;
+	return true;
 }
 
 int disk_reload(struct disk *d, struct store *st, struct disk_recovery *r, char *why,

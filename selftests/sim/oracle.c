@@ -6,6 +6,8 @@
  *  - every server that applies a transaction has the same tree behind it (the digests
  *    of all are compared, for each zxid), so what is agreed is one sequence;
  *  - a server's zxids only grow;
+ *  - a tree in a kernel, which programs read whether its server is there or not, shows
+ *    nothing that is not committed, and so nothing that is cut off later;
  *  - a server whose disk has failed neither leads nor follows;
  *  - who begins to lead has everything that a client was told is done, or that any
  *    server has taken for agreed, unless there is a later leader;
@@ -37,6 +39,7 @@ struct oracle {
 	u64 leaders[EPOCHS];		/* server id */
 	u64 acked;			/* the last one */
 	u64 agreed;			/* the last one that a server has applied */
+	u64 committed;			/* the last one that one with a quorum knows to be */
 };
 
 void oracle_init(struct sim *s)
@@ -55,19 +58,13 @@ static u64 mix(u64 z)
 	return z ^ (z >> 27);
 }
 
-void oracle_applied(struct server *sv, u64 zxid, u64 digest)
+/* At @zxid there is one tree. */
+static void note_tree(struct server *sv, u64 zxid, u64 digest)
 {
-	struct oracle *o = sv->sim->oracle;
 	u32 i = mix(zxid) & (TABLE - 1);
 
-	if (zxid <= sv->applied)
-		wrong(sv->sim, "server %llu applies 0x%llx after 0x%llx", sv->id, zxid,
-		      sv->applied);
-	sv->applied = zxid;
-	if (zxid > o->agreed)
-		o->agreed = zxid;
 	for (u32 n = 0; n < TABLE / 2; n++, i = (i + 1) & (TABLE - 1)) {
-		struct fact *f = &o->facts[i];
+		struct fact *f = &sv->sim->oracle->facts[i];
 
 		if (!f->zxid) {
 			f->zxid = zxid;
@@ -84,6 +81,46 @@ void oracle_applied(struct server *sv, u64 zxid, u64 digest)
 	}
 }
 
+static void note_committed(struct server *sv)
+{
+	struct oracle *o = sv->sim->oracle;
+	struct zab *z = sv->core->zab;
+
+	if (zab_phase(z) == ZAB_BROADCAST && zab_committed(z) > o->committed)
+		o->committed = zab_committed(z);
+}
+
+void oracle_shown(struct server *sv)
+{
+	struct oracle *o = sv->sim->oracle;
+	struct store_info info;
+
+	if (!sv->shown || sv->dead)
+		return;
+	if (sv->core)
+		note_committed(sv);
+	if (sv->st->ops->info(sv->st, &info))
+		abort();
+	if (info.zxid > o->committed && info.zxid > o->agreed)
+		wrong(sv->sim, "server %llu shows its tree at 0x%llx, and only 0x%llx is committed",
+		      sv->id, info.zxid, o->committed > o->agreed ? o->committed : o->agreed);
+	if (info.zxid)
+		note_tree(sv, info.zxid, info.digest);
+}
+
+void oracle_applied(struct server *sv, u64 zxid, u64 digest)
+{
+	struct oracle *o = sv->sim->oracle;
+
+	if (zxid <= sv->applied)
+		wrong(sv->sim, "server %llu applies 0x%llx after 0x%llx", sv->id, zxid,
+		      sv->applied);
+	sv->applied = zxid;
+	if (zxid > o->agreed)
+		o->agreed = zxid;
+	note_tree(sv, zxid, digest);
+}
+
 u64 oracle_agreed(const struct sim *s)
 {
 	return s->oracle->agreed > s->oracle->acked ? s->oracle->agreed : s->oracle->acked;
@@ -97,6 +134,8 @@ void oracle_look(struct server *sv)
 	enum zab_state state = zab_state(z);
 	enum zab_phase phase = zab_phase(z);
 
+	note_committed(sv);
+	oracle_shown(sv);
 	if (sv->disk.refused && state != ZAB_LOOKING)
 		wrong(s, "server %llu goes on (state %d) although its disk has failed", sv->id,
 		      state);

@@ -80,6 +80,16 @@ BUGS = [
      "		zab_emit_txn(z, l->link, ZP_PROPOSAL, t);\n",
      "		if (!handler_forwards(l))\n			continue;\n"
      "		zab_emit_txn(z, l->link, l->observer ? ZP_INFORM : ZP_PROPOSAL, t);\n"),
+    ("what is found in the log at start is committed", "daemon/zab/zab.c",
+     "	/* what membership is proposed in it the files say, which were written before */\n",
+     "	if (zab_room(z, ev->n_found, 0))\n		while (z->w.commit != z->w.end)\n"
+     "			zab_commit_one(z);\n"),
+    ("a tree that was built at start is shown at once", "daemon/server/core.c",
+     "	c->hidden = c->outlives && cfg->ensemble && !rec->kept;\n",
+     ""),
+    ("a tree that came from a leader is shown at once", "daemon/server/quorum.c",
+     "	c->hidden = c->outlives;\n	rc = disk_reload(",
+     "	rc = disk_reload("),
     ("a failed fsync does not matter", "daemon/server/core.c",
      "		quorum_disk_failed(c);\n",
      "		;\n"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * sim [--seed N] [--count N] [--servers N] [--observers N] [--seconds N] [--reconfig]
- *     [--masters] [--strange] [--trace]
+ *     [--masters] [--strange] [--kernels] [--trace]
  *
  * Runs ensembles, one from each seed, each in a process of its own, and says what did
  * not hold, with the seed that shows it again. Exits with 1 then.
@@ -56,7 +56,7 @@ void wrong(struct sim *s, const char *fmt, ...)
 struct options {
 	u64 seed;
 	u32 count, servers, observers, seconds;
-	bool reconfig, masters, strange, trace;
+	bool reconfig, masters, strange, kernels, trace;
 };
 
 struct outcome {
@@ -101,6 +101,7 @@ static void run_one(const struct options *o, u64 seed, struct outcome *out)
 	s->trace = o->trace;
 	s->reconfig = o->reconfig || seed % 5 == 3;
 	s->strange = o->strange || seed % 7 == 3 || seed % 7 == 5;
+	s->kernels = o->kernels || seed % 11 == 2 || seed % 11 == 4 || seed % 11 == 9;
 	world_init(s, seed, voters, observers);
 	clients_init(s, 3 + rnd(s, 5));
 	for (u32 i = 0; i < s->n; i++)
@@ -149,11 +150,12 @@ static void print(const struct counts *c, u32 runs)
 	       "%llu requests, %llu writes and %llu reads (%llu linearizable) answered, %llu unknown, "
 	       "%llu events, %llu connections, %llu of readers without a quorum, "
 	       "%llu sessions lost; the members changed %llu times, %llu times not; "
-	       "observers came to masters %llu times\n",
+	       "observers came to masters %llu times; trees were there at %llu starts, at %llu of "
+	       "them the log went on behind\n",
 	       c->elections, c->diffs, c->histories, c->truncs, c->trees, c->requests,
 	       c->writes_acked, c->reads, c->fresh, c->unknown, c->events,
 	       c->connects, c->readers, c->sessions_lost, c->reconfigs, c->no_reconfigs,
-	       c->masters);
+	       c->masters, c->kept, c->tails);
 	printf("# strange things, %llu: %llu fsyncs failed, %llu disks empty (%llu of voters), "
 	       "%llu links left half open (%llu told by a reset or a limit), %llu links got junk, "
 	       "%llu strangers, %llu votes came twice\n",
@@ -208,6 +210,7 @@ int main(int argc, char **argv)
 		{ "reconfig", no_argument, NULL, 'r' },
 		{ "masters", no_argument, NULL, 'm' },
 		{ "strange", no_argument, NULL, 'g' },
+		{ "kernels", no_argument, NULL, 'k' },
 		{ "trace", no_argument, NULL, 'x' },
 		{ 0 },
 	};
@@ -243,6 +246,9 @@ int main(int argc, char **argv)
 			break;
 		case 'g':
 			o.strange = true;
+			break;
+		case 'k':
+			o.kernels = true;
 			break;
 		case 'x':
 			o.trace = true;

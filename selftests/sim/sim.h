@@ -116,8 +116,11 @@ struct server {
 	struct config cfg;
 	struct disk disk;
 	struct peers peers;
+	bool outlives;		/* its tree is as one in a kernel: there when the server is not */
+	bool shown;		/* that one can be read by others */
+	struct store *left;	/* by its last life; NULL: it is gone */
 	struct store *st;
-	struct store_ops ops;	/* the store's with apply() watched */
+	struct store_ops ops;	/* the store's with apply() and set_state() watched */
 	const struct store_ops *real;
 	struct core *core;
 	u64 applied;		/* last seen by the oracle */
@@ -130,7 +133,7 @@ struct client_model;
 struct counts {
 	u64 steps, crashes, mid_crashes, pauses, cuts, resets, slow_links, slow_disks,
 	    bad_disks, jumps, lost_txns, power_cuts;
-	u64 elections, truncs, trees, histories, diffs;
+	u64 elections, truncs, trees, histories, diffs, kept, tails;
 	u64 requests, writes_acked, unknown, reads, fresh, events, sessions_lost, connects,
 	    readers, reconfigs, no_reconfigs, masters;
 	u64 strange, fsync_errors, wipes, voter_wipes, half_open, found_out, junk, strangers,
@@ -147,6 +150,7 @@ struct sim {
 	struct server servers[SERVERS_MAX];
 	u32 n, voters;
 	bool linearizable;	/* reads are (zkern.linearizableReads) */
+	bool kernels;		/* some servers' trees are in kernels */
 	struct ensemble *ensemble;
 	/* cut[a][b]: what a sends to b does not arrive */
 	bool cut[SERVERS_MAX][SERVERS_MAX];
@@ -209,6 +213,8 @@ void net_vote_again(struct sim *s);
 /* ---- disk.c ---- */
 /* Brings a new store to what is on the disk. */
 void disk_model_recover(struct disk *d, struct store *st, struct disk_recovery *r);
+/* Takes up the tree that is in @st. False: it is not what is on the disk. */
+bool disk_model_keep(struct disk *d, struct store *st, struct disk_recovery *r);
 /* Power is lost: of what is not synced a part may be there, from its begin. */
 void disk_model_crash(struct disk *d);
 void disk_model_free(struct disk *d);
@@ -236,6 +242,8 @@ void oracle_init(struct sim *s);
 void oracle_free(struct sim *s);
 /* @sv has applied @zxid, its tree has @digest. */
 void oracle_applied(struct server *sv, u64 zxid, u64 digest);
+/* Others read @sv's tree, if they see it. */
+void oracle_shown(struct server *sv);
 /* After each round of a server's. */
 void oracle_look(struct server *sv);
 /* The last transaction that a server has applied, or that was acknowledged. */

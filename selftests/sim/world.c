@@ -181,6 +181,9 @@ static int watched_apply(struct store *st, const struct zk_txn *txns, int n, u64
 	u64 own[n];
 	int done;
 
+	/* who is dead does not do this any more */
+	if (sv->dead)
+		sv->shown = false;
 	done = sv->real->apply(st, txns, n, own, err);
 	for (int i = 0; i < done; i++) {
 		if (digests)
@@ -189,7 +192,37 @@ static int watched_apply(struct store *st, const struct zk_txn *txns, int n, u64
 		if (!sv->dead && !(txns[i].flags & ZK_TXN_ASIDE))
 			oracle_applied(sv, txns[i].zxid, own[i]);
 	}
+	oracle_shown(sv);
 	return done;
+}
+
+/* The same of set_state(). */
+static int watched_state(struct store *st, enum store_state state, u64 heard_ms)
+{
+	struct server *sv = (struct server *)((char *)st->ops - offsetof(struct server, ops));
+
+	if (!sv->dead)
+		sv->shown = sv->outlives && state != STORE_HIDDEN;
+	oracle_shown(sv);
+	return sv->real->set_state(st, state, heard_ms);
+}
+
+/* Another tree than the one that it left behind, if any, is of no use. */
+static void recover(struct server *sv, struct disk_recovery *rec)
+{
+	const struct store_params sp = { .kind = "memory" };
+	const char *why = "";
+
+	disk_config_node(&sv->disk, sv->cfg.ensemble->text, sv->cfg.ensemble->version, true);
+	sv->st = sv->left;
+	sv->left = NULL;
+	if (sv->st && disk_model_keep(&sv->disk, sv->st, rec))
+		return;
+	if (!sv->st && store_open(&sp, &sv->st, &why)) {
+		fprintf(stderr, "store: %s\n", why);
+		exit(2);
+	}
+	disk_model_recover(&sv->disk, sv->st, rec);
 }
 
 /* What a server keeps of its members in its files. */
@@ -206,12 +239,10 @@ static void keep_members(void *arg, struct ensemble *e, bool in_force)
 
 void server_start(struct server *sv)
 {
-	const struct store_params sp = { .kind = "memory" };
 	const struct core_env env = {
 		.mono_ms = mono_ms, .wall_ms = wall_ms, .nap = nap, .arg = sv,
 	};
 	struct disk_recovery rec = { 0 };
-	const char *why = "";
 
 	if (sv->up)
 		return;
@@ -219,18 +250,15 @@ void server_start(struct server *sv)
 	sv->dead = false;
 	sv->paused_until = 0;
 	sv->round_at = 0;
-	if (store_open(&sp, &sv->st, &why)) {
-		fprintf(stderr, "store: %s\n", why);
-		exit(2);
-	}
+	recover(sv, &rec);
 	sv->real = sv->st->ops;
 	sv->ops = *sv->real;
 	sv->ops.apply = watched_apply;
-	disk_config_node(&sv->disk, sv->cfg.ensemble->text, sv->cfg.ensemble->version, true);
-	disk_model_recover(&sv->disk, sv->st, &rec);
+	sv->ops.set_state = watched_state;
+	if (sv->outlives)
+		sv->ops.kind = "kernel";
 	sv->st->ops = &sv->ops;
 	sv->core = core_new_in(&env, &sv->cfg, sv->st, &sv->disk, &rec);
-	free(rec.sessions);
 	if (!sv->core) {
 		fprintf(stderr, "no core\n");
 		exit(2);
@@ -241,8 +269,13 @@ void server_start(struct server *sv)
 	core_join(sv->core, &sv->peers, sv->disk.accepted, sv->disk.current);
 	core_on_members(sv->core, keep_members, sv);
 	sv->up = true;
-	tell(sv->sim, "server %llu starts, 0x%llx, epochs %llu %llu", sv->id, rec.zxid,
-	     sv->disk.accepted, sv->disk.current);
+	tell(sv->sim, "server %llu starts, 0x%llx, epochs %llu %llu%s, logged 0x%llx", sv->id, rec.zxid,
+	     sv->disk.accepted, sv->disk.current, rec.kept ? ", its tree is there" : "",
+	     disk_logged(&rec));
+	for (u32 i = 0; i < rec.n_tail; i++)
+		txn_put(rec.tail[i]);
+	free(rec.tail);
+	free(rec.sessions);
 	core_begin(sv->core);
 	net_server_up(sv);
 	server_wake(sv, 0);
@@ -262,7 +295,10 @@ static void crash(struct server *sv, bool silent)
 	core_free(sv->core);
 	sv->core = NULL;
 	sv->st->ops = sv->real;
-	sv->real->close(sv->st);
+	if (sv->shown)
+		sv->left = sv->st;
+	else
+		sv->real->close(sv->st);
 	sv->st = NULL;
 	sv->sim->counts.crashes++;
 }
@@ -314,6 +350,7 @@ void world_init(struct sim *s, u64 seed, u32 voters, u32 observers)
 		sv->index = i;
 		sv->id = i + 1;
 		sv->disk.sv = sv;
+		sv->outlives = s->kernels && (seed / 11 + i) % 4;
 		sv->disk.us = 300;
 		sv->peers.sv = sv;
 		if (config_default(&sv->cfg)) {
@@ -358,6 +395,8 @@ void world_free(struct sim *s)
 	net_free(s);
 	for (u32 i = 0; i < s->n; i++) {
 		disk_model_free(&s->servers[i].disk);
+		if (s->servers[i].left)
+			s->servers[i].left->ops->close(s->servers[i].left);
 		config_free(&s->servers[i].cfg);
 	}
 	while (s->n_heap)

@@ -151,6 +151,97 @@ void test_learner_trunc(void)
 	wire_free(z);
 }
 
+/* As it voted and was elected: the log's end counts, and nothing of it is committed. */
+static struct zab *with_tail(u64 *out)
+{
+	struct zab *z = wire_new_tail(Z(3, 2), Z(3, 5), 3, 3);
+
+	check_eq(zab_last_zxid(z), Z(3, 5));
+	check_eq(zab_committed(z), Z(3, 2));
+	check_eq(zab_outstanding(z), 3);
+	if (!out)
+		return z;
+	*out = wire_follow(z, 4);
+	wire_expect(z, "state 1/1, connect 2, "
+		       ">out:FOLLOWERINFO 300000000 [0000000000000001000100000000000000000000], "
+		       "accepted 4, >out:ACKEPOCH 300000005 [00000003], state 1/2");
+	return z;
+}
+
+/* It waits in the machine until a leader settles it, as what is logged later does. */
+void test_found_tail(void)
+{
+	struct txn *t = mtxn_new(Z(3, 2), 1, 0);
+	struct zab_event ev = { .type = ZAB_EV_START, .zxid = Z(3, 2), .found = &t, .n_found = 1 };
+	struct zab_params p = { .myid = 1 };
+	struct zab *z;
+	u64 out;
+
+	/* committed with the leader's history, and not before */
+	z = with_tail(&out);
+	check(!wire_packet(z, out, ZP_DIFF, Z(3, 6), NULL, -1));
+	check(!wire_txn(z, out, ZP_PROPOSAL, Z(3, 6)));
+	check(!wire_packet(z, out, ZP_COMMIT, Z(3, 6), NULL, -1));
+	check(!wire_packet(z, out, ZP_NEWLEADER, Z(4, 0), NULL, -1));
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(3, 6)));
+	wire_expect(z, "log 300000006, current 4, >out:ACK 400000000");
+	check(!wire_packet(z, out, ZP_UPTODATE, ~0ULL, NULL, -1));
+	wire_expect(z, ">out:ACK 400000000, commit 300000003, commit 300000004, commit 300000005, "
+		       "commit 300000006, state 1/3");
+	wire_free(z);
+
+	/* cut, in part and whole: the tree never had it */
+	z = with_tail(&out);
+	check(!wire_packet(z, out, ZP_TRUNC, Z(3, 3), NULL, -1));
+	wire_expect(z, "truncate 300000003");
+	check(!wire_event(z, ZAB_EV_TRUNCATED, 0, Z(3, 3)));
+	check(!wire_packet(z, out, ZP_NEWLEADER, Z(4, 0), NULL, -1));
+	check(!wire_packet(z, out, ZP_UPTODATE, ~0ULL, NULL, -1));
+	wire_expect(z, "current 4, >out:ACK 400000000, >out:ACK 400000000, commit 300000003, "
+		       "state 1/3");
+	wire_free(z);
+	z = with_tail(&out);
+	check(!wire_packet(z, out, ZP_TRUNC, Z(3, 2), NULL, -1));
+	wire_expect(z, "truncate 300000002");
+	check(!wire_event(z, ZAB_EV_TRUNCATED, 0, Z(3, 2)));
+	check_eq(zab_outstanding(z), 0);
+	check_eq(zab_last_zxid(z), Z(3, 2));
+	wire_free(z);
+
+	/* in place of it a tree */
+	z = with_tail(&out);
+	check(!wire_packet(z, out, ZP_SNAP, Z(4, 1), NULL, -1));
+	check(!wire_event(z, ZAB_EV_RECEIVED, out, Z(4, 1)));
+	wire_expect(z, "receive 400000001");
+	check_eq(zab_outstanding(z), 0);
+	check_eq(zab_committed(z), Z(4, 1));
+	wire_free(z);
+
+	/* the leader was lost before it had settled it: still not */
+	z = with_tail(&out);
+	check(!wire_packet(z, out, ZP_DIFF, Z(3, 5), NULL, -1));
+	check(!wire_packet(z, out, ZP_NEWLEADER, Z(4, 0), NULL, -1));
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, out, 0));
+	wire_expect(z, "current 4, >out:ACK 400000000, state 0/0");
+	check_eq(zab_committed(z), Z(3, 2));
+	check_eq(zab_outstanding(z), 3);
+	wire_free(z);
+
+	/* it leads: a quorum has it, so it is */
+	z = with_tail(NULL);
+	wire_lead(z);
+	check_eq(zab_committed(z), Z(3, 5));
+	check_eq(zab_outstanding(z), 0);
+	wire_free(z);
+
+	/* what is in the tree is not behind it */
+	z = zab_new(&p);
+	check(z != NULL);
+	check_eq(zab_step(z, &ev), -EINVAL);
+	zab_free(z);
+	txn_put(t);
+}
+
 void test_learner_snap(void)
 {
 	u64 out;

@@ -169,7 +169,7 @@ void wire_skip(struct zab *z)
 	said.len = 0;
 }
 
-struct zab *wire_new(u64 zxid, u64 accepted, u64 current, u32 history)
+static struct zab *begin(struct zab_event *ev, u32 history)
 {
 	static const char text[] =
 		"server.1=127.0.0.1:1:2:participant\nserver.2=127.0.0.1:3:4:participant\n"
@@ -185,16 +185,39 @@ struct zab *wire_new(u64 zxid, u64 accepted, u64 current, u32 history)
 		.history_bytes = 1 << 20,
 		.max_packet = 1 << 20,
 	};
-	struct zab_event ev = {
-		.type = ZAB_EV_START, .zxid = zxid, .accepted = accepted, .current = current,
-	};
 	struct zab *z = zab_new(&p);
 
 	check(z != NULL);
 	ensemble_put(p.ensemble);
 	said.len = 0;
-	check(!zab_step(z, &ev));
+	check(!zab_step(z, ev));
 	wire_skip(z);
+	return z;
+}
+
+struct zab *wire_new(u64 zxid, u64 accepted, u64 current, u32 history)
+{
+	struct zab_event ev = {
+		.type = ZAB_EV_START, .zxid = zxid, .accepted = accepted, .current = current,
+	};
+
+	return begin(&ev, history);
+}
+
+struct zab *wire_new_tail(u64 zxid, u64 last, u64 accepted, u64 current)
+{
+	struct txn *found[last - zxid];
+	struct zab_event ev = {
+		.type = ZAB_EV_START, .zxid = zxid, .accepted = accepted, .current = current,
+		.found = found, .n_found = last - zxid,
+	};
+	struct zab *z;
+
+	for (u32 i = 0; i < ev.n_found; i++)
+		found[i] = mtxn_new(zxid + i + 1, zxid + i + 1, 0);
+	z = begin(&ev, 500);
+	for (u32 i = 0; i < ev.n_found; i++)
+		txn_put(found[i]);
 	return z;
 }
 

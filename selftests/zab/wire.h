@@ -12,6 +12,8 @@
 
 /* Server 1 of three voters (1, 2, 3) and an observer (4), started at @zxid. */
 struct zab *wire_new(u64 zxid, u64 accepted, u64 current, u32 history);
+/* The same, whose log goes on to @last, of the same epoch, behind the tree's @zxid. */
+struct zab *wire_new_tail(u64 zxid, u64 last, u64 accepted, u64 current);
 void wire_free(struct zab *z);
 
 int wire_event(struct zab *z, enum zab_event_type type, u64 link, u64 zxid);

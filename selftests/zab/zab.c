@@ -74,6 +74,7 @@ static const struct {
 	{ "a learner, packet by packet", test_learner_wire },
 	{ "how long a learner tries to reach its leader", test_connect_limit },
 	{ "a learner's log is cut", test_learner_trunc },
+	{ "what is found at start and not known to be committed", test_found_tail },
 	{ "a learner gets a tree", test_learner_snap },
 	{ "what a learner does not take", test_learner_junk },
 	{ "each allocation fails", test_memory },

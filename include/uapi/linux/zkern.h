@@ -46,6 +46,7 @@
  *            2 - struct zkern_load: nodes.
  *            3 - ZKERN_LINEARIZABLE, ZKERN_CONFIRM, poll(2) for the owner,
  *                ZKERN_TXN_ASIDE.
+ *            4 - ZKERN_SET_STATE: EMPTY.
  */
 #ifndef _UAPI_LINUX_ZKERN_H
 #define _UAPI_LINUX_ZKERN_H
@@ -53,13 +54,13 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define ZKERN_API_VERSION	3
+#define ZKERN_API_VERSION	4
 #define ZKERN_MAX_INSTANCES	256
 #define ZKERN_PATH_MAX		(1024 * 1024)
 
 /* What an instance is doing, as its owner last said. */
 enum zkern_state {
-	ZKERN_STATE_EMPTY = 0,		/* never had a tree: reads fail with ESTALE */
+	ZKERN_STATE_EMPTY = 0,		/* has no tree to be seen: reads fail with ESTALE */
 	ZKERN_STATE_LEADING = 1,
 	ZKERN_STATE_FOLLOWING = 2,
 	ZKERN_STATE_OBSERVING = 3,
@@ -364,7 +365,8 @@ struct zkern_load {
 
 /**
  * struct zkern_set_state - ZKERN_SET_STATE: what the owner is doing.
- * @state: not EMPTY or ORPHANED, which are the kernel's to say
+ * @state: not ORPHANED, which is the kernel's to say. EMPTY: nobody but the owner is to
+ *         see the tree, or the next one that is swapped in, until another state is said
  * @heard_ms: how long ago a quorum was heard from, ~0: never
  */
 struct zkern_set_state {
