@@ -108,6 +108,8 @@ void prep_begin(struct prep *p, const struct prep_ask *ask, s32 type);
  * ZOK, or p->fail is set. */
 s32 prep_add_node(struct prep *p, struct change *parent, const struct zk_op *op,
 		  struct change **rec);
+/* The record of a node that there is. ZNONODE, or p->fail is set. */
+s32 prep_get_node(struct prep *p, const char *path, u32 len, struct change **rec);
 /* Takes a node out of the records of it and its parent. */
 s32 prep_forget(struct prep *p, struct change *parent, struct change *rec);
 s32 prep_new_data(struct prep *p, struct change *rec, const void *data, s32 len, s32 version);
