@@ -29,6 +29,7 @@
 #define EXPIRE_LOOKS	1024	/* sessions looked at per round */
 #define EXPIRE_FLIGHT	256	/* expired ones whose end is not applied yet */
 #define SLEEP_MAX_MS	60000
+#define BACK_OFF_MAX_MS	1000
 #define SERVER_ID	1	/* ZooKeeperServer.createSessionTrackerServerId */
 #define HISTORY_BYTES	(64u * 1024 * 1024)	/* kept for learners that were away */
 #define PACKET_SLACK	(64u * 1024)
@@ -83,6 +84,12 @@ void core_nap(struct core *c, u32 ms)
 	/* what waits to go out holds memory */
 	quorum_flush(c);
 	c->env.nap(c->env.arg, ms);
+}
+
+u32 core_back_off(struct core *c, u32 ms)
+{
+	core_nap(c, ms);
+	return ms * 2 > BACK_OFF_MAX_MS ? BACK_OFF_MAX_MS : ms * 2;
 }
 
 static void set(u64 *counter, u64 v)

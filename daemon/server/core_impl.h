@@ -4,8 +4,10 @@
  * thread, but for what is marked otherwise.
  *
  *   core.c      life, the loop, timers, counters
- *   pipeline.c  propose, commit, apply, answer
- *   quorum.c    drives ZAB: its actions, its events, what this server is
+ *   pipeline.c  propose, commit
+ *   apply.c     what is committed is applied and answered
+ *   quorum.c    drives ZAB: its actions, its events
+ *   role.c      what this server is, and whom it serves
  *   reconfig.c  the membership changes
  *   remote.c    what passes between a learner's clients and their leader
  *   connect.c   connections and sessions come and go
@@ -31,6 +33,7 @@
 #include "daemon/server/watch.h"
 #include "daemon/zab/zab.h"
 
+#define CORE_RETRY_MS	10	/* when short of memory, at first: core_back_off() */
 #define RETRY_DISK_MS	1000	/* after it refused */
 #define FIRE_BUDGET	4096	/* watchers told in one round, about */
 
@@ -261,6 +264,8 @@ struct core {
 u64 core_wall_ms(const struct core *c);
 u64 core_coarse_ms(const struct core *c);	/* monotonic; steps by the kernel's tick */
 void core_nap(struct core *c, u32 ms);
+/* Naps for @ms, CORE_RETRY_MS at first; returns for how long to the next time. */
+u32 core_back_off(struct core *c, u32 ms);
 /* Committed ones, for a snapshot, malloc'ed; NULL: no memory, which was said. */
 struct disk_session *core_sessions(struct core *c, u32 *n);
 /* Those that the disk knows, with their whole timeout from now on. */
@@ -298,13 +303,6 @@ void pipeline_after(struct core *c, struct client *cl, struct request *r, bool a
 void pipeline_last(struct client *cl, struct proposal *p);
 /* Agreed: takes the reference over. */
 void pipeline_commit(struct core *c, struct txn *t);
-/* Applies what is committed, as far as @budget reaches. */
-void pipeline_apply(struct core *c, u32 *budget);
-/* Whether something is committed that is not applied yet, and not only for want of the own
- * log, which tells when it has it (quorum_durable()). */
-bool pipeline_may_apply(const struct core *c);
-/* All that is committed; waits for the log if need be, but not for longer than a tick. */
-void pipeline_apply_all(struct core *c);
 /* What is committed is applied; what is not has no known outcome and is dropped. */
 void pipeline_drop(struct core *c);
 /* The records begin anew from the tree as it is. */
@@ -313,14 +311,29 @@ void pipeline_free(struct core *c);
 struct proposal *proposal_new(struct core *c);
 void proposal_free(struct core *c, struct proposal *p);
 
+/* ---- apply.c ---- */
+/* Applies what is committed, as far as @budget reaches. */
+void pipeline_apply(struct core *c, u32 *budget);
+/* Whether something is committed that is not applied yet, and not only for want of the own
+ * log, which tells when it has it (quorum_durable()). */
+bool pipeline_may_apply(const struct core *c);
+/* All that is committed; waits for the log if need be, but not for longer than a tick. */
+void pipeline_apply_all(struct core *c);
+
+/* ---- role.c ---- */
+/* ZAB_DO_STATE. */
+void role_set(struct core *c, const struct zab_action *a);
+/* Other threads hear of what this server is, and whom it serves. */
+void role_tell(struct core *c);
+/* The store does, and how long ago a quorum was heard from. */
+void role_tell_store(struct core *c);
+
 /* ---- quorum.c ---- */
 /* Begins, with what recovery found. */
 void quorum_start(struct core *c);
 /* One event into ZAB, and what it wants done; what it commits is applied later, with what
  * others commit in the same round (quorum_run()). */
 void quorum_step(struct core *c, const struct zab_event *ev);
-/* Other threads hear of what this server is, and whom it serves. */
-void quorum_tell(struct core *c);
 /* Carries out what ZAB wants done. */
 void quorum_drain(struct core *c);
 /* The same, and applies. */

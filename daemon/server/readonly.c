@@ -37,7 +37,7 @@ void readonly_end(struct core *c)
 	c->readonly = false;
 	c->open = false;
 	connect_close_all(c);
-	quorum_tell(c);
+	role_tell(c);
 	log_info("not serving readers any more");
 }
 
@@ -45,7 +45,7 @@ static void begin(struct core *c)
 {
 	c->readonly = true;
 	c->open = true;
-	quorum_tell(c);
+	role_tell(c);
 	log_info("no quorum: serving those who only read, zxid 0x%llx", c->applied);
 }
 
