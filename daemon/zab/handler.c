@@ -472,19 +472,6 @@ void handler_link_down(struct zab *z, u64 link)
 	forget(l);
 }
 
-static void on_ack(struct zab *z, struct learner *l, const struct zab_packet *p)
-{
-	if (p->type != ZP_ACK) {
-		handler_drop(z, l, "%s where NEWLEADER's ACK was due", zab_packet_name(p->type));
-	} else if (p->zxid != ZXID(z->epoch, 0)) {
-		handler_drop(z, l, "ACK of 0x%llx where NEWLEADER's was due", p->zxid);
-	} else {
-		handler_synced(z, l);
-		/* SyncLimitCheck.start() */
-		l->due = 0;
-	}
-}
-
 /* Leader.processAck() */
 static void on_proposal_ack(struct zab *z, struct learner *l, u64 zxid)
 {
@@ -500,6 +487,26 @@ static void on_proposal_ack(struct zab *z, struct learner *l, u64 zxid)
 	if (l->due && zxid >= l->due) {
 		l->due = zxid < z->last ? z->last : 0;
 		l->due_since = z->halves;
+	}
+}
+
+/*
+ * A follower of Apache's begins to log what it was sent when NEWLEADER comes, and may
+ * acknowledge some of that first (ZOOKEEPER-4685); NEWLEADER's own ACK comes all the same.
+ * It must not be left now: it would vote with this epoch and without its history.
+ */
+static void on_ack(struct zab *z, struct learner *l, const struct zab_packet *p)
+{
+	if (p->type != ZP_ACK) {
+		handler_drop(z, l, "%s where NEWLEADER's ACK was due", zab_packet_name(p->type));
+	} else if (COUNT_OF(p->zxid)) {
+		on_proposal_ack(z, l, p->zxid);
+	} else if (p->zxid != ZXID(z->epoch, 0)) {
+		handler_drop(z, l, "ACK of 0x%llx where NEWLEADER's was due", p->zxid);
+	} else {
+		handler_synced(z, l);
+		/* SyncLimitCheck.start() */
+		l->due = 0;
 	}
 }
 

@@ -224,6 +224,29 @@ def check_syncs(history):
             fail("S2", "%s after %s lacks zxid 0x%x", op, s, must)
 
 
+def lost(history, trees):
+    """Zxids of writes that were acknowledged and are not in the past of what was seen
+    later: of a later zxid with no higher version, of a tree at the end. In order."""
+    pairs = defaultdict(set)
+    for op in history:
+        if op.kind != "sync" and op.done is not None and op.version:
+            pairs[op.key].add((op.mzxid, op.version))
+    for tree in trees:
+        for key, (_, version, mzxid) in tree.items():
+            pairs[key].add((mzxid, version))
+            pairs[key].add((EPOCH_MAX << 32, version + 1))
+    out = []
+    for key, seen in pairs.items():
+        least = float("inf")            # version, of all later zxids
+        acked = {op.mzxid for op in history if op.kind == "write" and
+                 op.done is not None and op.key == key}
+        for zxid, version in sorted(seen, reverse=True):
+            if version >= least and zxid in acked:
+                out.append(zxid)
+            least = min(least, version)
+    return sorted(set(out))
+
+
 def check(history):
     """Raises Violation, or gives the number of operations looked at."""
     writes = known_writes(history)

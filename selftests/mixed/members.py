@@ -38,7 +38,11 @@ def member(letter, n, config_of, net, data_dir=None):
             return keys
 
         def command(self, cfg):
-            return net.inside(n, super().command(cfg))
+            cmd = super().command(cfg)
+            if self.kind == "apache":       # its elections, what leaders send
+                cmd.insert(1, "-Dorg.slf4j.simpleLogger.log.org.apache."
+                           "zookeeper.server.quorum=info")
+            return net.inside(n, cmd)
 
         def pause(self):
             proc.kill_group(self.proc, signal.SIGSTOP)

@@ -11,9 +11,11 @@ import ctypes
 import itertools
 import os
 import subprocess
+import sys
 
 from zktest import proc
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 SUBNET = "10.99.%d."
 HUB = 254
 
@@ -88,6 +90,14 @@ class Net:
     def inside(self, i, cmd):
         """The command line that runs cmd where server i lives."""
         return ["ip", "netns", "exec", self.ns(i)] + cmd
+
+    def witness(self, path):
+        """A process that writes what servers say to each other (witness.py)."""
+        p = proc.spawn(["ip", "netns", "exec", self.hub, sys.executable,
+                        os.path.join(HERE, "witness.py"), path])
+        proc.wait_for(lambda: p.poll() is not None or os.path.exists(path) and
+                      os.path.getsize(path), 60, "the witness to watch")
+        return p
 
     def cut(self, a, b):
         """What a sends to b is lost."""

@@ -332,6 +332,49 @@ void test_leader_wire(void)
 	wire_free(z);
 }
 
+/*
+ * A follower of Apache's logs what came before NEWLEADER when NEWLEADER comes, and its thread
+ * that syncs may be quicker with its ACKs than the one that acknowledges NEWLEADER
+ * (Learner.syncWithLeader(), ZOOKEEPER-4685). To close its link then makes it vote with the new
+ * epoch and an old tree.
+ */
+void test_early_acks(void)
+{
+	struct zab *z = leader(2, 500);
+
+	join(z, 3, Z(4, 1));
+	check(!wire_propose(z, Z(4, 3)));
+	wire_skip(z);
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 2), NULL, -1));
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 3), NULL, -1));
+	wire_expect(z, "");
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 0), NULL, -1));
+	wire_expect(z, ">3:UPTODATE ffffffffffffffff");
+	/* it has that on disk */
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 3)));
+	wire_expect(z, ">2:COMMIT 400000003, >3:COMMIT 400000003, commit 400000003");
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, 3, 0));
+	join(z, 3, Z(4, 2));
+	wire_skip(z);
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 4), NULL, -1));
+	wire_expect(z, "close 3");
+	wire_free(z);
+
+	/* before it is established: they make no quorum */
+	z = wire_new(Z(3, 2), 3, 3, 500);
+	wire_elect(z, 1);
+	wire_info(z, 7, 2, 3);
+	wire_ackepoch(z, 7, 3, Z(3, 1));
+	wire_skip(z);
+	check(!wire_packet(z, 7, ZP_ACK, Z(3, 2), NULL, -1));
+	check(!wire_event(z, ZAB_EV_TICK, 0, 0));
+	wire_expect(z, "");
+	check(!wire_packet(z, 7, ZP_ACK, Z(4, 0), NULL, -1));
+	check(!wire_event(z, ZAB_EV_TICK, 0, 0));
+	wire_expect(z, "state 2/3, >7:UPTODATE ffffffffffffffff");
+	wire_free(z);
+}
+
 static void expect_closed(const char *what, s32 type, u64 zxid, const void *data, s32 len)
 {
 	struct zab *z = leader(1, 500);

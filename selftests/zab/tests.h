@@ -36,6 +36,7 @@ void test_plan_limits(void);
 void test_tell_acks(void);
 void test_connect_limit(void);
 void test_leader_wire(void);
+void test_early_acks(void);
 void test_leader_junk(void);
 void test_strangers(void);
 void test_learner_wire(void);

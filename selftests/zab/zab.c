@@ -60,6 +60,7 @@ static const struct {
 	{ "joining: with a zxid of a new epoch", test_plan_zero },
 	{ "joining: no more than so many at once", test_plan_limits },
 	{ "how long acknowledgements take", test_tell_acks },
+	{ "ACKs before NEWLEADER's", test_early_acks },
 	{ "what a leader does not take", test_leader_junk },
 	{ "who does not say who he is", test_strangers },
 	{ "requests and SYNC", test_syncs },
