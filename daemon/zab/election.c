@@ -16,6 +16,10 @@
  * - While looking, who is no voter is told the vote of this round, not that of the last one.
  * - Who answered this round's vote as one that had a leader, and looks for one himself a
  *   moment later, is told it again: he has not counted it.
+ * - Nobody is voted for who has less than what is known here to be committed: who leads
+ *   next has that. Apache ZooKeeper's follower that loses its leader between NEWLEADER and
+ *   UPTODATE votes with that leader's epoch and without what it was sent, and would have
+ *   what others acknowledged cut off.
  * - Nobody waits for better votes (finalizeWait) where none can come: all voters vote alike,
  *   or do not run, as far as can be seen. One who comes up a moment later finds a leader, as
  *   he would after finalizeWait.
@@ -25,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/log.h"
 #include "daemon/zab/election.h"
 
 #define IDS		256
@@ -57,6 +62,8 @@ struct election {
 	enum phase phase;
 	s64 round;			/* logicalclock */
 	struct vote first;		/* the one it begins with */
+	s64 floor;			/* committed, whoever leads has it */
+	bool told_floor;		/* in this round */
 	struct vote mine;		/* proposedLeader, -Zxid, -Epoch; later the one that won */
 	struct vote received[IDS];	/* recvset: of this round */
 	struct vote settled[IDS];	/* outofelection */
@@ -103,6 +110,8 @@ static bool better(const struct election *el, const struct vote *a, const struct
 
 	if (p && !p->weight)
 		return false;
+	if ((a->zxid < el->floor) != (b->zxid < el->floor))
+		return a->zxid >= el->floor;
 	if (a->epoch != b->epoch)
 		return a->epoch > b->epoch;
 	if (a->zxid != b->zxid)
@@ -244,11 +253,23 @@ static void count(struct election *el, u64 now_ms)
 
 /* ---------------------------------------------------------------- notifications */
 
+/* A better one, but for what it lacks. */
+static void tell_floor(struct election *el, const struct vote *v)
+{
+	if (el->told_floor || v->zxid >= el->floor || v->epoch <= el->mine.epoch)
+		return;
+	el->told_floor = true;
+	log_warn("election: server %lld wants to lead from 0x%llx in epoch %lld, but 0x%llx is committed: not voting for it",
+		 (long long)v->leader, (unsigned long long)v->zxid, (long long)v->epoch,
+		 (unsigned long long)el->floor);
+}
+
 /* One of those who look as well. */
 static void looking(struct election *el, u64 from, const struct vote *v, u64 now_ms)
 {
 	if (v->zxid == (s64)NO_ZXID)
 		return;
+	tell_floor(el, v);
 	if (v->round < el->round) {
 		count(el, now_ms);
 		return;
@@ -407,6 +428,12 @@ void election_pending(struct election *el, struct ensemble *next)
 	ensemble_get(next);
 	ensemble_put(el->pending);
 	el->pending = next;
+}
+
+void election_floor(struct election *el, u64 zxid)
+{
+	el->floor = zxid;
+	el->told_floor = false;
 }
 
 static void swap(struct ensemble **field, struct ensemble *e)

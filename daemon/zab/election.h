@@ -37,6 +37,11 @@ int election_begin(struct election *el, struct ensemble *e, u64 zxid, u64 epoch,
  * after it.
  */
 void election_pending(struct election *el, struct ensemble *next);
+/*
+ * All up to @zxid is known to be committed, and this server has it: nobody who has less is
+ * voted for. For the rounds that begin after it; 0: nothing is known.
+ */
+void election_floor(struct election *el, u64 zxid);
 /* A notification from @from while this server looks for a leader. */
 void election_vote(struct election *el, u64 from, const struct zab_vote *v, u64 now_ms);
 /*

@@ -71,6 +71,8 @@ void zab_become(struct zab *z, enum zab_state state, enum zab_phase phase)
 		a->link = z->leader;
 	if (phase == ZAB_BROADCAST) {
 		z->fails = 0;
+		/* less than before if a quorum had it cut off */
+		z->sure = z->committed;
 		choose_done(z);
 	}
 }
@@ -116,6 +118,8 @@ void zab_commit_one(struct zab *z)
 
 	assert(t->zxid > z->committed);
 	z->committed = t->zxid;
+	if (z->phase == ZAB_BROADCAST)
+		z->sure = t->zxid;
 	a->txn = txn_get(t);
 	a->zxid = t->zxid;
 	confirm_committed(z, t);
@@ -233,6 +237,7 @@ static void look_pump(struct zab *z)
 	if (!z->electing) {
 		if (follow_suggestion(z) || z->now < z->look_ms)
 			return;
+		election_floor(z->el, z->sure < z->last ? z->sure : z->last);
 		/* lookForLeader(): the vote is the last zxid logged, currentEpoch */
 		if (election_begin(z->el, z->e, z->last, zab_standing(z), z->now)) {
 			z->starved = true;

@@ -233,6 +233,7 @@ struct zab {
 	u64 last;		/* the end of the own log */
 	u64 durable;		/* of it */
 	u64 committed;
+	u64 sure;		/* of it, what an established leader said is; at start, nothing */
 	u64 applied;
 	u64 logged_from;
 	struct window w;

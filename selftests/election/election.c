@@ -62,6 +62,7 @@ static const struct {
 	{ "election: who has no weight", test_weightless },
 	{ "election: answers once it is over", test_answers },
 	{ "election: a newer membership is told of", test_newer },
+	{ "election: who lacks what is committed", test_floor },
 	{ "election: two memberships", test_pending },
 	{ "election: networks that delay, reorder, lose", test_network },
 };

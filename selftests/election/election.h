@@ -53,6 +53,7 @@ void test_strangers(void);
 void test_weightless(void);
 void test_answers(void);
 void test_newer(void);
+void test_floor(void);
 void test_pending(void);
 
 /* The networks of one seed; false: printed and counted. */

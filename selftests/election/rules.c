@@ -570,6 +570,37 @@ void test_answers(void)
 	election_free(el);
 }
 
+/* Who has less than what is committed is not voted for, whatever his epoch. */
+void test_floor(void)
+{
+	struct election *el = election_new(2, take, &n_sent);
+	struct ensemble *e = members(FIVE);
+
+	need(el);
+	n_sent = 0;
+	election_floor(el, 0x300000005);
+	check_eq(election_begin(el, e, 0x300000007, 3, 1000), 0);
+	told(TO(1, 3, 4, 5), PEER_LOOKING, 2, 0x300000007, 1, 3);
+	hear(el, 3, PEER_LOOKING, 3, 0x300000004, 1, 4);
+	hear(el, 4, PEER_LOOKING, 3, 0x300000004, 1, 4);
+	told(TO(3, 4), PEER_LOOKING, 2, 0x300000007, 1, 3);
+	/* nor in a later round */
+	hear(el, 5, PEER_LOOKING, 3, 0x300000004, 2, 4);
+	told(TO(1, 3, 4, 5), PEER_LOOKING, 2, 0x300000007, 2, 3);
+	/* who has it is, though he has less than this server */
+	hear(el, 1, PEER_LOOKING, 1, 0x300000005, 2, 4);
+	told(TO(1, 3, 4, 5), PEER_LOOKING, 1, 0x300000005, 2, 4);
+	check(still(el));
+	/* a leader that others have elected is the leader */
+	hear(el, 3, PEER_LEADING, 3, 0x300000004, 7, 4);
+	hear(el, 4, PEER_FOLLOWING, 3, 0x300000004, 7, 4);
+	check(still(el));
+	hear(el, 5, PEER_FOLLOWING, 3, 0x300000004, 7, 4);
+	check(over(el, 3));
+	election_free(el);
+	ensemble_put(e);
+}
+
 static void hear_config(struct election *el, u64 from, const char *config)
 {
 	const struct zab_vote v = {

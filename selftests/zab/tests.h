@@ -42,6 +42,7 @@ void test_strangers(void);
 void test_learner_wire(void);
 void test_learner_trunc(void);
 void test_found_tail(void);
+void test_no_hollow_leader(void);
 void test_learner_snap(void);
 void test_learner_junk(void);
 void test_syncs(void);

@@ -76,6 +76,7 @@ static const struct {
 	{ "how long a learner tries to reach its leader", test_connect_limit },
 	{ "a learner's log is cut", test_learner_trunc },
 	{ "what is found at start and not known to be committed", test_found_tail },
+	{ "who lacks what is committed does not lead", test_no_hollow_leader },
 	{ "a learner gets a tree", test_learner_snap },
 	{ "what a learner does not take", test_learner_junk },
 	{ "each allocation fails", test_memory },
