@@ -102,6 +102,7 @@ const struct conf_key conf_keys[] = {
 	{ "multiAddress.reachabilityCheckTimeoutMs", NUM, AT(reach_ms), 1, INT_MAX },
 	{ "zkern.roomWarningInKb", KIB, AT(room_warn_bytes), 0, 1LL << 40 },
 	{ "zkern.trustGaps", BOOL, AT(trust_gaps), 0, 0 },
+	{ "zkern.trustFollowers", YES, AT(trust_followers), 0, 0 },
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
 	{ "zkern.clientWatchLimitInKb", KIB, AT(watch_limit), 0, 1LL << 40 },
 	{ "zkern.linearizableReads", YES, AT(linearizable_reads), 0, 0 },

@@ -87,6 +87,7 @@ struct config {
 	u32 connect_limit;		/* connectToLearnerMasterLimit; 0: initLimit */
 	u32 snap_syncs;			/* leader.maxConcurrentSnapSyncs, 10 */
 	u32 diff_syncs;			/* leader.maxConcurrentDiffSyncs, 100 */
+	bool trust_followers;		/* zkern.trustFollowers */
 	bool force_snap;		/* forceSnapshotSync */
 	u32 tell_acks;			/* leader.ackLoggingFrequency, 1000; 0: none */
 	u32 cnx_timeout_ms;		/* cnxTimeout, 5000 */

@@ -141,6 +141,7 @@ static struct zab *new_zab(const struct config *cfg)
 		.snap_syncs = cfg->snap_syncs,
 		.diff_syncs = cfg->diff_syncs,
 		.force_snap = cfg->force_snap,
+		.trust = cfg->trust_followers,
 		.tell_acks = cfg->tell_acks,
 		.history_max = cfg->commit_log_count,
 		.history_bytes = HISTORY_BYTES,

@@ -203,6 +203,7 @@ static int on_info(struct zab *z, struct learner *l, const struct zab_packet *p)
 	if (!zab_room(z, 2, 1))
 		return -ENOMEM;
 	l->sid = sid;
+	l->durable = z->p.trust || (p->len >= 24 && jute_get32(p->data + 20) == ZAB_MARK);
 	l->observer = p->type == ZP_OBSERVERINFO;
 	l->stage = STAGE_INFO;
 	if (z->ld.epoch_fixed)
@@ -475,8 +476,10 @@ void handler_link_down(struct zab *z, u64 link)
 /* Leader.processAck() */
 static void on_proposal_ack(struct zab *z, struct learner *l, u64 zxid)
 {
-	if (!COUNT_OF(zxid))
-		return;		/* of UPTODATE */
+	if (!COUNT_OF(zxid)) {
+		l->settled = true;	/* of UPTODATE */
+		return;
+	}
 	if (zxid > z->last) {
 		handler_drop(z, l, "ACK of 0x%llx, which was not proposed", zxid);
 		return;

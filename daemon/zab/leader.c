@@ -73,10 +73,14 @@ static bool has_synced(const struct zab *z, const struct learner *l, u64 unused)
 	return l->stage >= STAGE_ACKED;
 }
 
+/*
+ * Apache's follower that loses its leader before UPTODATE votes with the tree it had, not
+ * with what it has logged and acknowledged (ZOOKEEPER-4712): till then that counts for nothing.
+ */
 static bool has_acked(const struct zab *z, const struct learner *l, u64 zxid)
 {
 	(void)z;
-	return l->stage >= STAGE_ACKED && l->acked >= zxid;
+	return l->stage >= STAGE_ACKED && l->acked >= zxid && (l->durable || l->settled);
 }
 
 /* LearnerHandler.synced() */

@@ -69,7 +69,7 @@ void learner_end(struct zab *z)
 int learner_link_up(struct zab *z)
 {
 	struct following *fo = &z->fo;
-	u8 info[20];
+	u8 info[24];
 
 	if (fo->stage != FOLLOW_CONNECT)
 		return -EINVAL;
@@ -78,6 +78,7 @@ int learner_link_up(struct zab *z)
 	jute_put64(info, z->p.myid);
 	jute_put32(info + 8, ZAB_PROTOCOL);
 	jute_put64(info + 12, z->e->version);
+	jute_put32(info + 20, ZAB_MARK);
 	zab_emit_packet(z, fo->link, z->observer ? ZP_OBSERVERINFO : ZP_FOLLOWERINFO,
 			ZXID(z->accepted, 0), info, sizeof(info));
 	fo->stage = FOLLOW_INFO;

@@ -18,6 +18,9 @@
  * snapshot in a new epoch before anything was proposed: it has all of the epochs before
  * (they were established then), and so has this leader. It gets DIFF.
  *
+ * Who may not have on disk what it acknowledges, an Apache's, gets the tree from a leader that
+ * is not established yet (is_risky()).
+ *
  * At most so many at once: an observer that comes while the bound is reached is refused and
  * comes again. Followers count, and are never refused (LearnerSyncThrottler).
  */
@@ -47,6 +50,13 @@ static bool on_disk(const struct zab *z, u64 peer)
 	return EPOCH_OF(peer) == EPOCH_OF(w->floor) && w->floor - peer <= DISK_HISTORY_MAX;
 }
 
+static struct plan plan_tree(const struct zab *z)
+{
+	assert(z->applied >= z->w.floor);
+	return (struct plan){ .op = ZP_SNAP, .zxid = z->applied,
+			      .from = win_after(&z->w, z->applied) };
+}
+
 /* @end: the index behind the history that it is to have. */
 static struct plan make_plan(const struct zab *z, u64 peer, u64 end)
 {
@@ -54,14 +64,14 @@ static struct plan make_plan(const struct zab *z, u64 peer, u64 end)
 	u64 last = win_before(w, end), i, prev;
 
 	if (z->p.force_snap)
-		goto snap;
+		return plan_tree(z);
 	if (peer == last)
 		return (struct plan){ .op = ZP_DIFF, .zxid = peer, .from = end };
 	if (peer < w->floor) {
 		if (on_disk(z, peer))
 			return (struct plan){ .op = ZP_DIFF, .zxid = last, .disk = true,
 					      .from = w->first };
-		goto snap;
+		return plan_tree(z);
 	}
 	i = win_after(w, peer);
 	if (i > end)
@@ -71,9 +81,21 @@ static struct plan make_plan(const struct zab *z, u64 peer, u64 end)
 		return (struct plan){ .op = ZP_DIFF, .zxid = last, .from = i };
 	if (EPOCH_OF(prev) == EPOCH_OF(peer) && COUNT_OF(prev))
 		return (struct plan){ .op = ZP_TRUNC, .zxid = prev, .from = i };
-snap:
-	assert(z->applied >= w->floor);
-	return (struct plan){ .op = ZP_SNAP, .zxid = z->applied, .from = win_after(w, z->applied) };
+	return plan_tree(z);
+}
+
+/*
+ * Whether @l must not be sent @p. Apache's follower saves the epoch when NEWLEADER comes and
+ * logs what DIFF brought after that, at some time (Learner.syncWithLeader(), ZOOKEEPER-4643,
+ * 4646, 4785). If the leader goes in between, it votes with the new epoch and the old
+ * history, wins against who has all that was ever acknowledged, and cuts that off. Once
+ * this epoch is established that cannot be: a quorum has the epoch and the history, so one of
+ * any quorum that elects. Until then it gets the tree, which 3.8 saves before the epoch.
+ */
+static bool is_risky(const struct zab *z, const struct learner *l, const struct plan *p, u64 end)
+{
+	return z->phase == ZAB_SYNC && !l->durable && p->op != ZP_SNAP &&
+	       (p->disk || p->from < end);
 }
 
 static void emit_op(struct zab *z, struct learner *l, const struct plan *p)
@@ -154,6 +176,8 @@ bool handler_sync(struct zab *z, struct learner *l)
 	struct plan p = make_plan(z, l->last, end);
 	struct zab_bytes *commits = NULL;
 
+	if (is_risky(z, l, &p, end))
+		p = plan_tree(z);
 	/* SNAP may be of more than @end only if more is applied than committed */
 	assert(p.from <= end);
 	n = end - p.from;

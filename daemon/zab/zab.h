@@ -206,6 +206,7 @@ struct zab_params {
 					 * a tree ... */
 	u32 diff_syncs;			/* ... or what they lack; 0: no bound */
 	bool force_snap;		/* every learner is sent the tree */
+	bool trust;			/* every follower has on disk what it acknowledges */
 	u32 tell_acks;			/* DO_ACKED for one in so many transactions; 0: none */
 	u32 history_max;		/* committed transactions kept, 500 (commitLogCount) */
 	u64 history_bytes;		/* and bytes of them at most */

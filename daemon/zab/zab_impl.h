@@ -22,6 +22,11 @@
 #define EPOCH_MAX	0x7fffffffULL	/* Java's int in ACKEPOCH */
 
 #define ZAB_PROTOCOL	0x10000		/* LearnerInfo.protocolVersion of Zab 1.0 */
+/*
+ * What a zkernd says behind LearnerInfo, where nobody else looks: that whatever it
+ * acknowledges, NEWLEADER too, is on disk, and is what it votes with.
+ */
+#define ZAB_MARK	0x7a6b726e
 #define LEARNERS_MAX	512		/* connections of learners, strangers included */
 #define STRANGERS_MAX	32		/* that have not said who they are */
 #define DISK_HISTORY_MAX 100000		/* transactions sent from the logs; beyond: SNAP */
@@ -94,6 +99,8 @@ struct learner {
 	bool observer;		/* came with OBSERVERINFO */
 	bool tree;		/* SNAP was what it needed */
 	bool promised;		/* its ACKEPOCH counts */
+	bool durable;		/* said ZAB_MARK, or is trusted without */
+	bool settled;		/* has acknowledged UPTODATE */
 	u64 last;		/* zxid of its ACKEPOCH */
 	u64 acked;		/* it has all up to this zxid on disk */
 	u64 told;		/* the last zxid that it was told is committed, when synced */

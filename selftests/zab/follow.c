@@ -59,7 +59,7 @@ void test_learner_wire(void)
 	struct zab *z = follower(&out);
 
 	wire_expect(z, "state 1/1, connect 2, "
-		       ">out:FOLLOWERINFO 300000000 [0000000000000001000100000000000000000000], "
+		       ">out:FOLLOWERINFO 300000000 [00000000000000010001000000000000000000007a6b726e], "
 		       "accepted 4, >out:ACKEPOCH 300000002 [00000003], state 1/2");
 	check(!wire_packet(z, out, ZP_DIFF, Z(3, 4), NULL, -1));
 	check(!wire_txn(z, out, ZP_PROPOSAL, Z(3, 3)));
@@ -105,7 +105,7 @@ void test_learner_trunc(void)
 		       ">out:ACK 400000002, >out:ACK 400000003, fail 300000002, state 0/0");
 	out = wire_follow(z, 5);
 	wire_expect(z, "state 1/1, connect 2, "
-		       ">out:FOLLOWERINFO 400000000 [0000000000000001000100000000000000000000], "
+		       ">out:FOLLOWERINFO 400000000 [00000000000000010001000000000000000000007a6b726e], "
 		       "accepted 5, >out:ACKEPOCH 400000003 [00000004], state 1/2");
 	/* cut in what is not applied: no reload; the rest is the leader's */
 	check(!wire_packet(z, out, ZP_TRUNC, Z(4, 2), NULL, -1));
@@ -163,7 +163,7 @@ static struct zab *with_tail(u64 *out)
 		return z;
 	*out = wire_follow(z, 4);
 	wire_expect(z, "state 1/1, connect 2, "
-		       ">out:FOLLOWERINFO 300000000 [0000000000000001000100000000000000000000], "
+		       ">out:FOLLOWERINFO 300000000 [00000000000000010001000000000000000000007a6b726e], "
 		       "accepted 4, >out:ACKEPOCH 300000005 [00000003], state 1/2");
 	return z;
 }
@@ -323,13 +323,13 @@ void test_learner_snap(void)
 	wire_skip(z);
 	wire_follow(z, 6);
 	wire_expect(z, "state 1/1, connect 2, "
-		       ">out:FOLLOWERINFO 400000000 [0000000000000001000100000000000000000000], "
+		       ">out:FOLLOWERINFO 400000000 [00000000000000010001000000000000000000007a6b726e], "
 		       "accepted 6, >out:ACKEPOCH 400000007 [00000004], state 1/2");
 	wire_free(z);
 	z = wire_new(Z(4, 7), 4, 3, 100);
 	wire_follow(z, 6);
 	wire_expect(z, "state 1/1, connect 2, "
-		       ">out:FOLLOWERINFO 400000000 [0000000000000001000100000000000000000000], "
+		       ">out:FOLLOWERINFO 400000000 [00000000000000010001000000000000000000007a6b726e], "
 		       "accepted 6, >out:ACKEPOCH 400000007 [00000004], state 1/2");
 	wire_free(z);
 

@@ -362,6 +362,7 @@ void test_early_acks(void)
 
 	/* before it is established: they make no quorum */
 	z = wire_new(Z(3, 2), 3, 3, 500);
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(3, 2)));
 	wire_elect(z, 1);
 	wire_info(z, 7, 2, 3);
 	wire_ackepoch(z, 7, 3, Z(3, 1));
@@ -372,6 +373,77 @@ void test_early_acks(void)
 	check(!wire_packet(z, 7, ZP_ACK, Z(4, 0), NULL, -1));
 	check(!wire_event(z, ZAB_EV_TICK, 0, 0));
 	wire_expect(z, "state 2/3, >7:UPTODATE ffffffffffffffff");
+	wire_free(z);
+}
+
+/* What @follower is sent by a leader who is not established and has 2:4, 3:1 and 3:2. */
+static void expect_first(bool apache, bool trust, u64 last, const char *text)
+{
+	struct zab *z = wire_new(Z(2, 4), 2, 2, 500);
+
+	z->p.trust = trust;
+	wire_lead(z);
+	for (u32 i = 1; i <= 2; i++) {
+		check(!wire_propose(z, Z(3, i)));
+		check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(3, i)));
+		check(!wire_packet(z, 2, ZP_ACK, Z(3, i), NULL, -1));
+		zab_applied(z, Z(3, i));
+	}
+	check(!wire_event(z, ZAB_EV_LINK_DOWN, 2, 0));
+	for (int i = 0; i < 40 && zab_state(z) == ZAB_LEADING; i++) {
+		struct zab_event ev = { .type = ZAB_EV_TICK, .now_ms = zab_deadline(z) };
+
+		check(!zab_step(z, &ev));
+	}
+	wire_elect(z, 1);
+	wire_skip(z);
+	(apache ? wire_info_apache : wire_info)(z, 7, 2, 3);
+	wire_ackepoch(z, 7, 2, last);
+	wire_expect(z, text);
+	check(!wire_packet(z, 7, ZP_ACK, Z(4, 0), NULL, -1));
+	check(!wire_event(z, ZAB_EV_TICK, 0, 0));
+	wire_expect(z, "state 2/3, >7:UPTODATE ffffffffffffffff");
+	wire_free(z);
+}
+
+/*
+ * A follower that says nothing of its disk: before there is a quorum for the epoch it gets no
+ * history to log, and what it acknowledges counts when it is known to have UPTODATE.
+ */
+void test_plan_doubt(void)
+{
+#define FIRST "accepted 4, >7:LEADERINFO 400000000 [00010000], state 2/2, current 4, "
+	static const char all[] = FIRST ">7:DIFF 300000002, >7:PROPOSAL 300000002, "
+		">7:COMMIT 300000002, >7:NEWLEADER 400000000";
+	static const char tree[] = FIRST "tree 7 300000002, >7:NEWLEADER 400000000";
+	struct zab *z;
+
+	expect_first(false, false, Z(3, 1), all);
+	expect_first(true, true, Z(3, 1), all);
+	expect_first(true, false, Z(3, 1), tree);
+	expect_first(true, false, Z(2, 4), tree);
+	expect_first(true, false, Z(2, 6), tree);
+	/* what needs nothing to be logged */
+	expect_first(true, false, Z(3, 2), FIRST ">7:DIFF 300000002, >7:NEWLEADER 400000000");
+	expect_first(true, false, Z(3, 3), FIRST ">7:TRUNC 300000002, >7:NEWLEADER 400000000");
+#undef FIRST
+
+	/* a quorum has the epoch: only what is lacking */
+	z = leader(2, 500);
+	wire_info_apache(z, 3, 3, 4);
+	wire_expect(z, ">3:LEADERINFO 400000000 [00010000]");
+	wire_ackepoch(z, 3, -1, Z(4, 1));
+	wire_expect(z, ">3:DIFF 400000002, >3:PROPOSAL 400000002, >3:COMMIT 400000002, "
+		       ">3:NEWLEADER 400000000");
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 0), NULL, -1));
+	wire_expect(z, ">3:UPTODATE ffffffffffffffff");
+	check(!wire_propose(z, Z(4, 3)));
+	check(!wire_event(z, ZAB_EV_DURABLE, 0, Z(4, 3)));
+	wire_skip(z);
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 3), NULL, -1));
+	wire_expect(z, "");
+	check(!wire_packet(z, 3, ZP_ACK, Z(4, 0), NULL, -1));
+	wire_expect(z, ">2:COMMIT 400000003, >3:COMMIT 400000003, commit 400000003");
 	wire_free(z);
 }
 

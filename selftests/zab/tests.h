@@ -32,6 +32,7 @@ void test_plan_snap(void);
 void test_plan_logs(void);
 void test_plan_zero(void);
 void test_plan_forced(void);
+void test_plan_doubt(void);
 void test_plan_limits(void);
 void test_tell_acks(void);
 void test_connect_limit(void);

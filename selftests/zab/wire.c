@@ -46,16 +46,17 @@ static const char *link_name(u64 link)
 
 static void add_packet(u64 link, const struct zab_packet *p)
 {
+	s32 most = p->type == ZP_REQUEST ? 20 : 24;
 	char data[128] = "";
 
 	check(!p->auth && p->auth_len == 0);
-	if (p->len > 0 && p->len <= 20 && p->type != ZP_PROPOSAL && p->type != ZP_INFORM) {
+	if (p->len > 0 && p->len <= most && p->type != ZP_PROPOSAL && p->type != ZP_INFORM) {
 		size_t n = sprintf(data, " [");
 
 		for (s32 i = 0; i < p->len; i++)
 			n += sprintf(data + n, "%02x", p->data[i]);
 		sprintf(data + n, "]");
-	} else if (p->len > 20 && p->type == ZP_REQUEST) {
+	} else if (p->len > most && p->type == ZP_REQUEST) {
 		sprintf(data, " +%d", p->len);
 	}
 	add(">%s:%s %llx%s", link_name(link), zab_packet_name(p->type), p->zxid, data);
@@ -286,15 +287,26 @@ void wire_elect(struct zab *z, u64 leader)
 	check_eq(zab_leader(z), leader);
 }
 
-void wire_info(struct zab *z, u64 link, u64 sid, u64 accepted)
+static void info(struct zab *z, u64 link, u64 sid, u64 accepted, s32 len)
 {
-	u8 data[20] = { 0 };
+	u8 data[24] = { 0 };
 
 	jute_put64(data, sid);
 	jute_put32(data + 8, 0x10000);
+	jute_put32(data + 20, ZAB_MARK);
 	check(!wire_event(z, ZAB_EV_LINK_UP, link, 0));
 	check(!wire_packet(z, link, sid >= 4 && sid <= 9 ? ZP_OBSERVERINFO : ZP_FOLLOWERINFO,
-			   accepted << 32, data, 20));
+			   accepted << 32, data, len));
+}
+
+void wire_info(struct zab *z, u64 link, u64 sid, u64 accepted)
+{
+	info(z, link, sid, accepted, 24);
+}
+
+void wire_info_apache(struct zab *z, u64 link, u64 sid, u64 accepted)
+{
+	info(z, link, sid, accepted, 20);
 }
 
 void wire_ackepoch(struct zab *z, u64 link, s32 current, u64 zxid)

@@ -30,6 +30,8 @@ void wire_skip(struct zab *z);
 void wire_elect(struct zab *z, u64 leader);
 /* A learner on @link with its FOLLOWERINFO (OBSERVERINFO for servers 4 to 9). */
 void wire_info(struct zab *z, u64 link, u64 sid, u64 accepted);
+/* As Apache ZooKeeper says it. */
+void wire_info_apache(struct zab *z, u64 link, u64 sid, u64 accepted);
 void wire_ackepoch(struct zab *z, u64 link, s32 current, u64 zxid);
 /* It leads, established with server 2 on link 2, which has all. */
 void wire_lead(struct zab *z);

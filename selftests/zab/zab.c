@@ -58,6 +58,7 @@ static const struct {
 	{ "joining: SNAP, if it is to be", test_plan_forced },
 	{ "joining: from the logs", test_plan_logs },
 	{ "joining: with a zxid of a new epoch", test_plan_zero },
+	{ "joining: who may not have on disk what it acknowledges", test_plan_doubt },
 	{ "joining: no more than so many at once", test_plan_limits },
 	{ "how long acknowledgements take", test_tell_acks },
 	{ "ACKs before NEWLEADER's", test_early_acks },
