@@ -176,10 +176,31 @@ def prepare(s):
     c.close_session()
 
 
+def settled(s, ask, limit=120):
+    """ask(client) of server s after a sync; anew when the server closes, as it
+    does while there is another change of leaders."""
+    end = time.monotonic() + limit
+    while True:
+        c = None
+        try:
+            c = wire.Client(s.host, s.port)
+            c.call(wire.SYNC, wire.b_path("/"))
+            return ask(c)
+        except (OSError, wire.Closed):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+        finally:
+            if c:
+                c.close()
+
+
 def final(s):
     """{key: (value, version, mzxid)} as server s has it after a sync."""
-    c = wire.Client(s.host, s.port)
-    c.call(wire.SYNC, wire.b_path("/"))
+    return settled(s, lambda c: registers(s, c))
+
+
+def registers(s, c):
     out = {}
     for i in range(KEYS):
         f = c.call(wire.GET_DATA, wire.b_path_watch(key(i)))
@@ -190,5 +211,4 @@ def final(s):
         value = r.buffer().decode()
         st = r.stat()
         out[key(i)] = (value, st.version, st.mzxid)
-    c.close_session()
     return out
