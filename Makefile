@@ -14,6 +14,8 @@ CC := gcc
 AR := ar
 PKG_CONFIG := pkg-config
 PAHOLE := pahole
+CLANG := clang
+BPFTOOL := /usr/sbin/bpftool
 prefix := /usr/local
 
 VERSION := 0.1.0
@@ -107,6 +109,12 @@ $(B)/vm-agent $(B)/vm-exec: $(B)/vm-%: tools/vm/%.c tools/vm/wire.h
 	@$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE \
 		$(if $(filter %agent,$@),-static) -I. -o $@ $<
 
+# A step of the module's build, never sanitized either.
+$(B)/btfids: tools/btfids/btfids.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $< -lbpf -lelf
+
 $(B)/obj/daemon/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
 # The kernel does not warn of unused parameters either: lockdep's, for one.
 $(B)/obj/kmod/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
@@ -155,13 +163,14 @@ KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) W=1 KCFLAGS=-Werror \
 
 # Kbuild would make the BTF only beside an unpacked vmlinux, which Debian does
 # not ship: we unpack it from the kernel image and do that step ourselves.
-zkern.ko: $(MODULE_SRC)
+zkern.ko: $(MODULE_SRC) $(B)/btfids
 	@test -f $(KDIR)/Makefile || { echo "no kernel headers in $(KDIR)"; exit 1; }
 	@+$(KBUILD) modules
 	@echo "  BTF     $@"
 	@v=$(KDIR)/vmlinux; test -f "$$v" || \
 		v=$$(. tools/lib.sh; zk_vmlinux $(KVER)) && \
-		LLVM_OBJCOPY=objcopy $(PAHOLE) -J --btf_gen_floats --btf_base "$$v" $@ && touch $@
+		LLVM_OBJCOPY=objcopy $(PAHOLE) -J --btf_gen_floats --btf_base "$$v" $@ && \
+		$(B)/btfids $@ "$$v" && touch $@
 
 # --- checks, tests, running -------------------------------------------------
 

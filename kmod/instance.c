@@ -35,7 +35,7 @@ MODULE_PARM_DESC(dev_mode,
 		 "mode of /dev/zkernN; without read for others, netlink too reads only for CAP_SYS_ADMIN");
 
 static DEFINE_MUTEX(table_lock);
-static DEFINE_XARRAY_ALLOC(table);	/* under table_lock */
+static DEFINE_XARRAY_ALLOC(table);	/* changed under table_lock */
 static bool closed;			/* under table_lock: no more new ones */
 
 static struct class *inst_class;
@@ -97,7 +97,7 @@ static void inst_release(struct kref *ref)
 
 	WARN_ON_ONCE(rcu_access_pointer(inst->tree) || inst->owner);
 	mutex_destroy(&inst->lock);
-	kfree(inst);
+	kfree_rcu(inst, rcu);		/* zkern_inst_peek() */
 }
 
 void zkern_inst_get(struct zkern_inst *inst)
@@ -120,6 +120,11 @@ struct zkern_inst *zkern_inst_find(u32 id)
 		zkern_inst_get(inst);
 	mutex_unlock(&table_lock);
 	return inst;
+}
+
+struct zkern_inst *zkern_inst_peek(u32 id)
+{
+	return xa_load(&table, id);
 }
 
 struct zkern_inst *zkern_inst_next(u32 id)

@@ -15,8 +15,9 @@
  *   confirmed, lost by who has seen that (release, acquire).
  *
  * Registered instances are in a table that only instance.c sees. An open file, a
- * snapshot and a running netlink dump each hold a reference; the memory of an
- * instance outlives its removal until the last of them goes.
+ * snapshot, another module's handle and a running netlink dump each hold a reference;
+ * the memory of an instance outlives its removal until the last of them goes, and a
+ * grace period.
  */
 #ifndef ZKERN_INSTANCE_H
 #define ZKERN_INSTANCE_H
@@ -65,6 +66,7 @@ struct zkern_inst {
 
 	atomic_t snapshots;
 	struct kref ref;
+	struct rcu_head rcu;
 };
 
 /*
@@ -83,6 +85,8 @@ int zkern_inst_del(u32 id, bool force);
 
 /* Any: a reference to a registered instance, or NULL. Sleeps. */
 struct zkern_inst *zkern_inst_find(u32 id);
+/* RCU: a registered instance, no reference taken, or NULL. Any context. */
+struct zkern_inst *zkern_inst_peek(u32 id);
 /* Any: the first registered instance with a number of at least @id, or NULL. */
 struct zkern_inst *zkern_inst_next(u32 id);
 void zkern_inst_get(struct zkern_inst *inst);

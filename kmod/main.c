@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Loading and unloading: the order in which the parts come up, and its reverse. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/module.h>
 
 #include "control.h"
 #include "dev.h"
 #include "instance.h"
+#include "kapi.h"
 #include "netlink.h"
 #include "tree/tree.h"
 
@@ -24,6 +27,9 @@ static int __init zkern_init(void)
 	err = zkern_control_init();
 	if (err)
 		goto err_netlink;
+	err = zkern_bpf_init();
+	if (err)
+		pr_info("no functions for BPF programs: %d\n", err);
 	return 0;
 
 err_netlink:

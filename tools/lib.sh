@@ -14,7 +14,8 @@ zk_die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # To build the programs and the module (plain make).
 ZK_PKGS_BUILD="
-	gcc make libc6-dev pkg-config linux-headers-amd64 pahole perl xz-utils kmod
+	gcc make libc6-dev pkg-config linux-headers-amd64 pahole libbpf-dev libelf-dev perl
+	xz-utils kmod
 	liburcu-dev libjemalloc-dev zlib1g-dev libdeflate-dev libsnappy-dev libsodium-dev libssl-dev
 	libnl-3-dev libnl-genl-3-dev libjansson-dev libsystemd-dev libmicrohttpd-dev"
 
@@ -32,7 +33,7 @@ ZK_PKGS_TEST="
 	python3-pytest python3-pytest-timeout python3-mock python3-objgraph
 	python3-gevent python3-eventlet
 	python3-jpype libcurator-recipes-java libcurator-discovery-java
-	gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs dmsetup mandoc
+	clang bpftool gcc-multilib libcmocka-dev sparse iproute2 e2fsprogs dmsetup mandoc
 	zookeeper libzookeeper-java libzookeeper-mt-dev default-jre-headless
 	openjdk-17-jdk-headless
 	libjetty9-java libservlet-api-java python3-prometheus-client"

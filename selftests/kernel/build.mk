@@ -6,7 +6,7 @@
 KT := selftests/kernel
 KT_LIB := $(KT)/zk
 KT_NAMES := device list owner snapshot access wait confirm multi netlink trace fuzz faults \
-	reload
+	reload kfunc kapi
 KT_32 := device list snapshot
 KT_PROGS := $(KT_NAMES:%=$(B)/$(KT)/%)
 KT_PROGS32 := $(KT_32:%=$(B)/$(KT)/%32)
@@ -22,3 +22,36 @@ $(KT_PROGS32): $(B)/$(KT)/%32: $(KT)/%.c $(KT_LIB).c $(KT)/zk.h $(KT)/tap.h \
 	@echo "  CC32    $@"
 	@$(CC) -m32 -static $(filter-out $(SANFLAGS),$(ZK_CFLAGS)) $(INCLUDES) -o $@ \
 		$< $(KT_LIB).c
+
+# BPF programs, and a module that uses ours. Each is found in the VM beside the tests.
+BPF_CFLAGS := -target bpf -O2 -g -Wall -Werror -Iinclude/uapi \
+	-I/usr/include/$(shell $(CC) -print-multiarch)
+
+$(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
+	@echo "  SKEL    $@"
+	@$(BPFTOOL) gen skeleton $< name $(notdir $*) >$@.new && mv $@.new $@
+
+$(B)/bpf/%.bpf.o: %.bpf.c include/uapi/linux/zkern.h
+	@mkdir -p $(@D)
+	@echo "  BPF     $<"
+	@$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+$(B)/obj/$(KT)/kfunc.o: $(B)/bpf/$(KT)/kfunc.skel.h
+$(B)/obj/$(KT)/kfunc.o: T_CPPFLAGS = $(INCLUDES) -I$(B)/bpf/$(KT)
+$(B)/$(KT)/kfunc: T_LIBS = -lnl-genl-3 -lnl-3 -lbpf
+
+XDP := tools/examples/xdp
+TEST_PROGS += $(B)/$(KT)/obey $(B)/$(KT)/kapi_user.ko
+$(B)/bpf/$(XDP)/obey.bpf.o: $(XDP)/obey.h
+$(B)/$(KT)/obey: $(XDP)/obey.c $(XDP)/obey.h $(B)/bpf/$(XDP)/obey.skel.h
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(ZK_CFLAGS) -I$(XDP) -I$(B)/bpf/$(XDP) -o $@ $< -lbpf
+
+$(B)/$(KT)/kapi_user.ko: $(KT)/kapi_user/kapi_user.c $(KT)/kapi_user/Kbuild zkern.ko
+	@rm -rf $(B)/kapi_user && mkdir -p $(B)/kapi_user $(@D)
+	@cp $(KT)/kapi_user/* $(B)/kapi_user/
+	+@$(MAKE) -C $(KDIR) M=$(CURDIR)/$(B)/kapi_user W=1 \
+		KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers CONFIG_DEBUG_INFO_BTF_MODULES= \
+		KCFLAGS="-Werror -I$(CURDIR)/include -I$(CURDIR)/include/uapi" modules
+	@cp $(B)/kapi_user/kapi_user.ko $@

@@ -500,4 +500,19 @@ enum zkern_attr {
 };
 #define ZKERN_A_MAX	(__ZKERN_A_MAX - 1)
 
+/* ------------------------------------------------------------ BPF programs */
+
+/**
+ * struct zkern_bpf_state - what the kfunc bpf_zkern_state() tells (see kmod/bpf.c).
+ * @zxid:   of the tree that everybody sees; 0: EMPTY
+ * @age_ms: how long ago a quorum was heard from, ~0: never
+ * @state:  enum zkern_state
+ */
+struct zkern_bpf_state {
+	__u64 zxid;
+	__u64 age_ms;
+	__u32 state;
+	__u32 __pad;
+};
+
 #endif /* _UAPI_LINUX_ZKERN_H */
