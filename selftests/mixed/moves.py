@@ -169,15 +169,17 @@ def behind(net, compare):
     but the tree; and has all of it when it is killed at once."""
     e = members.Ensemble("amm", net)
     a, other, m = e.all
+
+    def write(c):
+        for i in range(50):
+            if c.call(wire.SET_DATA, wire.b_set_data(load.key(0), b"%d" % i)).err:
+                raise check.Violation("a write fails")
+
     try:
         e.start()
         load.prepare(m)
         a.stop()
-        c = wire.Client(m.host, m.port)
-        for i in range(50):
-            if c.call(wire.SET_DATA, wire.b_set_data(load.key(0), b"%d" % i)).err:
-                raise check.Violation("a write fails")
-        c.close()
+        load.settled(m, write)
         other.stop()
         m.stop()
         before = len(m.log_text(1 << 30))
