@@ -270,7 +270,7 @@ sim: all tests
 SECONDS ?= 600
 MIXES ?= mmm aam mma ama maa amm aaa mmmmm aamam mamma
 mixed: all tests
-	selftests/mixed/run --tries 1 --seconds $(SECONDS) $(MIXES)
+	selftests/mixed/run --tries 1 --seconds $(SECONDS) $(if $(KEEP),--keep $(KEEP)) $(MIXES)
 
 # The power fails CUTS times under load.
 CUTS ?= 100
@@ -310,7 +310,8 @@ help:
 	@echo 'make differ        OPS= random requests to Apache ZooKeeper and to zkernd, all answers'
 	@echo '                   compared; SEED= does a run again, KINDS=memory,kernel'
 	@echo 'make sim           SEEDS=10000 simulated ensembles; bugs put in, which must be found'
-	@echo 'make mixed         ensembles with Apache ZooKeeper, SECONDS=600 for each of MIXES='
+	@echo 'make mixed         ensembles with Apache ZooKeeper, SECONDS=600 for each of MIXES=,'
+	@echo '                   what a wrong one leaves in KEEP=DIRECTORY'
 	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
 	@echo 'make sanitize      the suites of the whole daemon with a sanitized zkernd (10 min)'
 	@echo 'make fuzz          each fuzzer for FUZZ_TIME=60 seconds (installs clang if need be)'

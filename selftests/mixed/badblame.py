@@ -184,6 +184,8 @@ def judge(tap):
         guilty = next(iter(expect))[1]
         ok = ok and bool(blame.apaches(q, lost)) == bool(lost)
         ok = ok and not blame.apaches(q, lost + [z(9, 9)])
+        q.hear(ts.Hole(0, 0, 0, 0, 0, "made up"))
+        ok = ok and not blame.apaches(q, lost)
         ok = ok and not blame.apaches(told(story, "".join(
             "m" if n == guilty else "a" for n in (1, 2, 3)))[0], lost)
         tap.ok(ok, "blame: %s" % story.__doc__.rstrip("."),
@@ -273,7 +275,13 @@ def decode(tap):
                                                           holes[0].to) != (1, 3):
             bad.append(seed)
     tap.ok(not bad, "blame: what was not seen is told", bad)
-    got = list(ts.messages(votes()))
+    f = votes()
+    f.seek(0, io.SEEK_END)
+    f.write(witness.frame(0, 0, b""))
+    f.seek(0)
+    *got, hole = ts.messages(f)
+    tap.ok(isinstance(hole, ts.Hole) and not hole.port, "blame: frames that were dropped",
+           hole)
     want = [(1, 2, ts.LOOKING, 1, z(2, 3), 8, 2), (2, 1, ts.LEADING, 2, z(1, 1), 5, None)]
     tap.ok([m[2:] for m in got] == want, "blame: votes are read", got)
 

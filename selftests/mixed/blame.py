@@ -92,6 +92,7 @@ class Inquest:
         self.verdicts = []
         self.log = []
         self.start = None
+        self.missed = False         # whole connections may have been
 
     def name(self, n):
         return "server %d (%s)" % (n, NAMES.get(self.kinds[n - 1],
@@ -147,6 +148,9 @@ class Inquest:
     # -- what is heard
 
     def hear(self, m):
+        if isinstance(m, ts.Hole) and not m.port:
+            self.missed = True
+            return
         if self.start is None:
             self.start = m.t
         if isinstance(m, ts.Hole):
@@ -296,7 +300,7 @@ def culprits(q, lost):
 def apaches(q, lost):
     """The verdicts that show that each lost write was lost by Apache ZooKeeper, and
     that no other server broke its word; else None."""
-    if not lost or any(q.kinds[v.server - 1] != "a" for v in q.verdicts):
+    if not lost or q.missed or any(q.kinds[v.server - 1] != "a" for v in q.verdicts):
         return None
     found = culprits(q, lost)
     if not all(found.values()):

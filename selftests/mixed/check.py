@@ -225,8 +225,8 @@ def check_syncs(history):
 
 
 def lost(history, trees):
-    """Zxids of writes that were acknowledged and are not in the past of what was seen
-    later: of a later zxid with no higher version, of a tree at the end. In order."""
+    """Zxids of writes that were answered, or read by somebody, and are not in the past of
+    what has a later zxid and no higher version, or of a tree at the end. In order."""
     pairs = defaultdict(set)
     for op in history:
         if op.kind != "sync" and op.done is not None and op.version:
@@ -236,12 +236,10 @@ def lost(history, trees):
             pairs[key].add((mzxid, version))
             pairs[key].add((EPOCH_MAX << 32, version + 1))
     out = []
-    for key, seen in pairs.items():
+    for seen in pairs.values():
         least = float("inf")            # version, of all later zxids
-        acked = {op.mzxid for op in history if op.kind == "write" and
-                 op.done is not None and op.key == key}
         for zxid, version in sorted(seen, reverse=True):
-            if version >= least and zxid in acked:
+            if version >= least:
                 out.append(zxid)
             least = min(least, version)
     return sorted(set(out))

@@ -4,6 +4,7 @@ ZooKeeper to zkernd, each on its own data directory, and back; a restart of one
 after the other; an observer that joins."""
 
 import os
+import re
 import time
 
 import check
@@ -158,6 +159,42 @@ def resigns(net, compare, mix, tap):
         compare(e)
         if "this leader resigns" not in old.log_text(100000):
             raise check.Violation("it did not let go by itself")
+    finally:
+        e.remove()
+
+
+def behind(net, compare):
+    """Of "amm", a zkernd is elected by nobody but an Apache ZooKeeper that lacks
+    transactions: it gets no history that it would log when it has the new epoch already,
+    but the tree; and has all of it when it is killed at once."""
+    e = members.Ensemble("amm", net)
+    a, other, m = e.all
+
+    def write(c):
+        for i in range(50):
+            if c.call(wire.SET_DATA, wire.b_set_data(load.key(0), b"%d" % i)).err:
+                raise check.Violation("a write fails")
+
+    try:
+        e.start()
+        load.prepare(m)
+        a.stop()
+        load.settled(m, write)
+        other.stop()
+        m.stop()
+        before = len(m.log_text(1 << 30))
+        for s in (a, m):
+            s.spawn()
+        for s in (a, m):
+            s.wait_ready()
+        a.kill()
+        if not re.search(
+                "follower 1 is at .*: SNAP", m.log_text(1 << 30)[before:]):
+            raise check.Violation("no tree was sent:\n" + m.log_text())
+        e.heal()
+        if load.final(a)[load.key(0)][0] != "49":
+            raise check.Violation("what was acknowledged is lost")
+        compare(e)
     finally:
         e.remove()
 

@@ -6,7 +6,8 @@ messages(file) gives, in the order in which they were whole on the wire:
   Packet  of a quorum port; up: from the learner to its leader
   Vote    of an election port
   Hole    bytes that the receiver has and the witness has not, or bytes that are no
-          message: nothing more comes of that direction of that connection
+          message: nothing more comes of that direction of that connection; with port 0:
+          frames of any connection
 """
 
 import struct
@@ -173,8 +174,11 @@ def frames(f):
 
 def segments(f):
     """(t, source, its port, destination, its port, seq, ack, flags, data); who they
-    are is the last byte of their addresses."""
+    are is the last byte of their addresses. None: some were not seen."""
     for t, b in frames(f):
+        if not b:
+            yield None
+            continue
         ip = 14
         tcp = ip + (b[ip] & 15) * 4
         end = ip + struct.unpack_from(">H", b, ip + 2)[0]
@@ -188,7 +192,11 @@ def segments(f):
 def messages(f):
     live, links = {}, 0
     ports = (witness.QUORUM_PORT, witness.ELECTION_PORT)
-    for t, a, sport, b, dport, seq, ack, flags, data in segments(f):
+    for s in segments(f):
+        if s is None:
+            yield Hole(0, 0, 0, 0, 0, "frames were not seen")
+            continue
+        t, a, sport, b, dport, seq, ack, flags, data = s
         key, back = (a, sport, b, dport), (b, dport, a, sport)
         # the side that dialled has the port of its own
         dialled = dport in ports

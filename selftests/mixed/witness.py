@@ -6,8 +6,8 @@ witness.py FILE [MAX-BYTES]
 Run where all the servers' cables end (net.py's hub): writes every frame that one of
 them sends from or to a quorum or election port into FILE, as pcap, until it is ended
 or FILE is so large. A frame is written before it is forwarded, and all of them in one
-order: what was written before an answer to it. What it had no time for is a hole that
-who reads it sees (tcpstream.py).
+order: what was written before an answer to it. If it had no time for some, an empty frame
+says so, somewhere behind them.
 """
 
 import ctypes
@@ -29,6 +29,7 @@ SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 SOL_PACKET = 263
 PACKET_IGNORE_OUTGOING = 23
+PACKET_STATISTICS = 6
 
 # IPv4, TCP, either port one of the two; offsets as in struct sock_filter
 FILTER = (
@@ -69,6 +70,13 @@ def frame(sec, nsec, data):
     return struct.pack("<IIII", sec, nsec, len(data), len(data)) + data
 
 
+def own_up(s, f):
+    """Says so if there was no room for some, since it was asked last."""
+    if struct.unpack("II", s.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]:
+        f.write(frame(0, 0, b""))
+    f.flush()
+
+
 def main(path, most=MAX_BYTES):
     s = listen()
     over = []
@@ -81,13 +89,14 @@ def main(path, most=MAX_BYTES):
             try:
                 data, more, _, _ = s.recvmsg(1 << 18, 64)
             except TimeoutError:
-                f.flush()
+                own_up(s, f)
                 if over:
                     break
                 continue
             sec, nsec = next((struct.unpack("ll", d[:16]) for _, t, d in more
                               if t == SO_TIMESTAMPNS), (0, 0))
             f.write(frame(sec, nsec, data))
+        own_up(s, f)
 
 
 if __name__ == "__main__":
