@@ -5,13 +5,20 @@
  * opened by the smaller is a wish only: it is closed, and the greater one dials back.
  *
  * Of what is to be said to a server only the latest matters (SEND_CAPACITY 1). On a new
- * connection what was sent last is sent again, unless there is something newer: the
- * old connection may have taken it with it.
+ * connection it is said again: the old one may have taken it with it.
  *
  * Unlike there, a wish does not end the connection that it comes beside: the new one
- * does when it is there. So who only knows our ids cannot keep us apart. And when both
- * begin at once the wish is fulfilled already: beside a connection that is young it is
- * only remembered, should that one fail.
+ * does when it is there. And when both begin at once the wish is fulfilled already: beside
+ * a connection that is young it is only remembered, should that one fail.
+ *
+ * Nor does a hello: ids are no secret. Beside a connection that there is another one in
+ * its name is a claim. It is told what is to be said, as the connection is, and becomes
+ * the connection with its first vote, or when the one that there is ends. Claims have
+ * CLAIMS_MAX together; for one more the oldest goes of the server that has the most. Who
+ * came when there was none need not be who he says, until he votes: meanwhile the server is
+ * asked to connect, once a second. So who only knows our ids cannot keep us apart.
+ * (QuorumCnxManager's SendWorker says first what was said last, or what it connects for:
+ * a server that has a word for us says it at once.)
  */
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -21,6 +28,7 @@
 #include "daemon/peer/internal.h"
 
 #define YOUNG_MS	1000
+#define CLAIMS_MAX	64
 
 /* FastLeaderElection and QuorumPeer.OBSERVER_ID: a learner without an id. */
 #define NO_ID_JAVA	0x7fffffffffffffffULL
@@ -37,20 +45,26 @@ struct epeer {
 	bool wish;			/* of its, for which it has a connection by now */
 	bool told;			/* of its connection on the log, which may have an end */
 	char *addrs;			/* as its hello has them */
-	struct econn *conn;		/* NULL: none */
+	struct econn *conn;		/* NULL: none, and no claims */
+	struct list_head claims;	/* oldest first */
+	u32 n_claims;
 	struct dial *dial;		/* NULL: none */
-	struct zab_bytes *next;		/* to be sent */
-	struct zab_bytes *last;		/* was sent */
+	struct zab_bytes *latest;	/* to be said; NULL: nothing yet */
 	u64 told_ms;			/* when it had its last connection */
 	u64 gone_ms;			/* when it closed its connection; 0: it did not */
+	u64 asked_ms;			/* when it was dialed; 0: never */
 };
 
 struct econn {
 	struct watch w;
 	struct epeer *peer;
+	struct list_head node;		/* epeer.claims, if it is one */
+	bool claim;
+	bool votes;			/* it has */
 	struct inbuf in;
 	struct share *share;
 	bool stalled;
+	struct zab_bytes *next;		/* to be sent */
 	struct zab_bytes *out;		/* being sent: its length and its bytes */
 	size_t sent;
 	u64 since_ms;
@@ -82,26 +96,46 @@ static struct epeer *epeer_find(struct peers *p, u64 sid)
 	return NULL;
 }
 
+static void claim_add(struct peers *p, struct econn *c)
+{
+	c->claim = true;
+	list_add_tail(&c->node, &c->peer->claims);
+	c->peer->n_claims++;
+	p->n_claims++;
+}
+
+static void claim_del(struct peers *p, struct econn *c)
+{
+	c->claim = false;
+	list_del(&c->node);
+	c->peer->n_claims--;
+	p->n_claims--;
+}
+
 static void econn_close(struct peers *p, struct econn *c)
 {
-	if (c->peer && c->peer->conn == c)
+	if (c->claim)
+		claim_del(p, c);
+	if (c->peer->conn == c)
 		c->peer->conn = NULL;
 	share_unstall(p, &c->stalled);
 	inbuf_free(&c->in);
 	share_put(c->share);
+	bytes_put(c->next);
 	bytes_put(c->out);
-	c->out = NULL;
+	c->next = c->out = NULL;
 	watch_bury(p, &c->w);
 }
 
 static void epeer_free(struct peers *p, struct epeer *e)
 {
+	while (!list_empty(&e->claims))
+		econn_close(p, list_first_entry(&e->claims, struct econn, node));
 	if (e->conn)
 		econn_close(p, e->conn);
 	if (e->dial)
 		dial_end(p, e->dial);
-	bytes_put(e->next);
-	bytes_put(e->last);
+	bytes_put(e->latest);
 	p->n_unknown -= e->unknown;
 	list_del(&e->node);
 	free(e->addrs);
@@ -144,6 +178,7 @@ static struct epeer *epeer_get(struct peers *p, u64 sid)
 	if (!e)
 		return NULL;
 	e->sid = sid;
+	INIT_LIST_HEAD(&e->claims);
 	e->unknown = !peers_find(p, sid);
 	if (e->unknown)
 		make_room(p);
@@ -190,17 +225,46 @@ static bool has_other_way(struct peers *p, const struct epeer *e, int err)
 	       err != -ECONNRESET && err != -EBADMSG;
 }
 
+/* @c is the connection from now on, instead of the one that there is. */
+static void econn_stands(struct peers *p, struct econn *c)
+{
+	struct epeer *e = c->peer;
+
+	if (c->claim)
+		claim_del(p, c);
+	if (e->conn)
+		econn_close(p, e->conn);
+	e->conn = c;
+	c->since_ms = p->now_ms;
+	e->wish = false;
+	e->gone_ms = 0;
+	e->told = p->now_ms >= e->told_ms + YOUNG_MS && !e->unknown;
+	if (e->told)
+		log_info("election: connected with server %llu (%s)", e->sid, c->name);
+	else
+		log_ratelimited(LOG_INFO, "election: connected with server %llu (%s)%s", e->sid,
+				c->name, e->unknown ? ", which is not in the configuration" :
+				", once more");
+	e->told_ms = p->now_ms;
+}
+
 static void econn_fail(struct peers *p, struct econn *c, int err)
 {
 	struct epeer *e = c->peer;
 
+	if (c->claim) {
+		econn_close(p, c);
+		return;
+	}
 	if (e->told)
 		log_info("election: the connection with server %llu (%s) is over: %s", e->sid,
 			 c->name, err == -EPIPE ? "closed by it" : strerror(-err));
 	econn_close(p, c);
+	if (!list_empty(&e->claims))
+		econn_stands(p, list_last_entry(&e->claims, struct econn, node));
 	if (e->wish || has_other_way(p, e, err))
 		dial_peer(p, e);
-	else if (err == -EPIPE || err == -ECONNRESET)
+	else if (!e->conn && (err == -EPIPE || err == -ECONNRESET))
 		gone(p, e);
 	e->wish = false;
 }
@@ -236,15 +300,12 @@ static u32 econn_mask(const struct econn *c)
 /* False: it is closed. */
 static bool econn_write(struct peers *p, struct econn *c)
 {
-	struct epeer *e = c->peer;
 	int rc = 1;
 
-	while (rc > 0 && (c->out || e->next)) {
+	while (rc > 0 && (c->out || c->next)) {
 		if (!c->out) {
-			c->out = e->next;
-			e->next = NULL;
-			bytes_put(e->last);
-			e->last = bytes_get(c->out);
+			c->out = c->next;
+			c->next = NULL;
 		}
 		rc = send_some(c);
 	}
@@ -253,6 +314,14 @@ static bool econn_write(struct peers *p, struct econn *c)
 	if (rc < 0)
 		econn_fail(p, c, rc);
 	return rc >= 0;
+}
+
+/* What is to be said. False: it is closed. */
+static bool econn_say(struct peers *p, struct econn *c)
+{
+	bytes_put(c->next);
+	c->next = bytes_get(c->peer->latest);
+	return econn_write(p, c);
 }
 
 /* ------------------------------------------------------------ in */
@@ -269,6 +338,9 @@ static bool deliver_vote(struct peers *p, struct econn *c, const u8 *body, u32 l
 				c->peer->sid, len);
 		return true;
 	}
+	if (c->claim)
+		econn_stands(p, c);
+	c->votes = true;
 	if (!share_take(p, c->share, sizeof(*ev) + len, VOTES_IN_MAX, &c->stalled))
 		return false;
 	ev = event_of(p, c->share, sizeof(*ev) + len, PEER_VOTE, 0, len);
@@ -353,14 +425,34 @@ void elect_resume(struct peers *p)
 
 /* ------------------------------------------------------------ connections */
 
-/* @fd is the connection with @e from now on. Takes it over. */
+/* For one more. It may have spoken by now. */
+static void claims_make_room(struct peers *p)
+{
+	struct epeer *e, *most = NULL;
+
+	if (p->n_claims < CLAIMS_MAX)
+		return;
+	list_for_each_entry(e, &p->epeers, node)
+		if (!most || e->n_claims > most->n_claims)
+			most = e;
+	econn_ready(p, &list_first_entry(&most->claims, struct econn, node)->w, EPOLLIN);
+	if (p->n_claims < CLAIMS_MAX)
+		return;
+	log_ratelimited(LOG_WARN, "election: too many say that they are server %llu and do not "
+			"vote", most->sid);
+	econn_close(p, list_first_entry(&most->claims, struct econn, node));
+}
+
+/* @fd is the connection with @e from now on, or a claim beside it: if it was @dialed it is
+ * the server's. Takes it over. */
 static void econn_begin(struct peers *p, struct epeer *e, int fd, const struct sockaddr_storage *sa,
-			const u8 *rest, size_t len)
+			bool dialed, const u8 *rest, size_t len)
 {
 	const struct peer *peer = peers_find(p, e->sid);
 	unsigned int dead_ms = p->p.reach_ms && peer && peer->n_addrs > 1 ?
 			       p->p.reach_ms : 2 * p->p.connect_ms;
 	struct econn *c = calloc(1, sizeof(*c));
+	int err;
 
 	if (c)
 		c->share = share_new();
@@ -376,27 +468,20 @@ static void econn_begin(struct peers *p, struct epeer *e, int fd, const struct s
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
 	c->w = (struct watch){ .fd = fd, .ready = econn_ready };
 	c->peer = e;
-	c->since_ms = p->now_ms;
-	e->wish = false;
-	e->gone_ms = 0;
 	sock_name(sa, c->name, sizeof(c->name));
-	if (e->conn)
-		econn_close(p, e->conn);
-	e->conn = c;
-	e->told = p->now_ms >= e->told_ms + YOUNG_MS && !e->unknown;
-	if (e->told)
-		log_info("election: connected with server %llu (%s)", e->sid, c->name);
+	if (!dialed)
+		claims_make_room(p);
+	if (e->conn && !dialed)
+		claim_add(p, c);
 	else
-		log_ratelimited(LOG_INFO, "election: connected with server %llu (%s)%s", e->sid,
-				c->name, e->unknown ? ", which is not in the configuration" :
-				", once more");
-	e->told_ms = p->now_ms;
-	if (!e->next)
-		e->next = bytes_get(e->last);
-	if (!econn_write(p, c))
+		econn_stands(p, c);
+	if (!econn_say(p, c))
 		return;
-	if (econn_parse(p, c) || watch_set(p, &c->w, econn_mask(c)))
-		econn_close(p, c);
+	err = econn_parse(p, c);
+	if (!err)
+		err = watch_set(p, &c->w, econn_mask(c));
+	if (err)
+		econn_fail(p, c, err);
 }
 
 static int say_hello(struct peers *p, int fd)
@@ -434,7 +519,7 @@ static void dialed(struct peers *p, void *owner, int fd, const struct sockaddr_s
 	if (say_hello(p, fd) || e->sid > p->p.myid)
 		close(fd);	/* it dials back */
 	else
-		econn_begin(p, e, fd, sa, NULL, 0);
+		econn_begin(p, e, fd, sa, true, NULL, 0);
 }
 
 static void dial_peer(struct peers *p, struct epeer *e)
@@ -453,6 +538,20 @@ static void dial_peer(struct peers *p, struct epeer *e)
 	if (!e->addrs && !peers_find(p, e->sid))
 		return;
 	e->dial = dial_new(p, &dp);
+	e->asked_ms = p->now_ms;
+}
+
+/* To all who say that they are @e. True: one of them is known to be, or it was asked to
+ * connect a moment ago. */
+static bool say_all(struct peers *p, struct epeer *e)
+{
+	struct econn *c, *next, *conn = e->conn;
+
+	list_for_each_entry_safe(c, next, &e->claims, node)
+		econn_say(p, c);
+	/* if that fails what is to be done then is done */
+	return conn && (!econn_say(p, conn) || conn->votes || e->sid < p->p.myid ||
+			(e->asked_ms && p->now_ms - e->asked_ms < YOUNG_MS));
 }
 
 void elect_notify(struct peers *p, u64 to, struct zab_bytes *b)
@@ -469,12 +568,10 @@ void elect_notify(struct peers *p, u64 to, struct zab_bytes *b)
 		e = epeer_get(p, to);
 	if (!e)
 		return;
-	bytes_put(e->next);
-	e->next = bytes_get(b);
-	if (e->conn) {
-		econn_write(p, e->conn);
+	bytes_put(e->latest);
+	e->latest = bytes_get(b);
+	if (say_all(p, e))
 		return;
-	}
 	if (e->gone_ms && p->now_ms - e->gone_ms < YOUNG_MS)
 		absent(p, e);
 	dial_peer(p, e);
@@ -517,7 +614,7 @@ void elect_hello(struct peers *p, int fd, const struct sockaddr_storage *sa,
 		if (!e->wish)
 			dial_peer(p, e);
 	} else {
-		econn_begin(p, e, fd, sa, rest, len);
+		econn_begin(p, e, fd, sa, false, rest, len);
 	}
 }
 

@@ -455,6 +455,7 @@ struct peers {
 	/* elect.c */
 	struct list_head epeers;
 	u32 n_unknown;
+	u32 n_claims;
 	u64 anonymous;			/* the last number given to one */
 
 	/* link.c */

@@ -120,12 +120,111 @@ static void greater(struct node *a, u16 port)
 	   "and answered, with a length before the vote");
 	again = raw_connect(port);
 	raw_hello(again, 9, "127.0.0.1:1");
-	ok(raw_closed(fd), "its new connection ends the old one");
 	ok(raw_read(again, buf, 4 + b->len) && !zab_vote_read(buf + 4, b->len, &v) && v.round == 77,
-	   "and what was said last is said again");
+	   "on its new connection what was said last is said again");
+	raw_vote(again, 6);
+	ok(raw_closed(fd) && node_await(a, PEER_VOTE, ~0ULL),
+	   "which ends the old one with its first vote");
 	zab_bytes_put(b);
 	close(fd);
 	close(again);
+}
+
+/* A vote of that round is what comes next. */
+static bool told(int fd, u64 round)
+{
+	struct zab_vote v;
+	u8 buf[1024];
+	u32 len;
+
+	if (!raw_read(fd, buf, 4))
+		return false;
+	len = jute_get32(buf);
+	return len <= sizeof(buf) && raw_read(fd, buf, len) && !zab_vote_read(buf, len, &v) &&
+	       v.round == round;
+}
+
+/* A vote of server 8's, of that round, is the next one that comes. */
+static bool eight(struct node *n, u64 round)
+{
+	struct peer_event *ev = node_take(n, PEER_VOTE, ~0ULL);
+	bool good = ev && ev->from == 8 && ev->vote.round == round;
+
+	peer_event_free(n->p, ev);
+	return good;
+}
+
+/* Who only says that he is a server that is there: CLAIMS_MAX of them, and more. */
+static void claims(struct node *a, u16 port)
+{
+	int fd = raw_connect(port), fds[70];
+	bool good = true;
+
+	raw_hello(fd, 8, "127.0.0.1:1");
+	raw_vote(fd, 1);
+	need(eight(a, 1), "no vote");
+	notify(a, 8, 80);
+	good = told(fd, 80);
+	for (u32 i = 0; i < 70; i++) {
+		fds[i] = raw_connect(port);
+		raw_hello(fds[i], 8, "127.0.0.1:1");
+		good = good && told(fds[i], 80);
+	}
+	ok(good, "who says that he is a server is told what it was told");
+	for (u32 i = 0; i < 6; i++)
+		good = good && raw_closed(fds[i]);
+	ok(good, "of 70 the first 6 had to go for others");
+	raw_vote(fd, 2);
+	ok(eight(a, 2), "the server is heard as before");
+	notify(a, 8, 81);
+	ok(told(fd, 81) && told(fds[6], 81) && told(fds[7], 81) && told(fds[69], 81),
+	   "and what is new is told to all");
+	raw_vote(fds[6], 3);
+	ok(eight(a, 3) && raw_closed(fd), "who votes is the server, and no longer another one");
+	raw_send(fds[69], "\xff\xff\xff\xff", 4);
+	ok(raw_closed(fds[69]), "a length that cannot be ends one");
+	close(fds[6]);
+	notify(a, 8, 82);
+	ok(told(fds[7], 82), "the server's connection ends: others are told still");
+	raw_vote(fds[7], 4);
+	ok(eight(a, 4), "and the next one that votes is the server");
+	close(fd);
+	for (u32 i = 0; i < 70; i++)
+		if (i != 6)
+			close(fds[i]);
+}
+
+/* Who was there first, and again and again, in the name of a server that says nothing
+ * unless it is asked. */
+static void squatter(struct lan *lan)
+{
+	struct node a, b;
+	int fd, older;
+	u64 r;
+
+	node_up(&a, lan, 1);
+	fd = raw_connect(lan->election[1]);
+	raw_hello(fd, 2, "127.0.0.1:1");
+	notify(&a, 2, 1);
+	need(told(fd, 1), "not connected");
+	node_up(&b, lan, 2);
+	for (r = 2; r < 60000 && !node_count(&b, PEER_VOTE, ~0ULL); r++) {
+		notify(&a, 2, r);
+		usleep(1000);
+		if (r % 16)
+			continue;
+		older = fd;
+		fd = raw_connect(lan->election[1]);
+		raw_hello(fd, 2, "127.0.0.1:1");
+		close(older);
+	}
+	ok(node_await(&b, PEER_VOTE, ~0ULL), "another one has its place: it is asked to connect");
+	notify(&b, 1, 70000);
+	notify(&a, 2, 70000);
+	ok(hears(&a, 2, 70000) && hears(&b, 1, 70000), "and they hear each other");
+	close(fd);
+	node_stop(&a);
+	node_stop(&b);
 }
 
 static int listen_raw(u16 port)
@@ -250,6 +349,7 @@ void test_hellos(void)
 	node_up(&a, &lan, 2);
 	node_up(&b, &lan, 3);
 	greater(&a, lan.election[2]);
+	claims(&a, lan.election[2]);
 	smaller(&a, &lan);
 	without_id(&a, lan.election[2]);
 	fd = raw_connect(lan.election[2]);
@@ -261,5 +361,6 @@ void test_hellos(void)
 	ok(votes_go(&a, &b, 4711), "servers of the ensemble still hear each other");
 	node_stop(&a);
 	node_stop(&b);
+	squatter(&lan);
 	lan_free(&lan);
 }

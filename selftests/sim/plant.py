@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
-BUILD = os.path.join(TOP, "build")
+BUILD = os.environ.get("BUILD", os.path.join(TOP, "build"))
 
 # name; file, what stands there, what to put there; and so on
 BUGS = [

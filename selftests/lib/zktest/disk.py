@@ -58,6 +58,12 @@ def flip(path, offset, mask=0xff):
     patch(path, offset, bytes([read_at(path, offset, 1)[0] ^ mask]))
 
 
+def changes_node(record):
+    """Whether it ends with a digest for certain: create, delete, setData, create2.
+    (An error's record has none, at Apache as at ours.)"""
+    return record.type in (1, 2, 5, 15)
+
+
 def spoil_digest(path, record):
     """Change the digest that ends a txn, keeping the record valid."""
     txn = bytearray(read_at(path, record.offset + 12, record.length))

@@ -46,6 +46,8 @@ static inline void list_del(struct list_head *entry)
 #define list_entry(ptr, type, member)	container_of(ptr, type, member)
 #define list_first_entry(head, type, member) \
 	list_entry((head)->next, type, member)
+#define list_last_entry(head, type, member) \
+	list_entry((head)->prev, type, member)
 #define list_link_of(pos, member) \
 	((struct list_head *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
 #define list_next_entry(pos, member) \
