@@ -111,7 +111,7 @@ static inline int zkern_map_get_at(const struct zkern_mapping *map, uint64_t z, 
 	else
 		err = -EMSGSIZE;
 	if (stat)
-		*stat = slot->stat;
+		zkern_map_copy(stat, &slot->stat, sizeof(*stat));
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (__builtin_expect(zkern_map_load(&map->node->begun) - n >= 2, 0))
 		return -EAGAIN;
