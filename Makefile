@@ -216,6 +216,7 @@ install: progs
 	$(INSTALL) build/libzkern.so.0 $(DESTDIR)$(prefix)/lib/libzkern.so.0
 	ln -sf libzkern.so.0 $(DESTDIR)$(prefix)/lib/libzkern.so
 	$(INSTALL) tools/lib/zkern.h $(DESTDIR)$(prefix)/include/zkern.h
+	$(INSTALL) tools/lib/zkern_map.h $(DESTDIR)$(prefix)/include/zkern_map.h
 	$(INSTALL) include/uapi/linux/zkern.h $(DESTDIR)$(prefix)/include/linux/zkern.h
 	for m in $(MANPAGES); do \
 		$(INSTALL) $$m $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/} || exit 1; \
@@ -243,7 +244,7 @@ ifeq ($(DESTDIR),)
 endif
 	rm -f $(DESTDIR)$(prefix)/sbin/zkernd $(DESTDIR)$(prefix)/bin/zkern
 	rm -f $(addprefix $(DESTDIR)$(prefix)/lib/,libzkern.a libzkern.so libzkern.so.0)
-	rm -f $(addprefix $(DESTDIR)$(prefix)/include/,zkern.h linux/zkern.h)
+	rm -f $(addprefix $(DESTDIR)$(prefix)/include/,zkern.h zkern_map.h linux/zkern.h)
 	for m in $(MANPAGES); do \
 		rm -f $(DESTDIR)$(prefix)/share/man/man$${m##*.}/$${m##*/}; \
 	done

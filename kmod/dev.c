@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 
 #include "file.h"
+#include "map.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -87,6 +88,8 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return may_read ? zkern_ioctl_read(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_SNAPSHOT):
 		return may_read ? zkern_ioctl_snapshot(zf, uarg) : -EBADF;
+	case _IOC_NR(ZKERN_MAP):
+		return may_read ? zkern_ioctl_map(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_INFO):
 		return zkern_ioctl_info(zf, uarg);
 	case _IOC_NR(ZKERN_OWN):

@@ -20,6 +20,7 @@
 #include <linux/user_namespace.h>
 #include <linux/xarray.h>
 
+#include "map.h"
 #include "netlink.h"
 #include "trace.h"
 
@@ -96,6 +97,7 @@ static void inst_release(struct kref *ref)
 	struct zkern_inst *inst = container_of(ref, struct zkern_inst, ref);
 
 	WARN_ON_ONCE(rcu_access_pointer(inst->tree) || inst->owner);
+	zkern_maps_free(inst->maps);
 	mutex_destroy(&inst->lock);
 	kfree_rcu(inst, rcu);		/* zkern_inst_peek() */
 }
@@ -148,8 +150,12 @@ static struct zkern_inst *inst_alloc(u32 uid)
 	inst = kzalloc(sizeof(*inst), GFP_KERNEL_ACCOUNT);
 	if (!inst)
 		return NULL;
+	inst->maps = zkern_maps_alloc();
 	tree = zkern_tree_alloc();
-	if (!tree) {
+	if (!inst->maps || !tree) {
+		zkern_maps_free(inst->maps);
+		if (tree)
+			zk_tree_put(tree);
 		kfree(inst);
 		return NULL;
 	}
@@ -193,6 +199,7 @@ static int inst_register(struct zkern_inst *inst, u32 want)
 static void inst_drop_tree(struct zkern_inst *inst)
 {
 	zk_tree_put(rcu_replace_pointer(inst->tree, NULL, true));
+	zkern_maps_end(inst->maps);
 }
 
 int zkern_inst_new(u32 want, u32 uid)
@@ -317,6 +324,13 @@ int zkern_inst_confirm(struct zkern_inst *inst, u32 timeout_ms)
 	return rcu_access_pointer(inst->tree) ? -ENOTCONN : -ENODEV;
 }
 
+void zkern_inst_set_heard(struct zkern_inst *inst, s64 heard_ns)
+{
+	WRITE_ONCE(inst->heard_ns, heard_ns);
+	WRITE_ONCE(inst->age_cache, 0);
+	zkern_maps_say(inst->maps, inst->state, heard_ns);
+}
+
 void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 {
 	struct zk_tree *tree;
@@ -325,6 +339,9 @@ void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 	if (inst->state == state)
 		return;
 	WRITE_ONCE(inst->state, state);
+	zkern_maps_say(inst->maps, state, inst->heard_ns);
+	if (state == ZKERN_STATE_EMPTY)
+		zkern_maps_hide(inst->maps);
 	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED ||
 	    state == ZKERN_STATE_EMPTY)
 		/* pairs with zkern_inst_confirm(): who sees it sees the state */
@@ -341,8 +358,10 @@ void zkern_inst_swap_tree(struct zkern_inst *inst, struct zk_tree *tree)
 {
 	struct zk_tree *old;
 
+	zkern_maps_swap_begin(inst->maps);
 	old = rcu_replace_pointer(inst->tree, tree, lockdep_is_held(&inst->lock));
 	WRITE_ONCE(inst->generation, inst->generation + 1);
+	zkern_maps_swap_end(inst->maps, zk_tree_zxid(tree), inst->generation);
 	zk_tree_put(old);
 	trace_zkern_state(inst->id, inst->state, zk_tree_zxid(tree));
 	zkern_inst_wake(inst);

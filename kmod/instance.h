@@ -38,6 +38,7 @@
 struct cred;
 struct pid;
 struct zkern_file;
+struct zkern_maps;
 
 #define ZKERN_NEVER_HEARD	S64_MIN
 
@@ -63,6 +64,8 @@ struct zkern_inst {
 	spinlock_t meta_lock;		/* owner_pid, label */
 	struct pid *owner_pid;
 	u8 label[sizeof_field(struct zkern_info, label)];
+
+	struct zkern_maps *maps;	/* see map.h */
 
 	atomic_t snapshots;
 	struct kref ref;
@@ -152,11 +155,7 @@ static inline u64 zkern_inst_age_ms(struct zkern_inst *inst)
 }
 
 /* Under inst->lock. */
-static inline void zkern_inst_set_heard(struct zkern_inst *inst, s64 heard_ns)
-{
-	WRITE_ONCE(inst->heard_ns, heard_ns);
-	WRITE_ONCE(inst->age_cache, 0);
-}
+void zkern_inst_set_heard(struct zkern_inst *inst, s64 heard_ns);
 
 /*
  * Any: everything but what the caller's position gives (pid namespace: the

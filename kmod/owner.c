@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 
 #include "file.h"
+#include "map.h"
 #include "records.h"
 #include "trace.h"
 
@@ -120,7 +121,9 @@ static int apply_one(struct zkern_file *zf, struct zk_tree *tree, const struct z
 
 	err = zk_tree_link(tree, txn, res);
 	if (!err) {
+		zkern_maps_apply(zf->inst->maps, tree, txn);
 		zk_tree_publish(tree);
+		zkern_maps_publish(zf->inst->maps);
 		zkern_inst_wake(zf->inst);
 	}
 	if (trace_zkern_apply_enabled())

@@ -4,45 +4,54 @@
 
 #include <linux/bug.h>
 #include <linux/mutex.h>
-#include <linux/xarray.h>
 
 static DEFINE_MUTEX(quota_lock);
-static DEFINE_XARRAY(quota);
+static DEFINE_XARRAY(pictures);
 
 /* Under quota_lock. */
-static unsigned long quota_count(kuid_t uid)
+static unsigned long quota_count(struct xarray *counts, kuid_t uid)
 {
-	void *entry = xa_load(&quota, __kuid_val(uid));
+	void *entry = xa_load(counts, __kuid_val(uid));
 
 	return entry ? xa_to_value(entry) : 0;
 }
 
-int zkern_quota_take(kuid_t uid)
+int zkern_quota_take_of(struct xarray *counts, kuid_t uid, unsigned long max)
 {
 	unsigned long n;
 	int err = -ENOSPC;
 
 	mutex_lock(&quota_lock);
-	n = quota_count(uid);
-	if (n < ZKERN_QUOTA_MAX)
-		err = xa_err(xa_store(&quota, __kuid_val(uid), xa_mk_value(n + 1), GFP_KERNEL));
+	n = quota_count(counts, uid);
+	if (n < max)
+		err = xa_err(xa_store(counts, __kuid_val(uid), xa_mk_value(n + 1), GFP_KERNEL));
 	mutex_unlock(&quota_lock);
 	return err;
 }
 
-void zkern_quota_drop(kuid_t uid)
+void zkern_quota_drop_of(struct xarray *counts, kuid_t uid)
 {
 	unsigned long n;
 
 	mutex_lock(&quota_lock);
-	n = quota_count(uid);
+	n = quota_count(counts, uid);
 	if (WARN_ON_ONCE(!n))
 		goto out;
 	/* storing over what is there allocates nothing and cannot fail */
 	if (n > 1)
-		xa_store(&quota, __kuid_val(uid), xa_mk_value(n - 1), GFP_KERNEL);
+		xa_store(counts, __kuid_val(uid), xa_mk_value(n - 1), GFP_KERNEL);
 	else
-		xa_erase(&quota, __kuid_val(uid));
+		xa_erase(counts, __kuid_val(uid));
 out:
 	mutex_unlock(&quota_lock);
+}
+
+int zkern_quota_take(kuid_t uid)
+{
+	return zkern_quota_take_of(&pictures, uid, ZKERN_QUOTA_MAX);
+}
+
+void zkern_quota_drop(kuid_t uid)
+{
+	zkern_quota_drop_of(&pictures, uid);
 }

@@ -316,6 +316,14 @@ struct zk_link_result {
  * never returned. Between link and publish the module queues watch events.
  */
 int zk_tree_link(struct zk_tree *tree, const struct zk_txn *txn, struct zk_link_result *res);
+/*
+ * Writer, between zk_tree_link() and its end: calls @fn once for each node that the
+ * transaction makes, changes (data, ACL, counters of children) or deletes, in the order of
+ * the first change; @zxid is what its versions carry. In the writer's view
+ * (ZK_ZXID_LATEST) a node is as it will be, and those deleted are not there.
+ */
+void zk_tree_touched(struct zk_tree *tree,
+		     void (*fn)(void *arg, const struct zk_node *node, u64 zxid), void *arg);
 void zk_tree_publish(struct zk_tree *tree);
 void zk_tree_abort(struct zk_tree *tree);
 /* Link and publish. */

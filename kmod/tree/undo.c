@@ -74,6 +74,22 @@ void zk_steps_digest(struct zk_tree *tree)
 	}
 }
 
+/* Each node has one step of these kinds: touch() and create() see to that. */
+void zk_tree_touched(struct zk_tree *tree,
+		     void (*fn)(void *arg, const struct zk_node *node, u64 zxid), void *arg)
+{
+	struct zk_cursor at = zk_steps_begin(&tree->undo);
+	struct zk_step *step;
+
+	lockdep_assert_held(&tree->lock);
+	while (at.pos != tree->undo.end.pos) {
+		cond_resched();
+		step = zk_steps_next(&at);
+		if (kind_of(step) == ZK_STEP_NODE || kind_of(step) == ZK_STEP_TOUCH)
+			fn(arg, zk_untag(step->what), tree->link_zxid);
+	}
+}
+
 /* ------------------------------------------------------------ taking back */
 
 static void take_back(struct zk_tree *tree, struct zk_step *step)

@@ -2,11 +2,13 @@
 # The benchmark's programs: build/bench/NAME. What measures the tree is compiled
 # as the daemon is, what measures the device as the tools are.
 
-BENCH_PROGS += $(addprefix $(B)/bench/,load canned tree reads crowd watch_bytes failover)
+BENCH_PROGS += $(addprefix $(B)/bench/,load canned tree reads mapped crowd watch_bytes \
+	failover)
 
 $(B)/obj/tools/bench/%.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS)
 $(B)/obj/tools/bench/tree.o: CPPFLAGS_ = $(DAEMON_CPPFLAGS) -Wno-unused-parameter
 $(B)/obj/tools/bench/reads.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
+$(B)/obj/tools/bench/mapped.o: CPPFLAGS_ = $(TOOLS_CPPFLAGS)
 
 $(B)/bench/load: $(call objs,tools/bench/load.c tools/bench/load_conn.c \
 	tools/bench/measure.c)
@@ -22,6 +24,8 @@ $(B)/bench/tree: $(call objs,tools/bench/tree.c) $(TREE_OBJS) \
 $(B)/bench/tree: BENCH_LIBS = -lurcu-cds $(URCU_LIBS) -lsodium -ldeflate -lz
 $(B)/bench/reads: $(call objs,tools/bench/reads.c) $(B)/libzkern.a
 $(B)/bench/reads: BENCH_LIBS = $(LIBZKERN_LIBS)
+$(B)/bench/mapped: $(call objs,tools/bench/mapped.c) $(B)/libzkern.a
+$(B)/bench/mapped: BENCH_LIBS = $(LIBZKERN_LIBS)
 
 $(B)/bench/%:
 	@mkdir -p $(@D)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Reads on one host, way by way: device (ZKERN_GET of one node, and of random
- * ones; ZKERN_READ of 64), generic netlink, and getData over loopback TCP, beside
- * getppid(). One thread, one read after the other; each is timed by itself, less
- * what reading the clock takes. Prints NAME_p50_ns, NAME_p99_ns lines.
+ * ones; ZKERN_READ of 64), a mapped node, generic netlink, and getData over loopback
+ * TCP, beside getppid() and clock_gettime(). One thread, one read after the other; each
+ * is timed by itself, less what reading the clock takes (mapped ones, and the clock, a
+ * thousand at a time). Prints NAME_p50_ns, NAME_p99_ns lines.
  *
  *   reads DEVICE HOST:PORT NODES PARENTS    (nodes made by `load --prepare`)
  */
@@ -20,6 +21,7 @@
 
 #define DATA	100
 #define BATCH	64
+#define LOOP	1000
 #define MAX_SAMPLES 200000
 #define MIN_SAMPLES 2000
 #define MAX_NS	5000000000ULL	/* of one kind of read, if it is slow */
@@ -185,6 +187,51 @@ static void bench_read(struct bench *b, unsigned int n)
 	report(b, "read64", i, BATCH);
 }
 
+static void bench_vdso(struct bench *b, unsigned int n)
+{
+	struct timespec ts;
+	unsigned int i, j;
+
+	begin(b);
+	for (i = 0; more(b, i, n); i++) {
+		uint64_t t = now_ns();
+
+		for (j = 0; j < LOOP; j++)
+			clock_gettime(CLOCK_MONOTONIC, &ts);
+		sample(b, i, t);
+	}
+	report(b, "clock_gettime", i, LOOP);
+}
+
+static void bench_mapped(struct bench *b, unsigned int n)
+{
+	struct zkern_mapping *map;
+	struct zkern_map_got got;
+	char path[64], buf[DATA];
+	unsigned int i, j;
+	int err;
+
+	node_path(b, random_node(b), path);
+	err = zkern_map_open(b->dev, path, &map);
+	if (err)
+		die(zkern_message(b->dev), err);
+	if (zkern_map_fd(map) < 0)
+		die("it is not mapped", -EPROTO);
+	begin(b);
+	for (i = 0; more(b, i, n); i++) {
+		uint64_t t = now_ns();
+
+		for (j = 0; j < LOOP; j++) {
+			err = zkern_map_get(map, buf, sizeof(buf), &got, NULL);
+			if (err || got.len != DATA)
+				die(path, err);
+		}
+		sample(b, i, t);
+	}
+	report(b, "mapped", i, LOOP);
+	zkern_map_close(map);
+}
+
 static void bench_lib(struct bench *b, const char *name, struct zkern *zk, unsigned int n)
 {
 	struct zkern_value v;
@@ -280,6 +327,8 @@ int main(int argc, char **argv)
 	bench_get(&b, "get_hot", MAX_SAMPLES, true);
 	bench_get(&b, "get_random", MAX_SAMPLES, false);
 	bench_read(&b, MAX_SAMPLES / BATCH);
+	bench_vdso(&b, MAX_SAMPLES / 20);
+	bench_mapped(&b, MAX_SAMPLES / 20);
 	bench_lib(&b, "netlink", b.nl, MAX_SAMPLES / 8);
 	/* Only now: a session must not be left alone for long. */
 	err = zkern_connect(argv[2], NULL, &b.tcp, why, sizeof(why));

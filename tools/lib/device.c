@@ -476,6 +476,18 @@ static int dev_dump(struct zkern *zk, const char *path,
 	return err < 0 ? dev_fail(zk, err, path) : err;
 }
 
+static int dev_map(struct zkern *zk, const char *path, struct zkern_map *req)
+{
+	int err;
+
+	memset(req, 0, sizeof(*req));
+	req->size = sizeof(*req);
+	req->path = (uintptr_t)path;
+	req->path_len = strlen(path);
+	err = dev_ioctl(dev_of(zk)->fd, ZKERN_MAP, req);
+	return err ? dev_fail(zk, err, path) : 0;
+}
+
 static const struct zkern_way way_device = {
 	.via = ZKERN_VIA_DEVICE,
 	.name = "a device",
@@ -486,6 +498,7 @@ static const struct zkern_way way_device = {
 	.get_acl = dev_get_acl,
 	.dump = dev_dump,
 	.info = dev_info,
+	.map = dev_map,
 };
 
 int zkern_open_device(const char *path, struct zkern **zk, char *why, size_t why_len)

@@ -109,6 +109,11 @@ static int check_path(struct zkern *zk, const char *path, bool seq)
 	return 0;
 }
 
+int zkern_check_path(struct zkern *zk, const char *path)
+{
+	return check_path(zk, path, false);
+}
+
 static int not_offered(struct zkern *zk, const char *what)
 {
 	return zkern_fail(zk, -EOPNOTSUPP, "%s is not offered over %s", what, zk->way->name);

@@ -48,6 +48,10 @@ struct zkern_way {
 		    int (*fn)(void *arg, const struct zkern_record *rec), void *arg,
 		    struct zkern_seen *seen);
 	int (*info)(struct zkern *zk, struct zkern_info *info);
+	/* ZKERN_MAP: fills in @req, whose fd is the caller's. */
+	int (*map)(struct zkern *zk, const char *path, struct zkern_map *req);
+	/* Until @path's mzxid is not @mzxid (0: until it is there): as zkern_map_wait(). */
+	int (*wait)(struct zkern *zk, const char *path, u64 mzxid, int timeout_ms);
 	int (*create)(struct zkern *zk, const char *path, const void *data, size_t len,
 		      const struct zkern_create_params *params, char **created,
 		      struct zkern_value *value);
@@ -79,6 +83,8 @@ struct zkern {
 /* Notes the message and returns @err (negative errno). */
 int zkern_fail(struct zkern *zk, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* What a public function that takes a path begins with: 0, or -EINVAL. */
+int zkern_check_path(struct zkern *zk, const char *path);
 /* "PATH: what @err means"; returns @err. */
 int zkern_fail_path(struct zkern *zk, int err, const char *path);
 /* Hands a handle's message to a caller who gets no handle. */

@@ -246,6 +246,91 @@ int zkern_dump(struct zkern *zk, const char *path,
 /* What the instance is and holds (device, netlink). */
 int zkern_info(struct zkern *zk, struct zkern_info *info);
 
+/* ------------------------------------------------------------ mapped nodes */
+
+/*
+ * A node that is read without a system call where it can be (a device): its data is in a
+ * page that the kernel keeps current, for all programs one. Where it cannot (data longer than
+ * ZKERN_MAP_DATA_MAX, or another way than a device, or too many mapped nodes), and when the
+ * mapping was revoked, because the node was deleted and made again, its ACL changed, or
+ * the server has put another tree in the place of the one that was, the same functions read as
+ * zkern_get() does, and map the node again, unseen but for the time that it takes.
+ *
+ * A mapping belongs to its handle: one thread at a time uses both. Threads that read
+ * much each open a handle and map the node: all share the page.
+ */
+struct zkern_mapping;
+
+/**
+ * struct zkern_map_got - what zkern_map_get() has read.
+ * @zxid:    that it is exact at, as struct zkern_seen has it
+ * @version: for zkern_map_wait()
+ * @len:     bytes of data; -1: null data
+ */
+struct zkern_map_got {
+	uint64_t zxid;
+	uint64_t version;
+	int64_t len;
+};
+
+/*
+ * Maps the node at @path, which has to be there: -ENOENT, -EACCES, and so on. *@map is set on
+ * success only; zkern_map_close() it before the handle.
+ */
+int zkern_map_open(struct zkern *zk, const char *path, struct zkern_mapping **map);
+/* NULL is fine. */
+void zkern_map_close(struct zkern_mapping *map);
+
+/*
+ * Data of the node into @buf, which has room for @cap bytes, and its stat into @stat
+ * unless that is NULL. Returns 0, or as zkern_get(): -EMSGSIZE: @cap is less than got->len,
+ * and nothing was copied; -ENOENT the node is not there now, perhaps later; -ESTALE: the tree
+ * has gone back behind what was read by this mapping. got->zxid is set if the tree was
+ * reached. One mapping never goes back in time.
+ */
+static inline int zkern_map_get(struct zkern_mapping *map, void *buf, size_t cap,
+				struct zkern_map_got *got, struct zkern_stat *stat);
+
+/**
+ * struct zkern_map_read - one entry of zkern_map_get_many().
+ * @err: [out] this node's negative errno, or 0
+ */
+struct zkern_map_read {
+	struct zkern_mapping *map;
+	void *buf;
+	size_t cap;
+	struct zkern_stat *stat;
+	struct zkern_map_got got;
+	int err;
+	int pad;
+};
+
+/*
+ * @n mapped nodes of one handle (device), all as of one zxid: what a multi has done is seen of
+ * all of them or of none. Fails as a whole only if none could be read.
+ */
+int zkern_map_get_many(struct zkern_map_read *reads, size_t n);
+
+/*
+ * Sleeps until the node is another than at @version (got.version): 1, also when it is gone or
+ * has to be mapped again; 0 after @timeout_ms (-1: none). Whoever reads then misses only what
+ * has been overwritten since. Over tcp the data alone is waited for, not what else is
+ * in the stat. -EINTR: a signal came. -EOPNOTSUPP: netlink.
+ */
+int zkern_map_wait(struct zkern_mapping *map, uint64_t version, int timeout_ms);
+/*
+ * For poll(2) and epoll(7): readable when the node has changed since the last
+ * zkern_map_ack() (then read it), POLLHUP when it has to be mapped again, which the next
+ * zkern_map_get() does: the descriptor is another one after that. -1: there is none.
+ */
+int zkern_map_fd(const struct zkern_mapping *map);
+/* What there is now counts as seen. Call it before the node is read. */
+void zkern_map_ack(struct zkern_mapping *map);
+/* What the tree is now, and how fresh: no system call, but for the clock's. */
+void zkern_map_seen(struct zkern_mapping *map, struct zkern_seen *seen);
+
+#include "zkern_map.h"
+
 /* ------------------------------------------------------------ writing (tcp) */
 
 #define ZKERN_EPHEMERAL		1

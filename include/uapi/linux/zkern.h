@@ -5,6 +5,7 @@
  * /dev/zkern       control node: makes and removes instances
  * /dev/zkernN      one instance: one tree of znodes, at most one owner (zkernd)
  * snapshot fd      made by ZKERN_SNAPSHOT: the tree as of one zxid, until closed
+ * mapped node      made by ZKERN_MAP: one node, read without a system call
  * generic netlink  family "zkern", see the end of this file
  *
  * Conventions
@@ -260,6 +261,172 @@ struct zkern_node {
 	struct zkern_stat stat;
 };
 
+/* -------------------------------------------------------------- mapped nodes */
+
+/*
+ * ZKERN_MAP makes a file of one node, to be mapped (mmap(2), PROT_READ, MAP_SHARED)
+ * and read without a system call. In it are the tree's page (struct zkern_map_tree, one
+ * for the instance) and the node's (struct zkern_map_node, one for all who map it);
+ * the kernel keeps both current. The node's has room for two versions, of which the
+ * older one is being overwritten or is still good.
+ *
+ * To read ("acquire": no later load before it; where 64 bits are not loaded at once,
+ * load upper, lower, upper half until both upper ones are equal):
+ *
+ *  1. z = tree->zxid, acquire
+ *  2. n = node->done, acquire; if 0: the node is revoked, see node->why
+ *  3. version n is (n & 1) * node->slot_len bytes behind struct zkern_map_node; if its
+ *     zxid is above z, take n - 1 instead, and begin anew if that is 0 or has a zxid
+ *     above z as well
+ *  4. use or copy what is there; believe nothing of it yet
+ *  5. acquire fence; if node->begun - n is 2 or more, begin anew
+ *
+ * libzkern's zkern_map_read() does that, and what else there is to do.
+ *
+ * Guarantees
+ *  MA) Data, stat and CRC that such a read gets are of one version, and are what
+ *      ZKERN_GET answers at zxid z.
+ *  MB) Nodes read with one z, loaded before all of them, and with the same tree->tree
+ *      loaded before that and after the last: all as of z. So a transaction, and a
+ *      multi, is seen whole or not at all.
+ *  MC) No reader waits for anybody. Whoever is preempted, stopped or traced anywhere,
+ *      reader or writer, holds up no reader; one begins anew only when the node was
+ *      changed, once at least, since it loaded z.
+ *  MD) z never goes backwards, but where the owner swaps in a tree with a lower zxid;
+ *      then tree->tree is another number, and all nodes that were mapped are revoked.
+ *  ME) Who has seen an answer at zxid Z, through whatever call and whoever told him, finds
+ *      z >= Z. Who has read at z and then makes a call, gives it @min_zxid z: it waits
+ *      no longer than the writer takes to finish that transaction.
+ *  MF) READ is checked for whoever calls ZKERN_MAP; the file, and what is mapped of it,
+ *      can be handed on as any file. All are revoked together: when the node is
+ *      deleted; when its ACL changes, unless world:anyone has READ before and after;
+ *      when another tree is swapped in, or the tree is hidden (EMPTY); when the
+ *      instance is removed. The data is overwritten by zeros before the zxid of such a
+ *      transaction is published, and nothing is written to the page any more. It
+ *      stays mapped: no access to it ever gives a signal.
+ *  MG) There is nothing in the pages but this node's versions under its present ACL, and
+ *      zeros.
+ *  MH) Waiting misses nothing: ZKERN_MAP_WAIT, read(2) and poll(2) end, or say ready,
+ *      once a version other than the one named is to be seen, or the node is revoked.
+ *      Several changes may be met as one.
+ *
+ * Data longer than the page has room for is left out (ZKERN_MAP_LONG): ask ZKERN_GET.
+ * When it would have fitted into a larger one, the next ZKERN_MAP makes that, and
+ * revokes the one that is (ZKERN_MAP_GROWN).
+ *
+ * What was written to a page costs the writer the same, however many have it mapped.
+ */
+
+/* Data of at most so many bytes can be mapped, whatever the page size. */
+#define ZKERN_MAP_DATA_MAX	65536
+
+/**
+ * struct zkern_map - ZKERN_MAP on the device.
+ * @fd:       [out] O_CLOEXEC. mmap(2) it from offset 0, @map_len bytes; it may be closed
+ *            then. poll(2) says POLLIN when the node has changed since the last
+ *            read(2) or, before that, since it was made; POLLHUP too when it is revoked.
+ *            read(2) gives the version (__u64), 0 bytes when it is revoked, and waits
+ *            until it is another one than before (EAGAIN with O_NONBLOCK)
+ * @tree_off, @node_off: [out] where in the mapping the two structs are
+ * @data_max: [out] data of so many bytes fits
+ * @zxid:     [out] that the tree is at
+ * @now_ns:   [out] what CLOCK_BOOTTIME says at the call, outside of time namespaces
+ * Errors: as of reads; ENOSPC: this user (uid) has as many as the module parameter
+ * map_max says; EMFILE, ENFILE, ENOMEM.
+ */
+struct zkern_map {
+	__u32 size;
+	__u32 flags;
+	__u64 path;
+	__u32 path_len;
+	__s32 fd;
+	__u32 map_len;
+	__u32 tree_off;
+	__u32 node_off;
+	__u32 data_max;
+	__u64 zxid;
+	__s64 now_ns;
+};
+
+/**
+ * struct zkern_map_wait - ZKERN_MAP_WAIT on such a file: returns when the node's
+ * version is another one than @version, at once if it is.
+ * @version: in the n of the read protocol; [out] what it is now, 0: revoked
+ * @timeout_ms: 0: none. Errors: ETIMEDOUT; EINTR
+ */
+struct zkern_map_wait {
+	__u32 size;
+	__u32 flags;
+	__u64 version;
+	__u32 timeout_ms;
+	__u32 pad;
+};
+
+#define ZKERN_MAP_NEVER		(-9223372036854775807LL - 1)
+
+/* What the owner last said; see struct zkern_map_tree. */
+struct zkern_map_said {
+	__s64 heard_ns;			/* CLOCK_BOOTTIME, or ZKERN_MAP_NEVER */
+	__u32 state;			/* enum zkern_state */
+	__u32 pad;
+};
+
+/**
+ * struct zkern_map_tree - the tree's page.
+ * @zxid: published
+ * @tree: as in struct zkern_info; 0: the instance was removed
+ * @said_n, @said: load @said_n (acquire), use said[@said_n & 1], then (acquire fence)
+ *        @said_n must be the same still, else begin anew
+ */
+struct zkern_map_tree {
+	__u64 zxid;
+	__u64 tree;
+	__u64 said_n;
+	__u64 pad;
+	struct zkern_map_said said[2];
+};
+
+/* Why a node is revoked: for people, a program tries ZKERN_MAP again in each case. */
+enum zkern_map_why {
+	ZKERN_MAP_DELETED = 1,
+	ZKERN_MAP_ACL = 2,
+	ZKERN_MAP_GROWN = 3,		/* there is a mapping with more room */
+	ZKERN_MAP_TREE = 4,		/* another tree, or none to be seen */
+	ZKERN_MAP_REMOVED = 5,		/* the instance */
+};
+
+/**
+ * struct zkern_map_node - the node's page, or pages.
+ * @begun: the version that was begun last, and may not be whole yet
+ * @done:  the last one that is; 0: revoked
+ * @why:   enum zkern_map_why
+ * @slot_len: from one slot to the next; never changes
+ */
+struct zkern_map_node {
+	__u64 begun;
+	__u64 done;
+	__u32 why;
+	__u32 slot_len;
+	__u64 pad[5];
+};
+
+#define ZKERN_MAP_LONG	1		/* the data does not fit, and is not there */
+
+/**
+ * struct zkern_map_slot - one version.
+ * @zxid: the node is like this since, or since before if the mapping begins with it
+ * @crc:  of path and data
+ * @data: stat.data_len bytes, unless ZKERN_MAP_LONG
+ */
+struct zkern_map_slot {
+	__u64 zxid;
+	__u32 flags;
+	__u32 crc;
+	struct zkern_stat stat;
+	__u64 pad[4];
+	__u8  data[];
+};
+
 /* -------------------------------------------------------------- owning */
 
 /**
@@ -423,6 +590,8 @@ struct zkern_instance {
 #define ZKERN_OWNED		_IOWR(ZKERN_IOC, 0xab, struct zkern_list)
 #define ZKERN_TIMED		_IOWR(ZKERN_IOC, 0xac, struct zkern_list)
 #define ZKERN_CONFIRM		_IOWR(ZKERN_IOC, 0xad, struct zkern_confirm)
+#define ZKERN_MAP		_IOWR(ZKERN_IOC, 0xb8, struct zkern_map)
+#define ZKERN_MAP_WAIT		_IOWR(ZKERN_IOC, 0xb9, struct zkern_map_wait)
 /*
  * The size is in the struct: the kernel compares only type and number of the
  * command, so that structs can grow.
