@@ -176,6 +176,7 @@ zkern.ko: $(MODULE_SRC) $(B)/btfids
 # --- checks, tests, running -------------------------------------------------
 
 .PHONY: sparse checkpatch bench suites power differ sim mixed sanitize run test install uninstall clean help
+.PHONY: debug-kernel debug-test debug-stress
 
 sparse:
 	+$(KBUILD) C=2 CF=-Wsparse-error modules
@@ -279,6 +280,28 @@ CUTS ?= 100
 power: all tests
 	selftests/power/run --cuts $(CUTS)
 
+# Kernels that complain (KASAN, lockdep, leaks, data races ...): built once, into the cache.
+debug-kernel:
+	tools/debug-kernel/build debug
+	tools/debug-kernel/build kcsan
+
+# The module's and the tree's tests on those and on Debian's kernels; then all of the
+# module's interfaces at once for SECONDS, with calls that fail.
+KERNELS ?= debug kcsan stock cloud rt
+debug-test: all tests
+	@s=0; for k in $(KERNELS); do \
+		echo "# kernel: $$k"; \
+		tools/vm/on $$k selftests/kernel/run || s=1; \
+		tools/vm/on $$k selftests/tree/run kernel || s=1; \
+	done; exit $$s
+
+STRESS_KERNELS ?= debug kcsan
+debug-stress: all tests
+	@s=0; for k in $(STRESS_KERNELS); do \
+		echo "# kernel: $$k"; \
+		tools/vm/on $$k selftests/stress/run $(SECONDS) $(SEED) || s=1; \
+	done; exit $$s
+
 # The suites that drive a whole daemon, with a sanitized one: first for memory, then for
 # races. SUITES= only these.
 SAN_PROGS := zkernd $(foreach t,core/core zab/zab election/election peer/peer sim/sim client/unit,\
@@ -317,6 +340,9 @@ help:
 	@echo 'make mixed         ensembles with Apache ZooKeeper, SECONDS=600 for each of MIXES=,'
 	@echo '                   what a wrong one leaves in KEEP=DIRECTORY'
 	@echo 'make power         the power fails under load, CUTS=100 times (half an hour)'
+	@echo 'make debug-kernel  kernels that check memory, locks, leaks, data races (once: an hour)'
+	@echo 'make debug-test    the tests of the module on them, and on stock, cloud and rt: KERNELS='
+	@echo 'make debug-stress  SECONDS=600 of all its interfaces at once, with calls that fail'
 	@echo 'make sanitize      the suites of the whole daemon with a sanitized zkernd (10 min)'
 	@echo 'make fuzz          each fuzzer for FUZZ_TIME=60 seconds (installs clang if need be)'
 	@echo 'make install       module (DKMS), daemon, tools, unit, udev rule; DESTDIR=, prefix='

@@ -41,6 +41,14 @@ ZK_PKGS_TEST="
 # What `make suites` needs besides: to fetch and build the C client's own tests.
 ZK_PKGS_SUITES="$ZK_PKGS_TEST dpkg-dev g++ libcppunit-dev"
 
+# What `make debug-kernel` needs besides: Debian's source, and to build a kernel of it.
+ZK_PKGS_DEBUG_KERNEL="
+	linux-source-6.1 gcc make libc6-dev pahole perl xz-utils kmod flex bison bc libelf-dev
+	libssl-dev python3 cpio"
+
+# To test with Debian's other kernels (tools/vm/on), besides; their headers go by version.
+ZK_PKGS_KERNELS="$ZK_PKGS_BUILD lz4"
+
 # zk_have_pkg NAME: true when the package is installed.
 zk_have_pkg() {
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -145,8 +153,8 @@ zk_vmlinuz() {
 # directly, which saves the guest the unpacking: seconds under emulation).
 #
 # A bzImage says itself where its payload is (Documentation/x86/boot.rst): at
-# (setup_sects + 1) * 512 + payload_offset; Debian's is an xz stream followed
-# by four bytes of length.
+# (setup_sects + 1) * 512 + payload_offset; Debian's is an xz stream (the cloud
+# kernel's: lz4) followed by four bytes of length.
 zk_vmlinux() {
 	zk_z=$(zk_vmlinuz "$1") || return 1
 	zk_x=$(zk_cache)/vmlinux-$1-$(cksum <"$zk_z" | tr ' ' -)
@@ -155,8 +163,12 @@ zk_vmlinux() {
 	zk_po=$(od -An -tu4 -j584 -N4 "$zk_z" | tr -d ' ')
 	zk_pl=$(od -An -tu4 -j588 -N4 "$zk_z" | tr -d ' ')
 	zk_o=$(((zk_ss + 1) * 512 + zk_po))
+	case $(od -An -tx1 -j$zk_o -N4 "$zk_z" | tr -d ' ') in
+	02214c18) zk_un='lz4 -dc' ;;
+	*) zk_un='xz -dc' ;;
+	esac
 	if tail -c +$((zk_o + 1)) "$zk_z" | head -c $((zk_pl - 4)) |
-	   xz -dc >"$zk_x.$$" && mv "$zk_x.$$" "$zk_x"; then
+	   $zk_un >"$zk_x.$$" && mv "$zk_x.$$" "$zk_x"; then
 		printf '%s\n' "$zk_x"
 	else
 		rm -f "$zk_x.$$"

@@ -402,6 +402,14 @@ double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+int zk_times(void)
+{
+	const char *text = getenv("ZKERN_VM_TIMES");
+	int times = text ? atoi(text) : 1;
+
+	return times < 1 ? 1 : times;
+}
+
 int as_user(uid_t uid, gid_t gid, gid_t gid2, int (*fn)(void *arg), void *arg)
 {
 	int status;
