@@ -60,7 +60,7 @@ static void reads(void)
 	is(k->bss->got_short, -EINVAL, "a stat of another size is refused");
 	is(k->bss->got_state, 0, "the tree's state");
 	ok(k->bss->state.zxid == 1 && k->bss->state.state == ZKERN_STATE_STANDALONE &&
-	   k->bss->state.age_ms < 1000 * LONG, "is told");
+	   k->bss->state.age_ms < 1000ull * LONG, "is told");
 	zk_set(owner, 2, "/a", large, 1);
 	is(look("/a"), -EMSGSIZE, "more data than there is room for");
 	ok(!k->bss->data[0], "none of it comes");
