@@ -2,8 +2,8 @@
 #
 # One program for the VM, of all the sources here.
 
-ST := selftests/stress
-ST_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard $(ST)/*.c))) $(B)/obj/selftests/kernel/zk.o
-TEST_PROGS += $(B)/$(ST)/stress
+STRESS := selftests/stress
+STRESS_OBJS := $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard $(STRESS)/*.c))) $(B)/obj/selftests/kernel/zk.o
+TEST_PROGS += $(B)/$(STRESS)/stress
 
-$(B)/$(ST)/stress: $(ST_OBJS)
+$(B)/$(STRESS)/stress: $(STRESS_OBJS)
