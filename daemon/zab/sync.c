@@ -91,11 +91,18 @@ static struct plan make_plan(const struct zab *z, u64 peer, u64 end)
  * history, wins against who has all that was ever acknowledged, and cuts that off. Once
  * this epoch is established that cannot be: a quorum has the epoch and the history, so one of
  * any quorum that elects. Until then it gets the tree, which 3.8 saves before the epoch.
+ *
+ * TRUNC cuts its log, and not the snapshot which it made of that when it was elected, by
+ * itself perhaps: it loads that again, and shows what nobody acknowledged. A tree that is later
+ * than all it has is what it goes on with, whenever it starts.
  */
 static bool is_risky(const struct zab *z, const struct learner *l, const struct plan *p, u64 end)
 {
-	return z->phase == ZAB_SYNC && !l->durable && p->op != ZP_SNAP &&
-	       (p->disk || p->from < end);
+	if (l->durable || p->op == ZP_SNAP)
+		return false;
+	if (p->op == ZP_TRUNC)
+		return win_before(&z->w, end) > l->last;
+	return z->phase == ZAB_SYNC && (p->disk || p->from < end);
 }
 
 static void emit_op(struct zab *z, struct learner *l, const struct plan *p)

@@ -161,14 +161,24 @@ def bad_uptodate(s):
     return {(blame.HASTY, 2)}, []
 
 
+def bad_uncut(s):
+    """One cuts off what it was told to, and shows it to a client all the same."""
+    s.join(3, 3, 2, 2, 1, z(1, 6), (z(1, 4),), ts.TRUNC)
+    return {(blame.UNCUT, 3)}, [z(1, 6)]
+
+
 GOOD = (good, good_lag, good_snap, good_late, good_hole)
-BAD = (bad_ack, bad_newleader, bad_hollow, bad_leader, bad_cut, bad_hasty, bad_uptodate)
+BAD = (bad_ack, bad_newleader, bad_hollow, bad_leader, bad_cut, bad_hasty, bad_uptodate,
+       bad_uncut)
 
 
 def told(story, kinds="aaa"):
     s = begin()
     expect = story(s)
-    return blame.inquest(s.said, kinds), expect
+    lost = expect[1] if expect else []
+    seen = [blame.Sighting(3, s.t + 1, zxid, False) for zxid in lost
+            ] if story is bad_uncut else []
+    return blame.inquest(s.said, kinds, lost, seen), expect
 
 
 def judge(tap):
@@ -256,6 +266,24 @@ def votes():
         segment(2, 3888, 1, 4444, 21, 11, ts.ACKED, old))))
 
 
+def uncut(tap):
+    """What is seen of what was cut off is no proof if somebody's write was answered, if it
+    was seen elsewhere, before, or if it was sent again."""
+    def blamed(*seen, again=False):
+        s = begin()
+        bad_uncut(s)
+        if again:
+            s.down(3, 3, 2, ts.PROPOSAL, z(1, 6))
+        s.t += 10
+        return blame.inquest(s.said, "aaa", [z(1, 6)], [
+            blame.Sighting(server, s.t if late else 1.0, z(1, 6), write)
+            for server, late, write in seen]).verdicts
+    read, write, other, early = (3, 1, 0), (3, 1, 1), (1, 1, 0), (3, 0, 0)
+    tap.ok(blamed(read) and not blamed(read, write) and not blamed(read, other) and
+           not blamed(early, read) and not blamed(read, again=True),
+           "blame: what was cut off and is seen, and what is no proof of that")
+
+
 def decode(tap):
     bad = []
     for seed in range(50):
@@ -288,4 +316,5 @@ def decode(tap):
 
 def run(tap):
     judge(tap)
+    uncut(tap)
     decode(tap)

@@ -19,6 +19,8 @@ A server that says less than it promised, and was sent no TRUNC or SNAP in betwe
 FORGOTTEN. One that says (there, or with a vote for itself) that it is of epoch e and
 has less than what the leader of e began e with is HOLLOW: it wins elections that it must
 lose. A leader that sends COMMIT or UPTODATE before a quorum has acknowledged is HASTY.
+A server that was sent TRUNC, has acknowledged the NEWLEADER behind it, and then shows a
+client what it was to cut off has it UNCUT.
 What comes of a connection that its server has left behind (it was sent long ago, and
 again when the way was free) counts for nothing.
 A hole in what was seen between a promise and the words that break it, on a connection on
@@ -40,7 +42,10 @@ import witness  # noqa: E402
 Verdict = namedtuple("Verdict", "kind server low high t text")
 Promise = namedtuple("Promise", "zxid t text")
 
-FORGOTTEN, HOLLOW, HASTY = "FORGOTTEN", "HOLLOW", "HASTY"
+FORGOTTEN, HOLLOW, HASTY, UNCUT = "FORGOTTEN", "HOLLOW", "HASTY", "UNCUT"
+# A client has seen a transaction: whose answer it was, when he asked (seconds, by the
+# wire's clock), whether it was his write
+Sighting = namedtuple("Sighting", "server t zxid write")
 NAMES = {"a": "Apache", "m": "zkernd"}
 NOTHING = Promise(0, 0, "")
 
@@ -87,6 +92,8 @@ class Inquest:
         self.claims = set()
         self.cut = {}               # server: least zxid of a TRUNC or SNAP, by epoch
         self.blind = {}             # server: when a hole might have hidden a TRUNC
+        self.truncs = defaultdict(list)     # server: (when it had obeyed one, its zxid)
+        self.told = defaultdict(list)       # (server, zxid asked for): when it was sent
         self.acked = defaultdict(list)      # zxid asked for: texts
         self.asked = ()
         self.verdicts = []
@@ -218,6 +225,8 @@ class Inquest:
                 self.acked[m.zxid].append("%s by %s" % (self.when(m.t), self.name(who)))
         elif link.newleader and link.op and who not in self.synced[at]:
             self.synced[at].add(who)
+            if link.op[0] == ts.TRUNC:
+                self.truncs[who].append((m.t, link.op[1]))
             zxid = link.whole()
             self.note(m.t, "%d to %d: ACK of NEWLEADER of epoch %s, with 0x%x" % (
                 who, link.leader, link.epoch, zxid))
@@ -240,7 +249,27 @@ class Inquest:
             self.verdict(HASTY, leader, 0, whole, m.t, "sent %s, acknowledged by %d "
                          "others" % (what, others))
 
+    def seen(self, sightings):
+        """What clients have seen that is lost: of which TRUNCs were to cut it off."""
+        by = defaultdict(list)
+        for s in sightings:
+            by[s.zxid].append(s)
+        for zxid, some in by.items():
+            if any(s.write for s in some):
+                continue
+            for s in some:
+                cuts = [c for c in self.truncs[s.server] if c[0] < s.t]
+                if not cuts or cuts[-1][1] >= zxid or \
+                        any(cuts[-1][0] < t < s.t for t in self.told[(s.server, zxid)]):
+                    break
+            else:
+                t, cut = cuts[-1]
+                self.verdict(UNCUT, s.server, zxid - 1, zxid, s.t, "had obeyed TRUNC 0x%x "
+                             "at %s, and showed 0x%x to a client" % (cut, self.when(t), zxid))
+
     def down(self, link, m):
+        if m.type == ts.PROPOSAL and m.zxid in self.asked:
+            self.told[(link.learner, m.zxid)].append(m.t)
         if m.type == ts.LEADERINFO:
             link.epoch = epoch_of(m.zxid)
             self.takes_part(link.leader, link)
@@ -283,11 +312,13 @@ class Inquest:
         self.states(leader, zxid, m.t, "led epoch %s with 0x%x" % (link.epoch, zxid))
 
 
-def inquest(messages, kinds, asked=()):
+def inquest(messages, kinds, asked=(), sightings=()):
+    """sightings: of those asked for."""
     q = Inquest(kinds)
     q.asked = frozenset(asked)
     for m in messages:
         q.hear(m)
+    q.seen(sightings)
     return q
 
 

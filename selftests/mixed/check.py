@@ -33,9 +33,10 @@ from collections import namedtuple, defaultdict
 # kind: "write", "read", "sync"; sent, done: seconds of one clock (done None:
 # outcome unknown); value, version, mzxid: of a read, or what a write made
 # (None if unknown), of a sync mzxid alone: what its answer bore; session: counts up with each new session of a client.
-# fresh: a read of a server with zkern.linearizableReads.
+# fresh: a read of a server with zkern.linearizableReads. server: the number of whose
+# answer it is, if that is known.
 Op = namedtuple("Op", "client session kind key sent done value version mzxid "
-                "fresh", defaults=(False,))
+                "fresh server", defaults=(False, None))
 
 
 EPOCH_MAX = 1 << 31

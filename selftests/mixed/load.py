@@ -68,6 +68,7 @@ class Worker(threading.Thread):
         self.session = 0
         self.sid, self.passwd, self.zxid = 0, b"\0" * 16, 0
         self.conn = None
+        self.server = None
         self.fresh = False          # reads on it are linearizable
         self.values = 0
         self.broken = None          # an exception that must not be
@@ -95,6 +96,7 @@ class Worker(threading.Thread):
         self.reconnects += 1
         self.heard = time.monotonic()
         self.sid, self.passwd, self.conn = c.sid, c.passwd, c
+        self.server = getattr(s, "number", None)
         self.fresh = s.fresh
 
     def lose(self):
@@ -105,7 +107,7 @@ class Worker(threading.Thread):
              mzxid=None):
         self.ops.append(Op(self.number, self.session, kind, k, sent, done,
                            value, version, mzxid,
-                           kind == "read" and self.fresh))
+                           kind == "read" and self.fresh, self.server))
 
     def op(self, kind, k):
         """One operation; False: the connection is gone."""

@@ -428,6 +428,20 @@ void test_plan_doubt(void)
 	expect_first(true, false, Z(3, 3), FIRST ">7:TRUNC 300000002, >7:NEWLEADER 400000000");
 #undef FIRST
 
+	/* it may have a snapshot of what is to be cut off: a later tree, if there is one */
+	z = leader(1, 500);
+	wire_info_apache(z, 3, 3, 4);
+	wire_skip(z);
+	wire_ackepoch(z, 3, -1, Z(3, 7));
+	wire_expect(z, "tree 3 400000001, >3:NEWLEADER 400000000");
+	wire_free(z);
+	z = leader(1, 500);
+	wire_info_apache(z, 3, 3, 4);
+	wire_skip(z);
+	wire_ackepoch(z, 3, -1, Z(4, 2));
+	wire_expect(z, ">3:TRUNC 400000001, >3:NEWLEADER 400000000");
+	wire_free(z);
+
 	/* a quorum has the epoch: only what is lacking */
 	z = leader(2, 500);
 	wire_info_apache(z, 3, 3, 4);
