@@ -93,7 +93,7 @@ static void test_revoked(struct zkern_mapping *map)
 	is(zk_state(owner, ZKERN_STATE_LEADING, 0), 0, "  but when it is shown");
 	ok(reads(map, 2, 'y'), "  it can");
 	zkern_map_seen(map, &seen);
-	ok(seen.state == ZKERN_STATE_LEADING && seen.zxid == zxid && seen.age_ms < 1000 * LONG,
+	ok(seen.state == ZKERN_STATE_LEADING && seen.zxid == zxid && seen.age_ms < 1000ull * LONG,
 	   "its state and age (%llu ms) are there", (unsigned long long)seen.age_ms);
 }
 
