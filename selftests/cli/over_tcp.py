@@ -8,7 +8,9 @@ import time
 from cli import (BAD_VERSION, CONNECTION, EXISTS, NO_AUTH, NO_NODE,
                  NOT_EMPTY, NOT_OFFERED, USAGE, Background, Cli, check, equal)
 from zktest import proc
+from zktest.server import ZKERN
 
+MAPPED = os.path.join(os.path.dirname(ZKERN), "selftests/cli/mapped_tcp")
 STAT_FIELDS = {"czxid", "mzxid", "pzxid", "ctime", "mtime", "version",
                "cversion", "aversion", "ephemeralOwner", "dataLength",
                "numChildren"}
@@ -230,6 +232,12 @@ def watch_through_restart(server, z):
     z("delete", "/wt")
 
 
+def mapped(server, z):
+    """libzkern's mapped nodes without a device."""
+    status, out, err = proc.run([MAPPED, server.address])
+    equal((status, out, err), (0, "", ""), "mapped_tcp")
+
+
 def status(server, z):
     check("Mode: standalone" in z("status"), "srvr's words")
     equal(z.json("status")["mode"], "standalone")
@@ -254,5 +262,5 @@ def no_server(server, z):
 
 TESTS = [create_get, parents, exit_codes, usage, helps, json_get, json_bytes,
          big_data, json_ls, text_stat, kinds, ephemeral, acl, watch,
-         watch_subtree, watch_ends, watch_through_restart, status, not_offered,
-         no_server]
+         watch_subtree, watch_ends, watch_through_restart, mapped,
+         status, not_offered, no_server]

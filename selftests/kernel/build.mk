@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Programs that drive the module's interface, run in the VM by run. device and list
-# are built for 32 bits too, static, since the VM has no 32-bit libraries.
+# Programs that drive the module's interface, run in the VM by run. Some are built for 32
+# bits too, static, since the VM has no 32-bit libraries.
 
 KT := selftests/kernel
 KT_LIB := $(KT)/zk
-KT_NAMES := device list owner snapshot access wait confirm map multi netlink trace fuzz \
-	faults reload kfunc kapi
-KT_32 := device list snapshot
+KT_NAMES := device list owner snapshot access wait confirm map map_step map_race map_lib multi \
+	netlink trace fuzz faults reload kfunc kapi
+KT_32 := device list snapshot map map_step
 KT_PROGS := $(KT_NAMES:%=$(B)/$(KT)/%)
 KT_PROGS32 := $(KT_32:%=$(B)/$(KT)/%32)
 TEST_PROGS += $(KT_PROGS) $(KT_PROGS32)
@@ -16,11 +16,12 @@ $(KT_PROGS): $(B)/obj/$(KT_LIB).o
 $(KT_PROGS): T_LIBS = -lnl-genl-3 -lnl-3
 $(B)/obj/$(KT)/netlink.o $(B)/obj/$(KT)/reload.o: T_CPPFLAGS = $(TOOLS_CPPFLAGS)
 # What maps nodes reads them with libzkern's inline functions, and falls back to its others.
-KT_MAPS := $(addprefix $(B)/$(KT)/,map)
+KT_MAPS := $(addprefix $(B)/$(KT)/,map map_step map_race map_lib)
 $(KT_MAPS): $(B)/libzkern.a
 $(KT_MAPS:$(B)/%=$(B)/obj/%.o): T_CPPFLAGS = $(TOOLS_CPPFLAGS)
 
 $(KT_PROGS32): $(B)/$(KT)/%32: $(KT)/%.c $(KT_LIB).c $(KT)/zk.h $(KT)/tap.h \
+		$(KT)/mapped.h tools/lib/zkern.h tools/lib/zkern_map.h \
 		include/uapi/linux/zkern.h $(B)/.flags
 	@mkdir -p $(@D)
 	@echo "  CC32    $@"

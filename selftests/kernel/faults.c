@@ -7,6 +7,7 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -155,6 +156,23 @@ static int open_close(void *arg)
 	return 0;
 }
 
+static int map(void *arg)
+{
+	struct zkern_map req = { .size = sizeof(req), .path = ptr(arg),
+				 .path_len = strlen(arg) };
+	int err = zk_ioctl(fd, ZKERN_MAP, &req);
+	void *p;
+
+	if (err)
+		return err;
+	p = mmap(NULL, req.map_len, PROT_READ, MAP_SHARED, req.fd, 0);
+	err = p == MAP_FAILED ? -errno : 0;
+	if (!err)
+		munmap(p, req.map_len);
+	close(req.fd);
+	return err;
+}
+
 static int get_big(void *arg)
 {
 	return zk_get(fd, "/big", arg, BIG, NULL);
@@ -237,6 +255,7 @@ int main(void)
 	batch_create(&b, "/set", "data");
 	batch_create(&b, "/acl", "data");
 	batch_op(&b, ZKERN_OP_CREATE, "/big", big, BIG, &open_acl, 0);
+	batch_op(&b, ZKERN_OP_CREATE, "/medium", big, BIG / 5, &open_acl, 0);
 	need(!zk_apply(owner, &b, NULL), "apply");
 	batch_free(&b);
 
@@ -247,6 +266,8 @@ int main(void)
 	try_all("get of an ACL", get_acl, big, false);
 	try_all("children", children, big, false);
 	try_all("load", load, NULL, false);
+	try_all("map", map, "/set", false);
+	try_all("map of several pages", map, "/medium", false);
 	try_all("new and del", new_del, NULL, false);
 	other = zk_new(~0u, ~0u);
 	need(other >= 0, "new");

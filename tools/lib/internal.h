@@ -50,7 +50,7 @@ struct zkern_way {
 	int (*info)(struct zkern *zk, struct zkern_info *info);
 	/* ZKERN_MAP: fills in @req, whose fd is the caller's. */
 	int (*map)(struct zkern *zk, const char *path, struct zkern_map *req);
-	/* Until @path's mzxid is not @mzxid (0: until it is there): as zkern_map_wait(). */
+	/* Until @path's mzxid is not @mzxid, 0: until it is there; as zkern_map_wait(). */
 	int (*wait)(struct zkern *zk, const char *path, u64 mzxid, int timeout_ms);
 	int (*create)(struct zkern *zk, const char *path, const void *data, size_t len,
 		      const struct zkern_create_params *params, char **created,

@@ -358,6 +358,19 @@ int zkern_map_get_many(struct zkern_map_read *reads, size_t n)
 
 /* ------------------------------------------------------------ waiting, freshness */
 
+/* It is mapped anew if that is possible: there is no waiting without. */
+static int wait_unmapped(struct mapping *m, uint64_t version)
+{
+	uint64_t zxid;
+	int err = map_again(m, &zxid);
+
+	if (!err)
+		return 1;
+	unmap(m);
+	/* gone since it was read, or gone already then */
+	return version && is_final(err) ? 1 : err;
+}
+
 int zkern_map_wait(struct zkern_mapping *map, uint64_t version, int timeout_ms)
 {
 	struct mapping *m = mapping_of(map);
@@ -369,8 +382,10 @@ int zkern_map_wait(struct zkern_mapping *map, uint64_t version, int timeout_ms)
 					  m->zk->way->name);
 		return m->zk->way->wait(m->zk, m->path, version, timeout_ms);
 	}
-	/* of an earlier mapping, or of none: there is something to be looked at */
-	if (!m->pub.node || (version & ~(EPOCH_STEP - 1)) != m->pub.epoch)
+	if (!m->pub.node)
+		return wait_unmapped(m, version);
+	/* of an earlier mapping: there is something to be looked at */
+	if ((version & ~(EPOCH_STEP - 1)) != m->pub.epoch)
 		return 1;
 	req.version = version & (EPOCH_STEP - 1);
 	if (!timeout_ms)

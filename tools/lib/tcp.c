@@ -362,6 +362,7 @@ static const struct zkern_way way_tcp = {
 	.get = tcp_get,
 	.children = tcp_children,
 	.get_acl = tcp_get_acl,
+	.wait = tcp_wait,
 	.create = tcp_create,
 	.set = tcp_set,
 	.delete = tcp_delete,

@@ -28,8 +28,10 @@ enum tcp_watch_kind {
 	TCP_WATCH_KINDS,
 };
 
+/* @quiet: tcp_wait()'s own: it makes no event */
 struct tcp_watch {
 	enum tcp_watch_kind kind;
+	bool quiet;
 	char *path;
 };
 
@@ -148,6 +150,11 @@ void tcp_session_event(struct tcp *t, int state);
 void tcp_watches_free(struct tcp *t);
 int tcp_add_watch(struct zkern *zk, const char *path, bool recursive);
 int tcp_next_event(struct zkern *zk, int timeout_ms, struct zkern_event *event);
+/*
+ * Until @path's mzxid is not @mzxid (0: it is not there): 1, or 0 after @timeout_ms. By a
+ * watch that the caller does not see. Errors as tcp_next_event().
+ */
+int tcp_wait(struct zkern *zk, const char *path, u64 mzxid, int timeout_ms);
 
 /* ------------------------------------------------------------ tcp_ops.c */
 

@@ -10,14 +10,25 @@
 /* One setWatches2 holds about so many bytes of paths (ZooKeeper.java splits too). */
 #define SET_WATCHES_BYTES	(128 * 1024)
 
-int tcp_watch_add(struct tcp *t, enum tcp_watch_kind kind, const char *path)
+static struct tcp_watch *find(struct tcp *t, enum tcp_watch_kind kind, const char *path)
 {
-	struct tcp_watch *w;
 	size_t i;
 
 	for (i = 0; i < t->n_watches; i++)
 		if (t->watches[i].kind == kind && !strcmp(t->watches[i].path, path))
-			return 0;
+			return &t->watches[i];
+	return NULL;
+}
+
+int tcp_watch_add(struct tcp *t, enum tcp_watch_kind kind, const char *path)
+{
+	struct tcp_watch *w;
+
+	w = find(t, kind, path);
+	if (w) {
+		w->quiet = false;
+		return 0;
+	}
 	if (t->n_watches == TCP_WATCHES_MAX)
 		return zkern_fail(&t->zk, -ENOSPC, "more than %d watches on one handle",
 				  TCP_WATCHES_MAX);
@@ -32,6 +43,7 @@ int tcp_watch_add(struct tcp *t, enum tcp_watch_kind kind, const char *path)
 	}
 	w = &t->watches[t->n_watches];
 	w->kind = kind;
+	w->quiet = false;
 	w->path = zkern_dup(path, strlen(path));
 	if (!w->path)
 		return zkern_fail(&t->zk, -ENOMEM, "out of memory");
@@ -53,6 +65,35 @@ static bool ends(enum tcp_watch_kind kind, int type)
 	default:
 		return false;
 	}
+}
+
+/* Is an event of @type at @path news to a watch? */
+static bool concerns(const struct tcp_watch *w, int type, const char *path)
+{
+	size_t len = strlen(w->path);
+
+	if (w->kind == TCP_WATCH_PERSISTENT)
+		return !strcmp(w->path, path);
+	if (w->kind == TCP_WATCH_RECURSIVE)
+		return !strncmp(w->path, path, len) &&
+		       (len == 1 || !path[len] || path[len] == '/');
+	return ends(w->kind, type) && !strcmp(w->path, path);
+}
+
+/* Is it news to none but watches that make no event? */
+static bool is_quiet(const struct tcp *t, int type, const char *path)
+{
+	bool quiet = false;
+	size_t i;
+
+	for (i = 0; i < t->n_watches; i++) {
+		if (!concerns(&t->watches[i], type, path))
+			continue;
+		if (!t->watches[i].quiet)
+			return false;
+		quiet = true;
+	}
+	return quiet;
 }
 
 static void forget_fired(struct tcp *t, int type, const char *path)
@@ -94,6 +135,7 @@ int tcp_notified(struct tcp *t, struct jr *body, s64 zxid)
 	s32 type = jr_int(body), state = jr_int(body);
 	struct jstr path = jr_str(body);
 	struct tcp_event *e;
+	bool quiet;
 
 	if (body->err)
 		return zkern_fail(&t->zk, -EPROTO, "a malformed notification");
@@ -112,8 +154,14 @@ int tcp_notified(struct tcp *t, struct jr *body, s64 zxid)
 	e->ev.type = (enum zkern_event_type)type;
 	e->ev.state = state;
 	e->ev.zxid = zxid > 0 ? zxid : 0;
+	quiet = is_quiet(t, type, e->ev.path);
 	forget_fired(t, type, e->ev.path);
-	queue(t, e);
+	if (quiet) {
+		free(e->ev.path);
+		free(e);
+	} else {
+		queue(t, e);
+	}
 	return 0;
 }
 
@@ -220,33 +268,82 @@ static bool pop(struct tcp *t, struct zkern_event *event)
 	return true;
 }
 
+/* Takes what comes next, having reconnected if need be. As tcp_next_event(); 1: went on. */
+static int go_on(struct tcp *t, s64 deadline)
+{
+	struct tcp_reply r;
+	s64 until;
+	int err;
+
+	if (t->fd >= 0) {
+		/* What is no notification is a late reply. */
+		err = tcp_take(t, &r, true, deadline);
+		if (err == -ETIMEDOUT)
+			return 0;
+		if (err == -EINTR || (err && t->fd >= 0))
+			return err;
+		if (err)
+			tcp_session_event(t, ZKERN_SESSION_DISCONNECTED);
+		return 1;
+	}
+	until = tcp_deadline(t);
+	err = tcp_ensure(t, until < deadline ? until : deadline);
+	if (err == -EINTR || err == -ESHUTDOWN || err == -EKEYREJECTED)
+		return err;
+	return !err || zkern_now_ms() < deadline;
+}
+
+static s64 deadline_in(int timeout_ms)
+{
+	return timeout_ms < 0 ? INT64_MAX : zkern_now_ms() + timeout_ms;
+}
+
 int tcp_next_event(struct zkern *zk, int timeout_ms, struct zkern_event *event)
 {
-	s64 deadline = timeout_ms < 0 ? INT64_MAX : zkern_now_ms() + timeout_ms, until;
+	s64 deadline = deadline_in(timeout_ms);
 	struct tcp *t = tcp_of(zk);
-	struct tcp_reply r;
 	int err;
 
 	zk->zk_error = 0;
-	for (;;) {
+	do {
 		if (pop(t, event))
 			return event->path ? 1 : zkern_fail(zk, -ENOMEM, "out of memory");
-		if (t->fd >= 0) {
-			/* What is no notification is a late reply. */
-			err = tcp_take(t, &r, true, deadline);
-			if (err == -ETIMEDOUT)
-				return 0;
-			if (err == -EINTR || (err && t->fd >= 0))
-				return err;
-			if (err)
-				tcp_session_event(t, ZKERN_SESSION_DISCONNECTED);
-			continue;
-		}
-		until = tcp_deadline(t);
-		err = tcp_ensure(t, until < deadline ? until : deadline);
-		if (err == -EINTR || err == -ESHUTDOWN || err == -EKEYREJECTED)
+		err = go_on(t, deadline);
+	} while (err > 0);
+	return err;
+}
+
+/* The watch that an exists leaves, if it has not fired. */
+static struct tcp_watch *left_by_exists(struct tcp *t, const char *path)
+{
+	struct tcp_watch *w = find(t, TCP_WATCH_DATA, path);
+
+	return w ? w : find(t, TCP_WATCH_EXIST, path);
+}
+
+int tcp_wait(struct zkern *zk, const char *path, u64 mzxid, int timeout_ms)
+{
+	const struct zkern_want want = { .flags = ZKERN_WANT_WATCH };
+	s64 deadline = deadline_in(timeout_ms);
+	struct tcp *t = tcp_of(zk);
+	struct tcp_watch *w;
+	int err = 1;
+
+	while (err > 0) {
+		bool there = left_by_exists(t, path) && !left_by_exists(t, path)->quiet;
+		struct zkern_value v = { 0 };
+
+		err = tcp_get(zk, path, &want, false, &v);
+		w = left_by_exists(t, path);
+		if (w && !there)
+			w->quiet = true;
+		if (err && err != -ENOENT)
 			return err;
-		if (err && zkern_now_ms() >= deadline)
-			return 0;
+		if ((err ? 0 : v.stat.mzxid) != mzxid)
+			return 1;
+		err = 1;
+		while (err > 0 && left_by_exists(t, path))
+			err = go_on(t, deadline);
 	}
+	return err;
 }

@@ -315,7 +315,9 @@ int zkern_map_get_many(struct zkern_map_read *reads, size_t n);
  * Sleeps until the node is another than at @version (got.version): 1, also when it is gone or
  * has to be mapped again; 0 after @timeout_ms (-1: none). Whoever reads then misses only what
  * has been overwritten since. Over tcp the data alone is waited for, not what else is
- * in the stat. -EINTR: a signal came. -EOPNOTSUPP: netlink.
+ * in the stat, and a node that was gone until it is there. -EINTR: a signal came. Device:
+ * -ENOENT the node was gone at @version and is; -EMFILE, -ENOSPC, -ENOMEM: it cannot be
+ * mapped, so not waited for. -EOPNOTSUPP: netlink.
  */
 int zkern_map_wait(struct zkern_mapping *map, uint64_t version, int timeout_ms);
 /*

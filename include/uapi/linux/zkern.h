@@ -290,8 +290,8 @@ struct zkern_node {
  *      loaded before that and after the last: all as of z. So a transaction, and a
  *      multi, is seen whole or not at all.
  *  MC) No reader waits for anybody. Whoever is preempted, stopped or traced anywhere,
- *      reader or writer, holds up no reader; one begins anew only when the node was
- *      changed, once at least, since it loaded z.
+ *      reader or writer, holds up no reader; one begins anew only when a change of the
+ *      node was begun since it loaded z, and there was another one just before.
  *  MD) z never goes backwards, but where the owner swaps in a tree with a lower zxid;
  *      then tree->tree is another number, and all nodes that were mapped are revoked.
  *  ME) Who has seen an answer at zxid Z, through whatever call and whoever told him, finds
