@@ -164,7 +164,9 @@ static bool answered(struct worker *w, int err, const struct before *b, const ch
 {
 	if (w->armed && (err == -ENOBUFS || err == -EINTR))
 		err = -ENOMEM;
-	return may_fail_also(w, err, err == -EINTR ? -EINTR : hidden_since(b) ? -ESTALE : 0, "%s", what);
+	if (err == -EINTR)	/* it left */
+		return false;
+	return may_fail_also(w, err, hidden_since(b) ? -ESTALE : 0, "%s", what);
 }
 
 struct got {

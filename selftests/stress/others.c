@@ -200,7 +200,9 @@ void round_junk(struct worker *w)
 		.size = sizeof(list), .path = ptr("/list"), .path_len = 5,
 		.buf = nowhere(w), .buf_len = 4096,
 	};
-	struct zkern_read many = { .size = sizeof(many), .gets = nowhere(w), .count = 1 + rnd(w, 9) };
+	struct zkern_read many = {
+		.size = sizeof(many), .gets = nowhere(w), .count = 1 + rnd(w, 9),
+	};
 	struct before b = before_read(-1);
 	int err;
 
@@ -222,8 +224,8 @@ void round_junk(struct worker *w)
 	default:
 		err = zk_ioctl(w->fd, ZKERN_GET, (void *)(uintptr_t)nowhere(w));
 	}
-	right(w, err == -EFAULT || (w->armed && err == -ENOMEM) || (err == -ESTALE && hidden_since(&b)),
-	      "junk: %d", err);
+	right(w, err == -EFAULT || (w->armed && err == -ENOMEM) ||
+	      (err == -ESTALE && hidden_since(&b)), "junk: %d", err);
 	w->good += err == -EFAULT;
 	usleep(200);
 }

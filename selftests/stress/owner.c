@@ -112,35 +112,26 @@ static uint64_t *session_slot(uint64_t session)
 static struct change compose(struct worker *w, struct batch *b, uint64_t z)
 {
 	struct change c = { .group = -1 };
+	unsigned int what;
 	uint64_t *slot;
 
 	batch_reset(b);
 	batch_txn(b, z);
-	switch (rnd(w, 6)) {
-	case 0:
+	what = rnd(w, 6);
+	slot = session_slot(0);
+	c.closed = what == 2 ? sessions[rnd(w, ARRAY_SIZE(sessions))] : 0;
+	if (what == 0) {
 		c.list = true;
 		put_list(b);
-		break;
-	case 1:
-		slot = session_slot(0);
-		if (slot) {
-			c.opened = last_session + 1;
-			put_session(b, c.opened);
-			break;
-		}
-		/* fall through */
-	case 2:
-		c.closed = sessions[rnd(w, ARRAY_SIZE(sessions))];
-		if (c.closed) {
-			batch_op(b, ZKERN_OP_CLOSE, "", NULL, -1, NULL, c.closed);
-			break;
-		}
-		/* fall through */
-	case 3:
+	} else if (what == 1 && slot) {
+		c.opened = last_session + 1;
+		put_session(b, c.opened);
+	} else if (c.closed) {
+		batch_op(b, ZKERN_OP_CLOSE, "", NULL, -1, NULL, c.closed);
+	} else if (what <= 3) {
 		c.private_uid = rnd(w, 2) ? USER_A : USER_B;
 		put_private(b, c.private_uid);
-		break;
-	default:
+	} else {
 		c.group = rnd(w, 4) ? rnd(w, GROUPS - 2) : rnd(w, GROUPS);
 		put_group(b, c.group, z);
 	}
