@@ -151,15 +151,30 @@ static void next_owner(void)
 	need(!zk_state(owner, ZKERN_STATE_STANDALONE, 0), "state");
 }
 
-static void is_attach(uint64_t file, uint64_t session)
+static bool attaches(const struct call *c, uint64_t file, uint64_t session)
 {
+	return c->head.kind == ZKERN_CALL_ATTACH && c->head.file == file &&
+	       c->head.seq == session && c->head.op == 4321 &&
+	       c->head.body_len == ZKERN_PASSWD_LEN &&
+	       !memcmp(c->body, "0123456789abcdef", ZKERN_PASSWD_LEN);
+}
+
+/* Of two sessions, the second one's file is closed; in any order, but for that end. */
+static void is_told(uint64_t file, uint64_t session, uint64_t file2, uint64_t session2)
+{
+	int first = 0, second = 0, end = 0;
 	struct call c;
 
-	is(owner_take(owner, &c), 1, "it is told of a session");
-	ok(c.head.kind == ZKERN_CALL_ATTACH && c.head.file == file && c.head.seq == session &&
-	   c.head.op == 4321 && c.head.body_len == ZKERN_PASSWD_LEN &&
-	   !memcmp(c.body, "0123456789abcdef", ZKERN_PASSWD_LEN),
-	   "  with all that takes it up again");
+	for (int i = 0; i < 3; i++) {
+		need(owner_take(owner, &c) == 1, "take");
+		first += attaches(&c, file, session);
+		second += attaches(&c, file2, session2);
+		end += second && c.head.kind == ZKERN_CALL_CLOSE && c.head.file == file2;
+	}
+	ok(first == 1 && second == 1, "it is told of the sessions that there are");
+	ok(end == 1, "  and that one's file was closed meanwhile");
+	c.head.file = file2;
+	is(owner_say(owner, &c, ZKERN_REPLY_ENDED), 0, "  which it takes note of");
 }
 
 static void test_owner_dies(void)
@@ -185,10 +200,7 @@ static void test_owner_dies(void)
 	close(gone);
 	close(none);
 	next_owner();
-	c.head.file = 0;
-	is_attach(b.head.file - 1, 0x200);
-	is_attach(b.head.file, 0x201);
-	is_close(b.head.file, "the file that was closed meanwhile");
+	is_told(b.head.file - 1, 0x200, b.head.file, 0x201);
 	is(owner_take(owner, &c), 1, "it takes what waited");
 	ok(c.head.file == b.head.file - 1 && !strcmp(c.body, "waits"), "  of the same file");
 	owner_answer(owner, &c, 0, 0, "");
@@ -196,7 +208,8 @@ static void test_owner_dies(void)
 	ok(quiet(), "that was all");
 	close(owner);
 	next_owner();
-	is_attach(c.head.file, 0x200);
+	is(owner_take(owner, &b), 1, "it is told of the session that there is");
+	ok(attaches(&b, c.head.file, 0x200), "  with all that takes it up again");
 	is(owner_say(owner, &c, ZKERN_REPLY_EXPIRED), 0, "the session has expired");
 	is(ask_now(fd, "x", 0, 0), -ESHUTDOWN, "  which the file is told");
 	close(owner);
