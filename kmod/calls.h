@@ -32,7 +32,7 @@ struct cred;
 #define ZKERN_CALLS_BITS	8
 
 struct zkern_calls {
-	spinlock_t lock;
+	spinlock_t lock;		/* all of this */
 	bool ended;			/* the instance was removed */
 	bool taken;			/* this owner takes requests */
 	u64 last_file;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Runs in the VM.
-OD_PROG := $(B)/selftests/ondevice/devwrite
-TEST_PROGS += $(OD_PROG)
+# Run in the VM.
+OD_PROGS := $(addprefix $(B)/selftests/ondevice/,devwrite gone)
+TEST_PROGS += $(OD_PROGS)
 
-$(OD_PROG): $(B)/libzkern.a
-$(B)/obj/selftests/ondevice/devwrite.o: T_CPPFLAGS = $(TOOLS_CPPFLAGS)
+$(OD_PROGS): $(B)/libzkern.a
+$(OD_PROGS:$(B)/%=$(B)/obj/%.o): T_CPPFLAGS = $(TOOLS_CPPFLAGS)
