@@ -31,9 +31,10 @@ static double now_ms(void)
 	return ts.tv_sec * 1e3 + ts.tv_nsec / 1e6;
 }
 
-static struct zkern *connected(const char *hosts)
+static struct zkern *connected(const char *hosts, uint32_t session_ms)
 {
-	struct zkern_tcp_params p = { .size = sizeof(p), .session_ms = 1, .timeout_ms = 60000 };
+	struct zkern_tcp_params p = { .size = sizeof(p), .session_ms = session_ms,
+				      .timeout_ms = 60000 };
 	struct zkern *zk;
 	char why[512];
 
@@ -54,7 +55,7 @@ static void hold(const char *device, const char *holder, const char *path, int r
 		if (zkern_open_device(device, &zk, why, sizeof(why)))
 			die(device, why);
 	} else {
-		zk = connected(holder);
+		zk = connected(holder, 1);
 	}
 	zkern_set_timeout(zk, 60000);
 	if (zkern_create(zk, path, "x", 1, &p, NULL, NULL))
@@ -118,7 +119,7 @@ int main(int argc, char **argv)
 
 	if (argc != 5)
 		return 2;
-	zk = connected(argv[3]);
+	zk = connected(argv[3], 60000);
 	for (int i = 0; i < atoi(argv[4]); i++)
 		printf("%.1f\n", once(argv[1], argv[2], zk, i));
 	zkern_close(zk);
