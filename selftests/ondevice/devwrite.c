@@ -10,7 +10,7 @@
  *   set=PATH=DATA  delete=PATH  sync=PATH  get=PATH
  *   multi=PATH           makes PATH/a and PATH/b, and sets PATH
  *   many=PATH=N          sets PATH to 1 ... N
- *   timeout=MS           of each write from now on; 0: none
+ *   timeout=MS           of each write from now on; 0: none, as at first
  *   wait=FILE            until it is there
  *   go=FILE              makes it
  *   hold                 for ever
@@ -32,10 +32,13 @@ static int opened(void)
 {
 	char why[512];
 
-	if (!zk && zkern_open_device(device, &zk, why, sizeof(why))) {
+	if (zk)
+		return 0;
+	if (zkern_open_device(device, &zk, why, sizeof(why))) {
 		printf("open %s\n", why);
 		exit(1);
 	}
+	zkern_set_timeout(zk, 0);
 	return 0;
 }
 
