@@ -98,8 +98,8 @@ static void put_create(struct jw *w, const char *path, const void *data, size_t 
 }
 
 int zkern_do_create(struct zkern *zk, const char *path, const void *data, size_t len,
-	       const struct zkern_create_params *params, char **created,
-	       struct zkern_value *value)
+		    const struct zkern_create_params *params, char **created,
+		    struct zkern_value *value)
 {
 	struct op_reply r = { 0 };
 	struct jstr made;
@@ -121,7 +121,7 @@ int zkern_do_create(struct zkern *zk, const char *path, const void *data, size_t
 }
 
 int zkern_do_set(struct zkern *zk, const char *path, const void *data, size_t len, s32 version,
-	    struct zkern_value *value)
+		 struct zkern_value *value)
 {
 	struct op_reply r = { 0 };
 	struct jw w;
@@ -151,7 +151,7 @@ int zkern_do_delete(struct zkern *zk, const char *path, s32 version)
 }
 
 int zkern_do_set_acl(struct zkern *zk, const char *path, const struct zkern_acl *acl, size_t n,
-		s32 aversion)
+		     s32 aversion)
 {
 	struct op_reply r = { 0 };
 	struct jw w;
