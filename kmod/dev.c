@@ -9,6 +9,8 @@
 #include "dev.h"
 
 #include <linux/compat.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/poll.h>
@@ -39,6 +41,26 @@ int zkern_struct_out(const void *s, size_t from, size_t ksize, void __user *arg,
 	if (end <= from)
 		return 0;
 	return copy_to_user(arg + from, s + from, end - from) ? -EFAULT : 0;
+}
+
+int zkern_fd_out(struct file *file, __s32 *fd, const void *s, size_t ksize, void __user *arg,
+		 u32 size)
+{
+	int err;
+
+	*fd = get_unused_fd_flags(O_CLOEXEC);
+	if (*fd < 0) {
+		fput(file);
+		return *fd;
+	}
+	err = zkern_struct_out(s, (void *)fd - s, ksize, arg, size);
+	if (err) {
+		put_unused_fd(*fd);
+		fput(file);
+		return err;
+	}
+	fd_install(*fd, file);
+	return 0;
 }
 
 static int dev_open(struct inode *inode, struct file *file)

@@ -69,6 +69,14 @@ int zkern_struct_out(const void *s, size_t from, size_t ksize, void __user *arg,
 	zkern_struct_out(__s, offsetof(typeof(*__s), member), sizeof(*__s), arg, size); \
 })
 
+/*
+ * Gives the caller @file, which it takes over in any case, as a new descriptor: that goes
+ * to *@fd, which is in @s, and @s from there on to the caller's struct. Sleeps. Returns 0,
+ * -EMFILE, -EFAULT.
+ */
+int zkern_fd_out(struct file *file, __s32 *fd, const void *s, size_t ksize, void __user *arg,
+		 u32 size);
+
 /* ------------------------------------------------------------ file.c */
 
 /* What a read is exact at. */

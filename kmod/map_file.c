@@ -332,7 +332,6 @@ static void map_describe(const struct map_file *mf, struct zkern_map *req)
 static int map_install(struct map_file *mf, struct zkern_map *req, void __user *arg, u32 size)
 {
 	struct file *file;
-	int fd, err;
 
 	map_describe(mf, req);
 	file = anon_inode_getfile("[zkern-map]", &map_fops, mf, O_RDONLY);
@@ -341,20 +340,7 @@ static int map_install(struct map_file *mf, struct zkern_map *req, void __user *
 		return PTR_ERR(file);
 	}
 	file->f_mode &= ~(FMODE_PREAD | FMODE_PWRITE);
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		fput(file);
-		return fd;
-	}
-	req->fd = fd;
-	err = zkern_struct_out_from(req, fd, arg, size);
-	if (err) {
-		put_unused_fd(fd);
-		fput(file);
-		return err;
-	}
-	fd_install(fd, file);
-	return 0;
+	return zkern_fd_out(file, &req->fd, req, sizeof(*req), arg, size);
 }
 
 long zkern_ioctl_map(struct zkern_file *zf, void __user *arg)
