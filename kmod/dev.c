@@ -9,12 +9,12 @@
 #include "dev.h"
 
 #include <linux/compat.h>
+#include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/poll.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "file.h"
@@ -67,14 +67,9 @@ static int dev_open(struct inode *inode, struct file *file)
 {
 	struct zkern_file *zf;
 
-	zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
-	if (!zf)
-		return -ENOMEM;
-	zf->inst = zkern_inst_find(iminor(inode));
-	if (!zf->inst) {
-		kfree(zf);
-		return -ENODEV;
-	}
+	zf = zkern_file_new(iminor(inode));
+	if (IS_ERR(zf))
+		return PTR_ERR(zf);
 	file->private_data = zf;
 	return stream_open(inode, file);
 }
@@ -84,8 +79,7 @@ static int dev_release(struct inode *inode, struct file *file)
 	struct zkern_file *zf = file->private_data;
 
 	zkern_owner_release(zf);
-	zkern_inst_put(zf->inst);
-	kfree(zf);
+	zkern_file_free(zf);
 	return 0;
 }
 

@@ -14,7 +14,6 @@
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -286,9 +285,9 @@ static int map_look(struct zkern_file *zf, struct map_file *mf, const char *path
 	if (err)
 		goto out;
 	req->zxid = at.zxid;
-	node = zk_lookup(at.tree, path, req->path_len, at.zxid);
-	if (!node || !zk_view(node, at.zxid, &view))
-		err = zkern_path_error(path, req->path_len);
+	node = zkern_find(&at, path, req->path_len, &view);
+	if (IS_ERR(node))
+		err = PTR_ERR(node);
 	else if (!zkern_may(view.acl, ZKERN_PERM_READ, &who))
 		err = -EACCES;
 	else
