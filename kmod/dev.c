@@ -9,10 +9,12 @@
 #include "dev.h"
 
 #include <linux/compat.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/poll.h>
-#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "file.h"
@@ -42,18 +44,33 @@ int zkern_struct_out(const void *s, size_t from, size_t ksize, void __user *arg,
 	return copy_to_user(arg + from, s + from, end - from) ? -EFAULT : 0;
 }
 
+int zkern_fd_out(struct file *file, __s32 *fd, const void *s, size_t ksize, void __user *arg,
+		 u32 size)
+{
+	int err;
+
+	*fd = get_unused_fd_flags(O_CLOEXEC);
+	if (*fd < 0) {
+		fput(file);
+		return *fd;
+	}
+	err = zkern_struct_out(s, (void *)fd - s, ksize, arg, size);
+	if (err) {
+		put_unused_fd(*fd);
+		fput(file);
+		return err;
+	}
+	fd_install(*fd, file);
+	return 0;
+}
+
 static int dev_open(struct inode *inode, struct file *file)
 {
 	struct zkern_file *zf;
 
-	zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
-	if (!zf)
-		return -ENOMEM;
-	zf->inst = zkern_inst_find(iminor(inode));
-	if (!zf->inst) {
-		kfree(zf);
-		return -ENODEV;
-	}
+	zf = zkern_file_new(iminor(inode));
+	if (IS_ERR(zf))
+		return PTR_ERR(zf);
 	file->private_data = zf;
 	return stream_open(inode, file);
 }
@@ -64,8 +81,7 @@ static int dev_release(struct inode *inode, struct file *file)
 
 	zkern_owner_release(zf);
 	zkern_session_release(zf);
-	zkern_inst_put(zf->inst);
-	kfree(zf);
+	zkern_file_free(zf);
 	return 0;
 }
 

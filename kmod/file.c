@@ -20,6 +20,27 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+struct zkern_file *zkern_file_new(u32 id)
+{
+	struct zkern_file *zf;
+
+	zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
+	if (!zf)
+		return ERR_PTR(-ENOMEM);
+	zf->inst = zkern_inst_find(id);
+	if (!zf->inst) {
+		kfree(zf);
+		return ERR_PTR(-ENODEV);
+	}
+	return zf;
+}
+
+void zkern_file_free(struct zkern_file *zf)
+{
+	zkern_inst_put(zf->inst);
+	kfree(zf);
+}
+
 int zkern_file_see(struct zkern_file *zf, u64 zxid, u64 seen)
 {
 	if (zkern_file_is_owner(zf))

@@ -7,6 +7,7 @@
 #ifndef ZKERN_FILE_H
 #define ZKERN_FILE_H
 
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/types.h>
 
@@ -72,7 +73,22 @@ int zkern_struct_out(const void *s, size_t from, size_t ksize, void __user *arg,
 	zkern_struct_out(__s, offsetof(typeof(*__s), member), sizeof(*__s), arg, size); \
 })
 
+/*
+ * Gives the caller @file, which it takes over in any case, as a new descriptor: that goes
+ * to *@fd, which is in @s, and @s from there on to the caller's struct. Sleeps. Returns 0,
+ * -EMFILE, -EFAULT.
+ */
+int zkern_fd_out(struct file *file, __s32 *fd, const void *s, size_t ksize, void __user *arg,
+		 u32 size);
+
 /* ------------------------------------------------------------ file.c */
+
+/*
+ * A file of the live tree of instance @id, nobody's yet. Sleeps. Returns it or an ERR_PTR:
+ * -ENOMEM, -ENODEV (no such instance).
+ */
+struct zkern_file *zkern_file_new(u32 id);
+void zkern_file_free(struct zkern_file *zf);
 
 /* What a read is exact at. */
 struct zkern_at {
@@ -196,6 +212,21 @@ static inline void zkern_path_free(const char *small, char *path)
 
 /* Any: why nothing was found at @path: -ENOENT, or -EINVAL if nothing can be. */
 int zkern_path_error(const char *path, u32 len);
+
+/*
+ * RCU: the node at @path as of @at, and what it is then in @view; or an ERR_PTR, of
+ * zkern_path_error().
+ */
+static inline struct zk_node *zkern_find(const struct zkern_at *at, const char *path, u32 len,
+					 struct zk_view *view)
+{
+	struct zk_node *node;
+
+	node = zk_lookup(at->tree, path, len, at->zxid);
+	if (unlikely(!node || !zk_view(node, at->zxid, view)))
+		return ERR_PTR(zkern_path_error(path, len));
+	return node;
+}
 
 /* ------------------------------------------------------------ read.c */
 

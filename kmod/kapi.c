@@ -7,7 +7,6 @@
 
 #include <linux/err.h>
 #include <linux/export.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "access.h"
@@ -16,24 +15,13 @@
 
 struct zkern_file *zkern_kopen(u32 id)
 {
-	struct zkern_file *zf;
-
-	zf = kzalloc(sizeof(*zf), GFP_KERNEL);
-	if (!zf)
-		return ERR_PTR(-ENOMEM);
-	zf->inst = zkern_inst_find(id);
-	if (!zf->inst) {
-		kfree(zf);
-		return ERR_PTR(-ENODEV);
-	}
-	return zf;
+	return zkern_file_new(id);
 }
 EXPORT_SYMBOL_GPL(zkern_kopen);
 
 void zkern_kclose(struct zkern_file *zf)
 {
-	zkern_inst_put(zf->inst);
-	kfree(zf);
+	zkern_file_free(zf);
 }
 EXPORT_SYMBOL_GPL(zkern_kclose);
 
@@ -45,9 +33,9 @@ int zkern_kread(const struct zkern_at *at, const char *path, u32 path_len,
 
 	if (!path_len || path_len > ZKERN_PATH_MAX)
 		return -EINVAL;
-	node = zk_lookup(at->tree, path, path_len, at->zxid);
-	if (!node || !zk_view(node, at->zxid, &view))
-		return zkern_path_error(path, path_len);
+	node = zkern_find(at, path, path_len, &view);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
 	if (!(who ? zkern_may(view.acl, ZKERN_PERM_READ, who) : view.acl->world & ZKERN_PERM_READ))
 		return -EACCES;
 	zkern_stat_fill(&get->stat, &view);

@@ -192,9 +192,9 @@ static int list_start_children(struct list_fill *f, const struct zkern_at *at,
 	struct zk_node *parent;
 	struct zk_view view;
 
-	parent = zk_lookup(at->tree, path, req->path_len, at->zxid);
-	if (!parent || !zk_view(parent, at->zxid, &view))
-		return zkern_path_error(path, req->path_len);
+	parent = zkern_find(at, path, req->path_len, &view);
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
 	zkern_stat_fill(&req->stat, &view);
 	if (!zkern_may(view.acl, ZKERN_PERM_READ, who))
 		return -EACCES;

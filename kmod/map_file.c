@@ -14,7 +14,6 @@
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -286,9 +285,9 @@ static int map_look(struct zkern_file *zf, struct map_file *mf, const char *path
 	if (err)
 		goto out;
 	req->zxid = at.zxid;
-	node = zk_lookup(at.tree, path, req->path_len, at.zxid);
-	if (!node || !zk_view(node, at.zxid, &view))
-		err = zkern_path_error(path, req->path_len);
+	node = zkern_find(&at, path, req->path_len, &view);
+	if (IS_ERR(node))
+		err = PTR_ERR(node);
 	else if (!zkern_may(view.acl, ZKERN_PERM_READ, &who))
 		err = -EACCES;
 	else
@@ -332,7 +331,6 @@ static void map_describe(const struct map_file *mf, struct zkern_map *req)
 static int map_install(struct map_file *mf, struct zkern_map *req, void __user *arg, u32 size)
 {
 	struct file *file;
-	int fd, err;
 
 	map_describe(mf, req);
 	file = anon_inode_getfile("[zkern-map]", &map_fops, mf, O_RDONLY);
@@ -341,20 +339,7 @@ static int map_install(struct map_file *mf, struct zkern_map *req, void __user *
 		return PTR_ERR(file);
 	}
 	file->f_mode &= ~(FMODE_PREAD | FMODE_PWRITE);
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		fput(file);
-		return fd;
-	}
-	req->fd = fd;
-	err = zkern_struct_out_from(req, fd, arg, size);
-	if (err) {
-		put_unused_fd(fd);
-		fput(file);
-		return err;
-	}
-	fd_install(fd, file);
-	return 0;
+	return zkern_fd_out(file, &req->fd, req, sizeof(*req), arg, size);
 }
 
 long zkern_ioctl_map(struct zkern_file *zf, void __user *arg)

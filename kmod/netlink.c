@@ -128,9 +128,9 @@ static int nl_get_look(struct nl_get *get, struct zk_view *view)
 	get->zxid = at.zxid;
 	if (at.zxid < get->min_zxid)
 		return -ESTALE;
-	node = zk_lookup(at.tree, get->path, get->path_len, at.zxid);
-	if (!node || !zk_view(node, at.zxid, view))
-		return zkern_path_error(get->path, get->path_len);
+	node = zkern_find(&at, get->path, get->path_len, view);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
 	get->data_len = 0;
 	if (get->exists)
 		return 0;

@@ -42,12 +42,14 @@ struct nl_dump {
 /* RCU, pinned: where the dump begins. */
 static int dump_find(struct nl_dump *dump, const struct zkern_at *at, const char *path, u32 len)
 {
+	struct zk_node *top;
 	struct zk_view view;
 
-	dump->top = zk_lookup(at->tree, path, len, at->zxid);
-	if (!dump->top || !zk_view(dump->top, at->zxid, &view))
-		return zkern_path_error(path, len);
-	dump->next = dump->top;
+	top = zkern_find(at, path, len, &view);
+	if (IS_ERR(top))
+		return PTR_ERR(top);
+	dump->top = top;
+	dump->next = top;
 	if (dump->cmd == ZKERN_CMD_SUBTREE)
 		return 0;
 	if (!zkern_may(view.acl, ZKERN_PERM_READ, &dump->who))

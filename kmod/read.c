@@ -56,9 +56,9 @@ static int get_find(const struct zkern_at *at, struct zkern_get *get, const char
 	struct zk_node *node;
 
 	get->zxid = at->zxid;
-	node = zk_lookup(at->tree, path, get->path_len, at->zxid);
-	if (!node || !zk_view(node, at->zxid, view))
-		return zkern_path_error(path, get->path_len);
+	node = zkern_find(at, path, get->path_len, view);
+	if (IS_ERR(node))
+		return PTR_ERR(node);
 	zkern_stat_fill(&get->stat, view);
 	get->acl_id = view->acl->id;
 	return 0;

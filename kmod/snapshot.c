@@ -17,7 +17,6 @@
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
-#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -475,7 +474,6 @@ static int snap_install(struct zkern_snap *snap, struct zkern_snapshot *req, voi
 			u32 size)
 {
 	struct file *file;
-	int fd, err;
 
 	req->zxid = snap->pinned.pin.zxid;
 	req->digest = snap->pinned.pin.digest;
@@ -483,20 +481,7 @@ static int snap_install(struct zkern_snap *snap, struct zkern_snapshot *req, voi
 	file = snap_file(snap);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		fput(file);
-		return fd;
-	}
-	req->fd = fd;
-	err = zkern_struct_out_from(req, fd, arg, size);
-	if (err) {
-		put_unused_fd(fd);
-		fput(file);
-		return err;
-	}
-	fd_install(fd, file);
-	return 0;
+	return zkern_fd_out(file, &req->fd, req, sizeof(*req), arg, size);
 }
 
 long zkern_ioctl_snapshot(struct zkern_file *zf, void __user *arg)

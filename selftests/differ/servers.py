@@ -29,11 +29,6 @@ CONFIG = {
         hashlib.sha1(SUPER.encode()).digest()).decode(),
 }
 
-# Containers that were emptied are left alone: when they go is not to be drawn
-# from a seed.
-REAP = "znode.container.checkIntervalMs"
-NEVER = "2000000000"
-
 # Of Apache's log, with the zxid in decimal, and of zkernd's.
 MISMATCH = re.compile(r"igests are not matching.*Value:(\d+)|"
                       r"igest (?:of the tree|mismatch) at (?:zxid )?"
@@ -50,17 +45,16 @@ def zxid_of(s):
 
 
 class Control(ApacheServer):
-    """Apache ZooKeeper that does not look for containers to delete."""
+    """Apache ZooKeeper that says less."""
 
     start_timeout = 180
 
     def command(self, cfg):
         c = super().command(cfg)
         quiet = "-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper.server."
-        return [c[0], "-D%s=%s" % (REAP, NEVER)] + \
-            [quiet + n + "=error" for n in (
-                "NIOServerCnxn", "ZooKeeperServer",
-                "auth.ProviderRegistry")] + c[1:]
+        return c[:1] + [quiet + n + "=error" for n in (
+            "NIOServerCnxn", "ZooKeeperServer",
+            "auth.ProviderRegistry")] + c[1:]
 
 
 class Pair:
@@ -80,8 +74,7 @@ class Pair:
     def make(self, i, data_dir):
         if i == 0 or self.kind == "apache":
             return Control(data_dir=data_dir, config=CONFIG)
-        s = make_server(self.kind, data_dir=data_dir,
-                        config=dict(CONFIG, **{REAP: NEVER}))
+        s = make_server(self.kind, data_dir=data_dir, config=CONFIG)
         s.start_timeout = 180
         return s
 

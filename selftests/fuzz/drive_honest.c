@@ -119,21 +119,24 @@ void honest_follower(int fd, u64 sid, u32 *stage)
 {
 	struct zab *z = machine();
 	struct jw w;
-	u8 info[20];
+	u8 info[24];
 
 	switch (*stage) {
 	case 0:
 		jute_put64(info, sid);
 		jute_put32(info + 8, ZAB_PROTOCOL);
 		jute_put64(info + 12, 0);
+		/* server 2 is a zkernd */
+		jute_put32(info + 20, ZAB_MARK);
 		honest_packet(fd, sid == 4 ? ZP_OBSERVERINFO : ZP_FOLLOWERINFO,
-			      ZXID(z->accepted, 0), info, sizeof(info));
+			      ZXID(z->accepted, 0), info, sid == 2 ? 24 : 20);
 		break;
 	case 1:
 		jute_put32(info, z->ld.own_epoch);
 		honest_packet(fd, ZP_ACKEPOCH, z->ld.own_last, info, 4);
 		break;
-	case 2:
+	case 2:		/* of NEWLEADER, */
+	case 3:		/* and of UPTODATE */
 		honest_packet(fd, ZP_ACK, ZXID(z->epoch, 0), NULL, -1);
 		break;
 	default:

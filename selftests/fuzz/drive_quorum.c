@@ -392,7 +392,7 @@ static void make_history(void)
 	if (!honest_elect(1))
 		fuzz_fail("a new server does not lead");
 	fd = sock_connect(QUORUM_PORT + 1);
-	for (u32 i = 0; i < 4 + 3 * HISTORY; i++) {
+	for (u32 i = 0; i < 7 + 3 * HISTORY; i++) {
 		honest_follower(fd, 2, &stage);
 		srv_pass(1);
 	}

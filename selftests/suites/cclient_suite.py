@@ -22,7 +22,6 @@ CONFIG = {
     "extendedTypesEnabled": "true",
     "znode.container.checkIntervalMs": "100",
 }
-APACHE_JVM = "-Dznode.container.checkIntervalMs=100"
 SLOW = ()
 TEST_SECONDS = 240
 folder = None

@@ -266,12 +266,12 @@ int wire_propose(struct zab *z, u64 zxid)
 	return rc;
 }
 
-void wire_elect(struct zab *z, u64 leader)
+enum zab_state wire_vote(struct zab *z, u64 leader, u64 zxid, u64 epoch)
 {
 	struct zab_vote v = {
 		.leader = leader,
-		.zxid = leader == 1 ? z->last : ~0ULL >> 2,
-		.epoch = zab_standing(z),
+		.zxid = zxid,
+		.epoch = epoch,
 		.round = election_round(z->el),
 	};
 	struct zab_event ev = { .type = ZAB_EV_VOTE, .vote = &v };
@@ -283,7 +283,13 @@ void wire_elect(struct zab *z, u64 leader)
 		ev.now_ms = zab_deadline(z);
 		check(!zab_step(z, &ev));
 	}
-	check_eq(zab_state(z), leader == 1 ? ZAB_LEADING : ZAB_FOLLOWING);
+	return zab_state(z);
+}
+
+void wire_elect(struct zab *z, u64 leader)
+{
+	check_eq(wire_vote(z, leader, leader == 1 ? z->last : ~0ULL >> 2, zab_standing(z)),
+		 leader == 1 ? ZAB_LEADING : ZAB_FOLLOWING);
 	check_eq(zab_leader(z), leader);
 }
 

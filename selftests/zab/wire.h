@@ -26,6 +26,9 @@ void wire_expect_at(struct zab *z, const char *text, const char *file, int line)
 #define wire_expect(z, text) wire_expect_at(z, text, __FILE__, __LINE__)
 void wire_skip(struct zab *z);
 
+/* A round in which servers 2 and 3 want @leader to lead, as one of @epoch with @zxid; what
+ * it is then. */
+enum zab_state wire_vote(struct zab *z, u64 leader, u64 zxid, u64 epoch);
 /* It is elected, by votes of servers 2 and 3, and leads; or follows server 2. */
 void wire_elect(struct zab *z, u64 leader);
 /* A learner on @link with its FOLLOWERINFO (OBSERVERINFO for servers 4 to 9). */

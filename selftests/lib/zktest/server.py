@@ -57,6 +57,13 @@ def four_letter(host, port, word, timeout=60):
             got += part
 
 
+# Containers that were emptied are left alone, unless a test asks for it: a
+# minute after the server's start, their deletions would be transactions in
+# whatever is compared just then.
+REAP = "znode.container.checkIntervalMs"
+NEVER = "2000000000"
+
+
 class Server:
     """One server process and its directory.  Not thread-safe."""
 
@@ -104,6 +111,7 @@ class Server:
             "4lw.commands.whitelist": "*",
             "maxClientCnxns": "0",
             "preAllocSize": "1024",
+            REAP: NEVER,
         }
         keys.update(self.extra)
         return keys
@@ -237,7 +245,10 @@ class ApacheServer(Server):
 
     def command(self, cfg):
         log = "-Dorg.slf4j.simpleLogger."
-        return ["java", "-Xmx256m", "-XX:+UseSerialGC",
+        # of containers it takes nothing from zoo.cfg
+        props = ["-D%s=%s" % k for k in self.config().items()
+                 if k[0].startswith("znode.container.")]
+        return ["java", *props, "-Xmx256m", "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1",
                 log + "defaultLogLevel=warn",
                 log + "log.org.apache.zookeeper.server.DataTree=info",

@@ -458,12 +458,22 @@ class Script:
         for c in self.clients:
             c.c.close()
         for sid, passwd in self.sessions.items():
-            try:
-                Client(self.server.host, self.server.port, sid=sid,
-                       passwd=passwd).close_session()
-            except (Closed, OSError):
-                pass
+            self.end_session(sid, passwd)
         self.ctl.close_session()
+
+    def end_session(self, sid, passwd, tries=10):
+        """Closes a session, if it is still there; on a loaded machine a
+        connection may come to nothing."""
+        for _ in range(tries):
+            try:
+                c = Client(self.server.host, self.server.port, sid=sid,
+                           passwd=passwd)
+                if c.session.timeout > 0:
+                    c.close_session()
+                c.close()
+                return
+            except (Closed, OSError):
+                time.sleep(0.2)
 
 
 def eq(got, want, what="value"):
