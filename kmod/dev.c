@@ -2,8 +2,8 @@
 /*
  * /dev/zkernN: opening, and which function serves which ioctl.
  *
- * Reading needs the file open for reading, owning needs it open for writing, so
- * that the node's mode can part readers from owners. Past that, read.c asks the
+ * Reading needs the file open for reading, writing and owning need it open for writing,
+ * so that the node's mode can part readers from others. Past that, read.c asks the
  * ACLs about whoever makes the call, not about whoever opened the file.
  */
 #include "dev.h"
@@ -19,6 +19,7 @@
 
 #include "file.h"
 #include "map.h"
+#include "request.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -79,6 +80,7 @@ static int dev_release(struct inode *inode, struct file *file)
 	struct zkern_file *zf = file->private_data;
 
 	zkern_owner_release(zf);
+	zkern_session_release(zf);
 	zkern_file_free(zf);
 	return 0;
 }
@@ -88,7 +90,7 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct zkern_file *zf = file->private_data;
 	bool may_read = file->f_mode & FMODE_READ;
-	bool may_own = file->f_mode & FMODE_WRITE;
+	bool may_write = file->f_mode & FMODE_WRITE;
 	void __user *uarg = (void __user *)arg;
 
 	if (_IOC_TYPE(cmd) != ZKERN_IOC)
@@ -108,8 +110,10 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return may_read ? zkern_ioctl_map(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_INFO):
 		return zkern_ioctl_info(zf, uarg);
+	case _IOC_NR(ZKERN_REQUEST):
+		return may_write ? zkern_ioctl_request(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_OWN):
-		return may_own ? zkern_ioctl_own(zf, uarg) : -EBADF;
+		return may_write ? zkern_ioctl_own(zf, uarg) : -EBADF;
 	/* from here on the functions want the owner's file, which may do both */
 	case _IOC_NR(ZKERN_APPLY):
 		return zkern_ioctl_apply(zf, uarg);
@@ -123,20 +127,32 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return zkern_ioctl_timed(zf, uarg);
 	case _IOC_NR(ZKERN_CONFIRM):
 		return zkern_ioctl_confirm(zf, uarg);
+	case _IOC_NR(ZKERN_TAKE):
+		return zkern_ioctl_take(zf, uarg);
+	case _IOC_NR(ZKERN_ANSWER):
+		return zkern_ioctl_answer(zf, uarg);
 	}
 	return -ENOTTY;
 }
 
-/* The owner hears of readers who want to be confirmed; others have nothing to wait for. */
+/*
+ * The owner hears of readers who want to be confirmed and of what files ask it to do;
+ * others have nothing to wait for.
+ */
 static __poll_t dev_poll(struct file *file, poll_table *wait)
 {
 	struct zkern_file *zf = file->private_data;
 	struct zkern_inst *inst = zf->inst;
+	__poll_t mask = 0;
 
 	if (!zkern_file_is_owner(zf))
 		return DEFAULT_POLLMASK;
 	poll_wait(file, &inst->asks, wait);
-	return atomic64_read(&inst->asked) > READ_ONCE(inst->told) ? EPOLLIN | EPOLLRDNORM : 0;
+	if (atomic64_read(&inst->asked) > READ_ONCE(inst->told))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (zkern_calls_wait(inst))
+		mask |= EPOLLPRI;
+	return mask;
 }
 
 const struct file_operations zkern_dev_fops = {

@@ -14,6 +14,7 @@
 #include "instance.h"
 
 struct zkern_owner;
+struct zkern_session;
 
 /* A zxid held readable; the pin holds the tree. */
 struct zkern_pinned {
@@ -30,6 +31,7 @@ struct zkern_pinned {
  * @heard_ns: snapshot: when a quorum had last been heard from as it was made
  * @generation: snapshot: of the tree that it shows
  * @own:      the owner's: its buffers and the tree it builds; under inst->lock
+ * @session:  what its first ZKERN_REQUEST made, until it is closed; see request.h
  * @owner:    sees and does all: the owner's file, or a snapshot that it made
  */
 struct zkern_file {
@@ -39,6 +41,7 @@ struct zkern_file {
 	s64 heard_ns;
 	u64 generation;
 	struct zkern_owner *own;
+	struct zkern_session *session;
 	bool owner;
 };
 

@@ -22,6 +22,7 @@
 
 #include "map.h"
 #include "netlink.h"
+#include "request.h"
 #include "trace.h"
 
 static uint retain_mb = 256;
@@ -166,6 +167,7 @@ static struct zkern_inst *inst_alloc(u32 uid)
 	inst->owner_uid = uid == U32_MAX ? INVALID_UID : make_kuid(&init_user_ns, uid);
 	init_waitqueue_head(&inst->wait);
 	init_waitqueue_head(&inst->asks);
+	zkern_calls_init(&inst->calls);
 	mutex_init(&inst->lock);
 	spin_lock_init(&inst->meta_lock);
 	kref_init(&inst->ref);
@@ -246,6 +248,7 @@ int zkern_inst_del(u32 id, bool force)
 	zkern_netlink_event(inst, true);
 	inst_drop_tree(inst);
 	wake_up_all(&inst->wait);
+	zkern_calls_end(inst);
 
 	mutex_lock(&table_lock);
 	device_destroy(inst_class, MKDEV(MAJOR(inst_devt), inst->id));
@@ -342,6 +345,8 @@ void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 	zkern_maps_say(inst->maps, state, inst->heard_ns);
 	if (state == ZKERN_STATE_EMPTY)
 		zkern_maps_hide(inst->maps);
+	if (zkern_calls_wait(inst))
+		zkern_calls_wake(inst);
 	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED ||
 	    state == ZKERN_STATE_EMPTY)
 		/* pairs with zkern_inst_confirm(): who sees it sees the state */

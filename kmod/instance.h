@@ -11,6 +11,7 @@
  *   inst->state,    read with READ_ONCE(), written under inst->lock.
  *   heard_ns
  *   inst->asked     anybody counts it up; the owner answers (zkern_inst_confirm()).
+ *   inst->calls     has its own lock (calls.h), a leaf.
  *   inst->told,     as state. What was published before @confirmed was raised is seen
  *   confirmed, lost by who has seen that (release, acquire).
  *
@@ -33,6 +34,7 @@
 #include <linux/wait.h>
 #include <linux/zkern.h>
 
+#include "calls.h"
 #include "tree/tree.h"
 
 struct cred;
@@ -56,6 +58,7 @@ struct zkern_inst {
 	u64 confirmed;			/* of these, are */
 	u64 lost;			/* how often no quorum could be asked any more */
 	wait_queue_head_t asks;		/* the owner's poll */
+	struct zkern_calls calls;	/* what files ask the owner to do */
 
 	struct mutex lock;		/* the owner's doings, and the end */
 	struct zkern_file *owner;	/* under lock */
@@ -120,6 +123,19 @@ static inline void zkern_inst_wake(struct zkern_inst *inst)
 
 /* Under inst->lock: changes the state, wakes and tells the world if it is new. */
 void zkern_inst_set_state(struct zkern_inst *inst, u32 state);
+
+/* Any: whether the owner can have writes done, as it last said. */
+static inline bool zkern_inst_serves(const struct zkern_inst *inst)
+{
+	switch (READ_ONCE(inst->state)) {
+	case ZKERN_STATE_LEADING:
+	case ZKERN_STATE_FOLLOWING:
+	case ZKERN_STATE_OBSERVING:
+	case ZKERN_STATE_STANDALONE:
+		return true;
+	}
+	return false;
+}
 
 /*
  * Under inst->lock: takes over the caller's reference to @tree and puts it in the

@@ -20,6 +20,7 @@
 #include "file.h"
 #include "map.h"
 #include "records.h"
+#include "request.h"
 #include "trace.h"
 
 #define STAGE_KEEP	(1024 * 1024)	/* larger buffers are not kept */
@@ -387,6 +388,7 @@ static void own_drop(struct zkern_file *zf)
 	zf->own = NULL;
 	WRITE_ONCE(zf->owner, false);
 	inst->owner = NULL;
+	zkern_calls_orphan(inst);
 	meta_set(inst, NULL, NULL);
 	if (inst->state != ZKERN_STATE_EMPTY)
 		zkern_inst_set_state(inst, ZKERN_STATE_ORPHANED);

@@ -107,6 +107,40 @@ TRACE_EVENT(zkern_apply,
 		  __entry->zxid, __entry->n_ops, __entry->err, __entry->ns)
 );
 
+/*
+ * A write or another request to the owner. @op as of struct zkern_request; @bytes of the
+ * request; @zxid, @code: of the answer; @err if there is none; @ns from the call to there.
+ */
+TRACE_EVENT(zkern_request,
+	TP_PROTO(u32 instance, s32 op, u32 bytes, u64 zxid, s32 code, int err, u64 ns),
+
+	TP_ARGS(instance, op, bytes, zxid, code, err, ns),
+
+	TP_STRUCT__entry(
+		__field(u64, zxid)
+		__field(u64, ns)
+		__field(u32, instance)
+		__field(s32, op)
+		__field(u32, bytes)
+		__field(s32, code)
+		__field(int, err)
+	),
+
+	TP_fast_assign(
+		__entry->instance = instance;
+		__entry->op = op;
+		__entry->bytes = bytes;
+		__entry->zxid = zxid;
+		__entry->code = code;
+		__entry->err = err;
+		__entry->ns = ns;
+	),
+
+	TP_printk("instance=%u op=%d bytes=%u zxid=0x%llx code=%d err=%d ns=%llu",
+		  __entry->instance, __entry->op, __entry->bytes, __entry->zxid,
+		  __entry->code, __entry->err, __entry->ns)
+);
+
 /* An instance was made, or its state or tree changed. */
 TRACE_EVENT(zkern_state,
 	TP_PROTO(u32 instance, u32 state, u64 zxid),

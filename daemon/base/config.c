@@ -106,6 +106,7 @@ const struct conf_key conf_keys[] = {
 	{ "zkern.ioThreads", NUM, AT(io_threads), 0, 256 },
 	{ "zkern.clientWatchLimitInKb", KIB, AT(watch_limit), 0, 1LL << 40 },
 	{ "zkern.linearizableReads", YES, AT(linearizable_reads), 0, 0 },
+	{ "zkern.deviceSessionTimeout", NUM, AT(device_session_ms), 0, INT_MAX },
 	{ "zkern.logFile", DIRECTORY, AT(log_file), 0, 0 },
 	{ "audit.enable", BOOL, AT(audit), 0, 0 },
 	{ "zkern.auditFile", DIRECTORY, AT(audit_file), 0, 0 },

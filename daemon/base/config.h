@@ -122,6 +122,7 @@ struct config {
 					 * watches, 256 MiB; 0: no bound
 					  */
 	bool linearizable_reads;	/* zkern.linearizableReads */
+	u32 device_session_ms;		/* zkern.deviceSessionTimeout; 0: 5 ticks */
 	u32 log_level;			/* zkern.logLevel: enum log_level */
 	char *log_file;			/* zkern.logFile, NULL: standard error */
 	bool audit;			/* audit.enable */

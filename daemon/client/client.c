@@ -25,6 +25,7 @@ struct client_side *client_side_get(struct client_side *cs)
 
 static void io_free(struct io *io)
 {
+	device_free(io->device);
 	queue_destroy(&io->inbox);
 	if (io->epfd >= 0)
 		close(io->epfd);
@@ -162,7 +163,9 @@ int client_start(const struct config *cfg, struct core *core, struct store *st,
 		return err;
 	}
 	cs->reports = reports_new();
-	err = cs->reports ? start_threads(cs) : -ENOMEM;
+	err = cs->reports ? device_open(&cs->io[cs->n_io - 1]) : -ENOMEM;
+	if (!err)
+		err = start_threads(cs);
 	if (err) {
 		snprintf(why, why_len, "I/O threads: %s", strerror(-err));
 		client_stop(cs);

@@ -40,6 +40,8 @@ struct conn *conn_get(struct conn *c);
 void conn_put(struct conn *c);
 /* The client side that the conn belongs to, valid as long as the conn. */
 struct client_side *conn_side(const struct conn *c);
+/* Whether it is a file of the device, on this host. */
+bool conn_is_device(const struct conn *c);
 /* "/127.0.0.1:4711", as ZooKeeper prints it; valid as long as the conn. */
 const char *conn_name(const struct conn *c);
 

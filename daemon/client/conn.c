@@ -70,32 +70,21 @@ static u64 wall_ms(void)
 	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
 }
 
-/* Any thread: a connection for @io, which gets it by MSG_ADOPT. Owns @fd on
- * success only. NULL: no memory. */
-struct conn *conn_new(struct client_side *cs, struct io *io, int fd,
-		      const struct sockaddr_storage *sa)
+/* Any thread: a connection for @io. Takes over @auth, on success only. NULL: no memory. */
+static struct conn *conn_alloc(struct client_side *cs, struct io *io, const char *name,
+			       struct auth_set *auth)
 {
-	char name[ADDR_MAX], host[ADDR_MAX];
-	struct conn *c;
-	size_t n;
+	size_t n = strlen(name) + 1;
+	struct conn *c = calloc(1, sizeof(*c) + n);
 
-	addr_name(sa, name, sizeof(name));
-	addr_host(sa, host, sizeof(host));
-	n = strlen(name) + 1;
-	c = calloc(1, sizeof(*c) + n);
 	if (!c)
 		return NULL;
-	c->auth = access_initial(host);
-	if (!c->auth) {
-		free(c);
-		return NULL;
-	}
 	memcpy(c->name, name, n);
-	addr_to_v6(sa, &c->addr);
+	c->auth = auth;
 	c->refs = 1;
 	c->cs = client_side_get(cs);
 	c->io = io;
-	c->fd = fd;
+	c->fd = -1;
 	c->state = CONN_NEW;
 	c->first = true;
 	c->stats.op = -1;
@@ -111,10 +100,58 @@ struct conn *conn_new(struct client_side *cs, struct io *io, int fd,
 	return c;
 }
 
+/* Any thread: a connection for @io, which gets it by MSG_ADOPT. Owns @fd on
+ * success only. NULL: no memory. */
+struct conn *conn_new(struct client_side *cs, struct io *io, int fd,
+		      const struct sockaddr_storage *sa)
+{
+	char name[ADDR_MAX], host[ADDR_MAX];
+	struct auth_set *auth;
+	struct conn *c;
+
+	addr_name(sa, name, sizeof(name));
+	addr_host(sa, host, sizeof(host));
+	auth = access_initial(host);
+	c = auth ? conn_alloc(cs, io, name, auth) : NULL;
+	if (!c) {
+		auth_set_put(auth);
+		return NULL;
+	}
+	addr_to_v6(sa, &c->addr);
+	c->fd = fd;
+	return c;
+}
+
+/* It is counted and listed as any, but no limit is for it: the kernel has its own. */
+struct conn *conn_new_device(struct client_side *cs, struct io *io, struct device_file *file,
+			     const char *name, struct auth_set *auth)
+{
+	struct conn *c = conn_alloc(cs, io, name, auth);
+
+	if (!c)
+		return NULL;
+	c->file = file;
+	c->device = true;
+	c->first = false;
+	pthread_mutex_lock(&cs->lock);
+	cs->n_conns++;
+	list_add_tail(&c->all, &cs->conns);
+	pthread_mutex_unlock(&cs->lock);
+	list_add_tail(&c->in_io, &io->conns);
+	return c;
+}
+
+bool conn_is_device(const struct conn *c)
+{
+	return c->device;
+}
+
 static int watch_fd(struct conn *c, int op)
 {
 	struct epoll_event ev = { .data.ptr = c };
 
+	if (c->device)
+		return 0;
 	ev.events = (c->in_off ? 0 : EPOLLIN) | (c->out_on ? EPOLLOUT : 0);
 	return epoll_ctl(c->io->epfd, op, c->fd, &ev) ? -errno : 0;
 }
@@ -156,7 +193,8 @@ static void leave_count(struct conn *c)
 	pthread_mutex_lock(&cs->lock);
 	list_del_init(&c->all);
 	cs->n_conns--;
-	addr_put(cs->addrs, &c->addr);
+	if (!c->device)
+		addr_put(cs->addrs, &c->addr);
 	pthread_mutex_unlock(&cs->lock);
 }
 
@@ -168,12 +206,22 @@ void conn_discard(struct conn *c)
 	leave_count(c);
 }
 
+static void close_socket(struct conn *c)
+{
+	u8 rest[512];
+
+	/* Unread input would make a reset of our close, which could overtake the
+	 * last reply. */
+	(void)!recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT);
+	shutdown(c->fd, SHUT_RDWR);
+	close(c->fd);
+	c->fd = -1;
+}
+
 /* Closes at once. The struct lives on until the end of the round, for pointers
  * that epoll_wait() has given out, and then as long as there are references. */
 void conn_close(struct conn *c)
 {
-	u8 rest[512];
-
 	if (c->state == CONN_DEAD)
 		return;
 	c->state = CONN_DEAD;
@@ -181,12 +229,10 @@ void conn_close(struct conn *c)
 	/* Before the peer can see the end: whoever asks something then, on another
 	 * connection, is to find this one's watches gone, as with 3.8. */
 	conn_forget(c);
-	/* Unread input would make a reset of our close, which could overtake the
-	 * last reply. */
-	(void)!recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT);
-	shutdown(c->fd, SHUT_RDWR);
-	close(c->fd);
-	c->fd = -1;
+	if (c->device)
+		device_lost(c);
+	else
+		close_socket(c);
 	leave_count(c);
 	__atomic_sub_fetch(&c->cs->texts, c->text_len, __ATOMIC_RELAXED);
 	large_drop(c);
@@ -250,6 +296,8 @@ static int push_out(struct conn *c)
 		return w->err;
 	if (w->len == at)
 		return 0;
+	if (c->device)
+		return device_out(c, w);
 	do {
 		n = send(c->fd, w->buf + at, w->len - at, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
@@ -399,8 +447,11 @@ static int keep_in(struct conn *c, const u8 *from, size_t len)
 /* Handles frames that waited in ->in. */
 static int take_kept(struct conn *c)
 {
-	ssize_t n = take_frames(c, c->in, c->in_len);
+	ssize_t n;
 
+	if (c->device)
+		return device_feed(c);
+	n = take_frames(c, c->in, c->in_len);
 	return n < 0 ? (int)n : keep_in(c, c->in + n, c->in_len - n);
 }
 

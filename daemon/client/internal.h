@@ -9,6 +9,7 @@
  *   dispatch.c what becomes of each frame
  *   large.c    long answers, in turn
  *   throttle.c how many may connect a second
+ *   device.c   connections that are open files of the device, in place of sockets
  *   junk.c     what speaks to us that is no client
  *   fourlw.c   four-letter words
  *   report.c   the thread that works out the long ones' texts
@@ -154,6 +155,10 @@ struct conn {
 
 	struct conn_stats stats;
 	struct in6_addr addr;		/* IPv4 as mapped; constant */
+	struct device_file *file;	/* of the device, in place of a socket (fd -1), until it
+					 * is closed; or NULL
+					 */
+	bool device;			/* it is such a one; constant */
 	char name[];			/* conn_name(); constant */
 };
 
@@ -196,6 +201,7 @@ struct io {
 	bool large_refused;	/* the budget did not do for one who waits, this round */
 	struct list_head dead;
 	struct io_stats stats;
+	struct device *device;		/* that this thread serves, or NULL */
 	bool no_accept;			/* listener taken out for a while (no memory) */
 	u64 accept_at_ms;
 };
@@ -264,6 +270,9 @@ enum {
  */
 struct conn *conn_new(struct client_side *cs, struct io *io, int fd,
 		      const struct sockaddr_storage *sa);
+/* The owner: the connection of @file, which begins when that gives it its first frame. */
+struct conn *conn_new_device(struct client_side *cs, struct io *io, struct device_file *file,
+			     const char *name, struct auth_set *auth);
 void conn_adopt(struct conn *c);
 void conn_event(struct conn *c, u32 events);
 /* Handles what came by message, and input that waited for it. */
@@ -305,6 +314,26 @@ int conn_take(struct conn *c, const u8 *frame, u32 len);
 void conn_answered(struct conn *c, const struct message *m);
 /* The connection is closed: tells the core, if the core knows it. */
 void conn_forget(struct conn *c);
+
+/* --- device.c: its I/O thread */
+/* What programs on this host ask through the device, from now on; @io is to serve it. 0, or
+ * negative errno. Nobody can ask: nothing is done. */
+int device_open(struct io *io);
+/* After the thread has ended. */
+void device_free(struct device *d);
+/* There is something to take. */
+void device_ready(struct device *d);
+/* When device_timer() is to be called next; ~0: never. */
+u64 device_next_ms(const struct device *d);
+void device_timer(struct device *d);
+/* The end of a round: answers go to the kernel. */
+void device_flush(struct device *d);
+/* A connection of a file: its output, all of @w. 0 or negative errno. */
+int device_out(struct conn *c, struct jw *w);
+/* It may send requests; conn_take()'s. */
+int device_feed(struct conn *c);
+/* It is closed. */
+void device_lost(struct conn *c);
 
 /* --- client.c */
 struct client_side *client_side_get(struct client_side *cs);

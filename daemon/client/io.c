@@ -150,6 +150,8 @@ static int timeout_ms(const struct io *io)
 		return 0;
 	if (io->no_accept && io->accept_at_ms < at)
 		at = io->accept_at_ms;
+	if (io->device && device_next_ms(io->device) < at)
+		at = device_next_ms(io->device);
 	if (!list_empty(&io->held) && now + HELD_MS < at)
 		at = now + HELD_MS;
 	if (!list_empty(&io->waiting) && now + RETRY_MS < at)
@@ -182,6 +184,8 @@ static void expire(struct io *io)
 		}
 	}
 	large_expire(io);
+	if (io->device && !io->stopping)
+		device_timer(io->device);
 	if (io->no_accept && io->accept_at_ms <= io->now_ms)
 		listen_resume(io);
 }
@@ -262,6 +266,8 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 	for (int i = 0; i < n; i++) {
 		if (ev[i].data.ptr == &io->cs->listen_fd)
 			listen_ready(io);
+		else if (ev[i].data.ptr == io->device)
+			device_ready(io->device);
 		else if (ev[i].data.ptr != io)
 			conn_event(ev[i].data.ptr, ev[i].events);
 	}
@@ -275,6 +281,8 @@ static void one_round(struct io *io, struct epoll_event *ev, int n)
 	}
 	close_some(io);
 	expire(io);
+	if (io->device)
+		device_flush(io->device);
 	bury(io);
 	shrink(io);
 }
@@ -287,6 +295,8 @@ void *io_main(void *arg)
 	int n;
 
 	store_thread_init();
+	if (io->device)
+		device_ready(io->device);
 	while (!io->stopping || !list_empty(&io->conns)) {
 		if (queue_may_sleep(&io->inbox)) {
 			/* What is published from here on comes with a wake-up. */

@@ -34,6 +34,8 @@ s32 access_fixup(const u8 *acl, u32 acl_len, const struct auth_set *auth, struct
 struct auth_set *access_add_auth(const struct auth_set *old, const char *scheme,
 				 const u8 *auth, u32 auth_len, const char *super_digest,
 				 s32 *err);
+/* The set of a local program: uid:@uid, gid:@gid and gids of @groups. NULL: memory. */
+struct auth_set *access_local(u32 uid, u32 gid, const u32 *groups, u32 n);
 /* The set of a fresh connection: ip:@ip. */
 struct auth_set *access_initial(const char *ip);
 /* What another server says that its client is: a vector<Id>, which may be null (NULL).

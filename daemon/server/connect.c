@@ -402,7 +402,8 @@ void connect_request(struct core *c, struct request *r)
 		h.timeout = clamp_timeout(c, h.timeout);
 		if (h.id)
 			resume_session(c, cl, &h);
-		else if (c->readonly || (c->peers && c->cfg->local_sessions))
+		else if (c->readonly || (c->peers && c->cfg->local_sessions &&
+					 !conn_is_device(cl->conn)))
 			open_local(c, cl, &h);
 		else
 			open_session(c, cl, &h);

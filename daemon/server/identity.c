@@ -8,6 +8,7 @@
  * see it in what "auth" of an ACL expands to, and in whoAmI.
  */
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@
 /* What one connection may pile up. */
 #define MAX_IDS		64
 #define MAX_ID_BYTES	4096
+
+#define NUMBER_LEN	12	/* of a uid's text, with its NUL */
 
 /* ------------------------------------------------------------ the schemes */
 
@@ -344,6 +347,34 @@ struct auth_set *access_initial(const char *ip)
 	struct auth_id id = { "ip", ip };
 
 	return make_set(&id, 1, false);
+}
+
+static struct auth_id number_id(const char *scheme, u32 number, char text[NUMBER_LEN])
+{
+	snprintf(text, NUMBER_LEN, "%u", number);
+	return (struct auth_id){ scheme, text };
+}
+
+struct auth_set *access_local(u32 uid, u32 gid, const u32 *groups, u32 n)
+{
+	struct auth_id *ids = malloc((n + 2) * (sizeof(*ids) + NUMBER_LEN));
+	char (*text)[NUMBER_LEN] = (void *)&ids[n + 2];
+	struct auth_set *set;
+	u32 made = 2;
+
+	if (!ids)
+		return NULL;
+	ids[0] = number_id("uid", uid, text[0]);
+	ids[1] = number_id("gid", gid, text[1]);
+	for (u32 i = 0; i < n; i++) {
+		if (groups[i] == gid)
+			continue;
+		ids[made] = number_id("gid", groups[i], text[made]);
+		made++;
+	}
+	set = make_set(ids, made, false);
+	free(ids);
+	return set;
 }
 
 static struct auth_set *add_ids(const struct auth_set *old, const struct auth_id *add,

@@ -181,6 +181,29 @@ static int kernel_ask_fd(struct store *st)
 	return to_kernel(st)->api < 3 ? -1 : to_kernel(st)->fd;
 }
 
+/* ---------------------------------------------------------------- local programs */
+
+static int kernel_calls_fd(struct store *st)
+{
+	return to_kernel(st)->api < 5 ? -1 : to_kernel(st)->fd;
+}
+
+static int kernel_calls_take(struct store *st, void *buf, u32 len, u32 *used)
+{
+	struct zkern_take t = { .size = sizeof(t), .buf = (uintptr_t)buf, .buf_len = len };
+	int rc = kernel_call(to_kernel(st)->fd, ZKERN_TAKE, &t);
+
+	*used = t.used;
+	return rc;
+}
+
+static int kernel_calls_answer(struct store *st, const void *buf, u32 len)
+{
+	struct zkern_answer a = { .size = sizeof(a), .buf = (uintptr_t)buf, .buf_len = len };
+
+	return kernel_call(to_kernel(st)->fd, ZKERN_ANSWER, &a);
+}
+
 /* ---------------------------------------------------------------- open, close */
 
 static void kernel_close(struct store *st)
@@ -214,6 +237,9 @@ static const struct store_ops kernel_ops = {
 	.set_state = kernel_set_state,
 	.confirm = kernel_confirm,
 	.ask_fd = kernel_ask_fd,
+	.calls_fd = kernel_calls_fd,
+	.calls_take = kernel_calls_take,
+	.calls_answer = kernel_calls_answer,
 };
 
 /* Makes the instance through the control node. */

@@ -140,6 +140,17 @@ struct store_ops {
 	 */
 	int (*confirm)(struct store *st, u64 done, u64 *asked);
 	int (*ask_fd)(struct store *st);
+
+	/*
+	 * What programs on this host ask through the device: calls_take() fills @buf with
+	 * struct zkern_call records, calls_answer() gives the kernel struct zkern_reply ones
+	 * (linux/zkern.h). While there is something to take calls_fd(), the owner's file, says
+	 * POLLPRI. One thread; -1, and the others not called: nobody asks anything here. @used:
+	 * bytes in @buf, 0: there is nothing; -EMSGSIZE: what the first record wants.
+	 */
+	int (*calls_fd)(struct store *st);
+	int (*calls_take)(struct store *st, void *buf, u32 len, u32 *used);
+	int (*calls_answer)(struct store *st, const void *buf, u32 len);
 };
 
 struct store {

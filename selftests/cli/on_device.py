@@ -3,13 +3,13 @@
 
 import json
 
-from cli import (CONNECTION, EXISTS, NO_AUTH, NO_NODE, NOT_OFFERED, STALE,
-                 USAGE, check, equal)
+from cli import (BAD_VERSION, CONNECTION, EXISTS, NO_AUTH, NO_NODE,
+                 NOT_EMPTY, NOT_OFFERED, STALE, TIMEOUT, USAGE, check, equal)
 
 
 def reads_device(server, z):
     """Written over TCP, read over the device: the same node at its zxid."""
-    made = z.json("create", "-p", "/dev/a", "hello")
+    made = z.json("create", "-p", "/dev/a", "hello", "--tcp", "127.0.0.1:2181")
     equal(made["via"], "tcp")
     equal(z("get", "/dev/a"), "hello")
     o = z.json("get", "/dev/a")
@@ -79,10 +79,27 @@ def freshness(server, z):
     z("ls", "-R", "--linearizable", "/dev")
 
 
-def writes_need_tcp(server, z):
-    check("--tcp" in z("--device", "0", "set", "/dev/a", "x",
+def writes(server, z):
+    """Without being told otherwise, over the device."""
+    made = z.json("create", "-p", "/dev/w/x", "1")
+    equal(made["via"], "device")
+    tcp = z.json("--tcp", "127.0.0.1:2181", "get", "/dev/w/x")
+    equal((tcp["stat"], tcp["data"]), (made["stat"], "1"))
+    z("--device", "0", "set", "/dev/w/x", "2")
+    equal(z("get", "/dev/w/x"), "2")
+    z("create", "/dev/w/x", "3", code=EXISTS)
+    z("set", "-v", "7", "/dev/w/x", "3", code=BAD_VERSION)
+    equal(z("create", "-s", "/dev/w/s-"), "/dev/w/s-0000000001\n")
+    z("delete", "/dev/w", code=NOT_EMPTY)
+    z("delete", "-r", "/dev/w")
+    z("get", "/dev/w", code=NO_NODE)
+    z("set", "/dev/w", "x", code=NO_NODE)
+
+
+def not_offered(server, z):
+    check("--tcp" in z("--device", "0", "watch", "/dev/a",
                        code=NOT_OFFERED), "the text says what to do")
-    z("--device", "0", "watch", "/dev/a", code=NOT_OFFERED)
+    z("--netlink", "set", "/dev/a", "x", code=NOT_OFFERED)
 
 
 def instances(server, z):
@@ -117,7 +134,8 @@ def daemon_gone(server, z):
     o = z.json("get", "/dev/a")
     equal((o["data"], o["state"]), ("hello", "orphaned"))
     equal(z.json("status", "--device", "0")["owner_pid"], 0)
-    z("set", "/dev/a", "x", code=CONNECTION)
+    check("no answer" in z("set", "--timeout", "0.5", "/dev/a", "x",
+                           code=TIMEOUT), "a write waits for a daemon")
     import time
     time.sleep(0.3)
     z("get", "--max-age", "0.2", "/dev/a", code=STALE)
@@ -127,4 +145,4 @@ def daemon_gone(server, z):
 
 
 TESTS = [reads_device, reads_netlink, lists, dumps, access, freshness,
-         writes_need_tcp, instances, status, daemon_gone]
+         writes, not_offered, instances, status, daemon_gone]

@@ -118,17 +118,26 @@ static void request(const int *files, int n)
 		{ ZKERN_OWNED, sizeof(struct zkern_list) },
 		{ ZKERN_TIMED, sizeof(struct zkern_list) },
 		{ ZKERN_CONFIRM, sizeof(struct zkern_confirm) },
+		{ ZKERN_REQUEST, sizeof(struct zkern_request) },
+		{ ZKERN_TAKE, sizeof(struct zkern_take) },
+		{ ZKERN_ANSWER, sizeof(struct zkern_answer) },
 	};
 	unsigned int pick = rnd(ARRAY_SIZE(cmds));
+	bool asks = cmds[pick].cmd == ZKERN_REQUEST;
 	uint32_t words[64];
 	int err;
 
 	some_struct(words, 64, cmds[pick].size);
+	/* nobody answers: it is not to wait for long */
+	if (asks) {
+		words[2] = rnd(4) ? 5 : some_number();
+		words[3] = 1;
+	}
 	/* a tree that was begun is not swapped in */
 	if (cmds[pick].cmd == ZKERN_LOAD && words[1] == ZKERN_LOAD_COMMIT)
 		words[1] = ZKERN_LOAD_BEGIN;
 	err = zk_ioctl(files[rnd(n)], cmds[pick].cmd,
-		       rnd(20) ? (void *)words : (void *)(uintptr_t)some_pointer());
+		       asks || rnd(20) ? (void *)words : (void *)(uintptr_t)some_pointer());
 	if (!err && cmds[pick].cmd == ZKERN_SNAPSHOT)
 		close(((struct zkern_snapshot *)words)->fd);
 }

@@ -2,7 +2,8 @@
 /*
  * The device: /dev/zkernN through its ioctls (linux/zkern.h). One system call for
  * a read that fits the first buffer; a list too long for one page, and a subtree,
- * are read through a snapshot fd, so that all of it is one moment.
+ * are read through a snapshot fd, so that all of it is one moment. Writes are records of
+ * ZooKeeper's protocol, which the daemon has done (write.c).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,10 +16,22 @@
 #define DUMP_BUF	(1024 * 1024)
 /* A node may grow between two tries; a writer cannot win for ever. */
 #define TRIES		16
+#define DEFAULT_MS	10000	/* for a write */
+/* Bytes of the answer to a write: for each of the request's at most so many (a multi of
+ * setData), and some more.
+ */
+#define ANSWER_RATIO	4
+#define ANSWER_MORE	512
 
 struct device {
 	struct zkern zk;
 	int fd;
+	bool readonly;		/* may not be opened for writing */
+	u32 timeout_ms;
+	u64 session;
+	u32 session_ms;
+	u8 *answer;		/* to the last write */
+	u32 answer_cap;
 	char name[64];
 };
 
@@ -51,6 +64,7 @@ static int dev_fail(struct zkern *zk, int err, const char *path)
 static void dev_close(struct zkern *zk)
 {
 	close(dev_of(zk)->fd);
+	free(dev_of(zk)->answer);
 	free(zk);
 }
 
@@ -488,6 +502,98 @@ static int dev_map(struct zkern *zk, const char *path, struct zkern_map *req)
 	return err ? dev_fail(zk, err, path) : 0;
 }
 
+/* ------------------------------------------------------------ writing */
+
+static int answer_room(struct device *d, u32 len)
+{
+	u64 want = (u64)len * ANSWER_RATIO + ANSWER_MORE;
+	u8 *p;
+
+	if (want > ZKERN_REQUEST_MAX)
+		want = ZKERN_REQUEST_MAX;
+	if (d->answer_cap >= want && d->answer_cap <= LIST_BUF)
+		return 0;
+	p = realloc(d->answer, want);
+	if (!p)
+		return -ENOMEM;
+	d->answer = p;
+	d->answer_cap = want;
+	return 0;
+}
+
+/* There is no answer. */
+static int unanswered(struct zkern *zk, int err, const char *path)
+{
+	const char *after = zk->undone ? "" : ": it may have been done, or not";
+
+	if (err == -ESHUTDOWN)
+		zk->zk_error = ZSESSIONEXPIRED;
+	if (err == -EINTR)
+		return zkern_fail(zk, err, "%.400s: interrupted%s", path, after);
+	if (err == -ETIMEDOUT)
+		return zkern_fail(zk, err, "%.400s: no answer in time%s", path, after);
+	if (err == -ECONNRESET)
+		return zkern_fail(zk, err, "%.400s: the daemon went, or lost its quorum%s", path,
+				  after);
+	if (err == -EAGAIN || err == -ENOSPC)
+		return zkern_fail(zk, err, "%.400s: too much of this user's is queued or open",
+				  path);
+	return dev_fail(zk, err, path);
+}
+
+static int dev_call(struct zkern *zk, struct jw *w, bool again, const char *path,
+		    struct op_reply *r)
+{
+	struct device *d = dev_of(zk);
+	struct zkern_request q = { .size = sizeof(q), .timeout_ms = d->timeout_ms };
+	int err = w->err;
+
+	(void)again;		/* nothing is lost that could be asked again */
+	zk->zk_error = 0;
+	if (!err && d->readonly)
+		err = -EPERM;
+	if (!err)
+		err = answer_room(d, w->len);
+	if (!err) {
+		q.op = jute_get32(w->buf + OP_HEAD - 4);
+		q.buf = (uintptr_t)(w->buf + OP_HEAD);
+		q.buf_len = w->len - OP_HEAD;
+		q.out = (uintptr_t)d->answer;
+		q.out_cap = d->answer_cap;
+		err = dev_ioctl(d->fd, ZKERN_REQUEST, &q);
+		zk->undone = q.fate == ZKERN_FATE_NONE;
+		d->session = q.session;
+		d->session_ms = q.session_ms;
+	}
+	jw_free(w);
+	if (err)
+		return unanswered(zk, err, path);
+	r->xid = 0;
+	r->zxid = q.zxid;
+	r->err = q.err;
+	jr_init(&r->body, d->answer, q.out_len);
+	if (!r->err)
+		return 0;
+	zk->zk_error = r->err;
+	zk->undone = true;
+	return zkern_fail_path(zk, zkern_errno_of(r->err), path);
+}
+
+static void dev_set_timeout(struct zkern *zk, u32 ms)
+{
+	dev_of(zk)->timeout_ms = ms;
+}
+
+static u64 dev_session_id(const struct zkern *zk)
+{
+	return ((const struct device *)zk)->session;
+}
+
+static u32 dev_session_timeout(const struct zkern *zk)
+{
+	return ((const struct device *)zk)->session_ms;
+}
+
 static const struct zkern_way way_device = {
 	.via = ZKERN_VIA_DEVICE,
 	.name = "a device",
@@ -499,6 +605,10 @@ static const struct zkern_way way_device = {
 	.dump = dev_dump,
 	.info = dev_info,
 	.map = dev_map,
+	.call = dev_call,
+	.set_timeout = dev_set_timeout,
+	.session_id = dev_session_id,
+	.session_timeout = dev_session_timeout,
 };
 
 int zkern_open_device(const char *path, struct zkern **zk, char *why, size_t why_len)
@@ -515,7 +625,12 @@ int zkern_open_device(const char *path, struct zkern **zk, char *why, size_t why
 	}
 	d->zk.way = &way_device;
 	snprintf(d->name, sizeof(d->name), "%s", path);
-	d->fd = open(path, O_RDONLY | O_CLOEXEC);
+	d->timeout_ms = DEFAULT_MS;
+	d->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (d->fd < 0 && errno == EACCES) {
+		d->readonly = true;
+		d->fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
 	if (d->fd < 0) {
 		err = -errno;
 		zkern_fail(&d->zk, err, "%s: %s", path, strerror(errno));

@@ -81,6 +81,7 @@ static int check_path(struct zkern *zk, const char *path, bool seq)
 	const char *p, *end;
 
 	zk->zk_error = 0;
+	zk->undone = true;
 	zk->msg[0] = '\0';
 	if (!path || path[0] != '/')
 		return zkern_fail(zk, -EINVAL, "path '%s': must begin with '/'",
@@ -326,8 +327,8 @@ int zkern_create(struct zkern *zk, const char *path, const void *data, size_t le
 	err = check_create(zk, path, params);
 	if (err)
 		return err;
-	NEED(zk, create, "writing");
-	err = zk->way->create(zk, path, data, len, params, &made, value);
+	NEED(zk, call, "writing");
+	err = zkern_do_create(zk, path, data, len, params, &made, value);
 	if (!err && created)
 		*created = made;
 	else
@@ -347,8 +348,8 @@ int zkern_set(struct zkern *zk, const char *path, const void *data, size_t len,
 	err = check_path(zk, path, false);
 	if (err)
 		return err;
-	NEED(zk, set, "writing");
-	return zk->way->set(zk, path, data, len, version, value);
+	NEED(zk, call, "writing");
+	return zkern_do_set(zk, path, data, len, version, value);
 }
 
 int zkern_delete(struct zkern *zk, const char *path, int32_t version)
@@ -357,8 +358,8 @@ int zkern_delete(struct zkern *zk, const char *path, int32_t version)
 
 	if (err)
 		return err;
-	NEED(zk, delete, "writing");
-	return zk->way->delete(zk, path, version);
+	NEED(zk, call, "writing");
+	return zkern_do_delete(zk, path, version);
 }
 
 int zkern_set_acl(struct zkern *zk, const char *path, const struct zkern_acl *acl,
@@ -368,8 +369,8 @@ int zkern_set_acl(struct zkern *zk, const char *path, const struct zkern_acl *ac
 
 	if (err)
 		return err;
-	NEED(zk, set_acl, "writing");
-	return zk->way->set_acl(zk, path, acl, n, aversion);
+	NEED(zk, call, "writing");
+	return zkern_do_set_acl(zk, path, acl, n, aversion);
 }
 
 int zkern_sync(struct zkern *zk, const char *path)
@@ -378,8 +379,8 @@ int zkern_sync(struct zkern *zk, const char *path)
 
 	if (err)
 		return err;
-	NEED(zk, sync, "sync");
-	return zk->way->sync(zk, path);
+	NEED(zk, call, "sync");
+	return zkern_do_sync(zk, path);
 }
 
 int zkern_multi(struct zkern *zk, struct zkern_multi_op *ops, size_t n)
@@ -399,8 +400,19 @@ int zkern_multi(struct zkern *zk, struct zkern_multi_op *ops, size_t n)
 		if (ops[i].err)
 			return ops[i].err;
 	}
-	NEED(zk, multi, "writing");
-	return n ? zk->way->multi(zk, ops, n) : 0;
+	NEED(zk, call, "writing");
+	return n ? zkern_do_multi(zk, ops, n) : 0;
+}
+
+bool zkern_undone(const struct zkern *zk)
+{
+	return zk->undone;
+}
+
+void zkern_set_timeout(struct zkern *zk, uint32_t ms)
+{
+	if (zk->way->set_timeout)
+		zk->way->set_timeout(zk, ms);
 }
 
 int zkern_add_auth(struct zkern *zk, const char *scheme, const void *cred, size_t len)

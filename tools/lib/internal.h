@@ -28,6 +28,14 @@ typedef __s64 s64;
 /* Nothing here is part of the library's interface. */
 #pragma GCC visibility push(hidden)
 
+/* A reply's header, with what follows it. */
+struct op_reply {
+	s32 xid;
+	s32 err;
+	s64 zxid;
+	struct jr body;
+};
+
 /*
  * One way to the tree. A NULL entry is not offered that way: handle.c answers
  * -EOPNOTSUPP. Paths were checked, results zeroed, before an entry is called; on
@@ -52,16 +60,16 @@ struct zkern_way {
 	int (*map)(struct zkern *zk, const char *path, struct zkern_map *req);
 	/* Until @path's mzxid is not @mzxid, 0: until it is there; as zkern_map_wait(). */
 	int (*wait)(struct zkern *zk, const char *path, u64 mzxid, int timeout_ms);
-	int (*create)(struct zkern *zk, const char *path, const void *data, size_t len,
-		      const struct zkern_create_params *params, char **created,
-		      struct zkern_value *value);
-	int (*set)(struct zkern *zk, const char *path, const void *data, size_t len,
-		   s32 version, struct zkern_value *value);
-	int (*delete)(struct zkern *zk, const char *path, s32 version);
-	int (*set_acl)(struct zkern *zk, const char *path, const struct zkern_acl *acl,
-		       size_t n, s32 aversion);
-	int (*sync)(struct zkern *zk, const char *path);
-	int (*multi)(struct zkern *zk, struct zkern_multi_op *ops, size_t n);
+	/*
+	 * A write, or sync (write.c): sends what zkern_begin() began, and waits; frees @w.
+	 * Sends it again after a lost connection if @again (it changes nothing). Returns 0
+	 * with @r filled in (body valid until the next call), the errno of r->err with
+	 * zk_error set, or why there is no answer. @path: for the message.
+	 */
+	int (*call)(struct zkern *zk, struct jw *w, bool again, const char *path,
+		    struct op_reply *r);
+	void (*broken)(struct zkern *zk);	/* the answer made no sense; or NULL */
+	void (*set_timeout)(struct zkern *zk, u32 ms);
 	int (*add_auth)(struct zkern *zk, const char *scheme, const void *cred, size_t len);
 	int (*add_watch)(struct zkern *zk, const char *path, bool recursive);
 	int (*next_event)(struct zkern *zk, int timeout_ms, struct zkern_event *event);
@@ -77,6 +85,7 @@ struct zkern_way {
 struct zkern {
 	const struct zkern_way *way;
 	int zk_error;
+	bool undone;		/* zkern_undone() */
 	char msg[512];
 };
 
@@ -93,6 +102,26 @@ void zkern_why(const struct zkern *zk, char *why, size_t why_len);
 int zkern_errno_of(int code);
 /* What a code means, in a few words; NULL for one that is not known. */
 const char *zkern_code_text(int code);
+
+/* ------------------------------------------------------------ write.c */
+
+#define OP_HEAD		12	/* bytes that zkern_begin() writes */
+/* Begins a request: room for the length, xid (filled in by who sends it), type. */
+void zkern_begin(struct jw *w, s32 op);
+void zkern_put_path(struct jw *w, const char *path);
+void zkern_take_stat(struct jr *r, struct zkern_stat *st);
+int zkern_do_create(struct zkern *zk, const char *path, const void *data, size_t len,
+		    const struct zkern_create_params *params, char **created,
+		    struct zkern_value *value);
+int zkern_do_set(struct zkern *zk, const char *path, const void *data, size_t len, s32 version,
+		 struct zkern_value *value);
+int zkern_do_delete(struct zkern *zk, const char *path, s32 version);
+int zkern_do_set_acl(struct zkern *zk, const char *path, const struct zkern_acl *acl, size_t n,
+		     s32 aversion);
+int zkern_do_sync(struct zkern *zk, const char *path);
+int zkern_do_multi(struct zkern *zk, struct zkern_multi_op *ops, size_t n);
+
+/* ------------------------------------------------------------ handle.c */
 
 /* A copy of @len bytes with a NUL behind; NULL when memory is short. */
 void *zkern_dup(const void *p, size_t len);

@@ -20,14 +20,6 @@ s64 tcp_deadline(const struct tcp *t)
 	return zkern_now_ms() + t->p.timeout_ms;
 }
 
-void tcp_begin(struct jw *w, s32 op)
-{
-	jw_init(w, 0);
-	jw_int(w, 0);
-	jw_int(w, 0);
-	jw_int(w, op);
-}
-
 /* ------------------------------------------------------------ handshake */
 
 static int expire(struct tcp *t)
@@ -96,11 +88,11 @@ static int connect_response(struct tcp *t, s64 deadline)
 
 static int send_cred(struct tcp *t, const struct tcp_cred *c, s64 deadline)
 {
-	struct tcp_reply r;
+	struct op_reply r;
 	struct jw w;
 	int err;
 
-	tcp_begin(&w, OP_AUTH);
+	zkern_begin(&w, OP_AUTH);
 	jw_int(&w, 0);
 	jw_str(&w, c->scheme, strlen(c->scheme));
 	jw_str(&w, c->cred, c->len);
@@ -175,7 +167,7 @@ int tcp_ensure(struct tcp *t, s64 deadline)
 
 /* ------------------------------------------------------------ requests */
 
-int tcp_take(struct tcp *t, struct tcp_reply *r, bool event, s64 deadline)
+int tcp_take(struct tcp *t, struct op_reply *r, bool event, s64 deadline)
 {
 	const u8 *p;
 	size_t len;
@@ -209,7 +201,7 @@ int tcp_take(struct tcp *t, struct tcp_reply *r, bool event, s64 deadline)
 	}
 }
 
-int tcp_call_xid(struct tcp *t, struct jw *w, s32 xid, struct tcp_reply *r, s64 deadline)
+int tcp_call_xid(struct tcp *t, struct jw *w, s32 xid, struct op_reply *r, s64 deadline)
 {
 	int err;
 
@@ -236,7 +228,7 @@ static s32 next_xid(struct tcp *t)
 	return t->xid;
 }
 
-int tcp_call(struct tcp *t, struct jw *w, bool again, const char *path, struct tcp_reply *r)
+int tcp_call(struct tcp *t, struct jw *w, bool again, const char *path, struct op_reply *r)
 {
 	s64 deadline = tcp_deadline(t);
 	struct jw copy;
@@ -254,6 +246,7 @@ int tcp_call(struct tcp *t, struct jw *w, bool again, const char *path, struct t
 		else
 			copy.err = w->err;
 		was_up = t->fd >= 0;
+		t->zk.undone = false;
 		err = tcp_call_xid(t, &copy, next_xid(t), r, deadline);
 		if (!err || t->fd >= 0)
 			break;
@@ -268,6 +261,7 @@ int tcp_call(struct tcp *t, struct jw *w, bool again, const char *path, struct t
 	if (!r->err)
 		return 0;
 	t->zk.zk_error = r->err;
+	t->zk.undone = true;
 	if (r->err == ZSESSIONEXPIRED)
 		return expire(t);
 	return zkern_fail_path(&t->zk, zkern_errno_of(r->err), path);
@@ -335,11 +329,11 @@ static void tcp_free(struct tcp *t)
 static void tcp_close(struct zkern *zk)
 {
 	struct tcp *t = tcp_of(zk);
-	struct tcp_reply r;
+	struct op_reply r;
 	struct jw w;
 
 	if (t->fd >= 0 && t->session) {
-		tcp_begin(&w, OP_CLOSESESSION);
+		zkern_begin(&w, OP_CLOSESESSION);
 		tcp_call_xid(t, &w, next_xid(t), &r, zkern_now_ms() + CLOSE_MS);
 	}
 	tcp_free(t);
@@ -355,6 +349,22 @@ static u32 tcp_session_timeout(const struct zkern *zk)
 	return ((const struct tcp *)zk)->session_ms;
 }
 
+static int tcp_way_call(struct zkern *zk, struct jw *w, bool again, const char *path,
+			struct op_reply *r)
+{
+	return tcp_call(tcp_of(zk), w, again, path, r);
+}
+
+static void tcp_broken(struct zkern *zk)
+{
+	tcp_hangup(tcp_of(zk));
+}
+
+static void tcp_set_timeout(struct zkern *zk, u32 ms)
+{
+	tcp_of(zk)->p.timeout_ms = ms;
+}
+
 static const struct zkern_way way_tcp = {
 	.via = ZKERN_VIA_TCP,
 	.name = "TCP",
@@ -363,12 +373,9 @@ static const struct zkern_way way_tcp = {
 	.children = tcp_children,
 	.get_acl = tcp_get_acl,
 	.wait = tcp_wait,
-	.create = tcp_create,
-	.set = tcp_set,
-	.delete = tcp_delete,
-	.set_acl = tcp_set_acl,
-	.sync = tcp_sync,
-	.multi = tcp_multi,
+	.call = tcp_way_call,
+	.broken = tcp_broken,
+	.set_timeout = tcp_set_timeout,
 	.add_auth = tcp_add_auth,
 	.add_watch = tcp_add_watch,
 	.next_event = tcp_next_event,

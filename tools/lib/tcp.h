@@ -5,7 +5,7 @@
  *   tcp_net.c    sockets: dialling, whole frames in and out, pings
  *   tcp.c        the session: handshake, reconnect, a request and its reply
  *   tcp_watch.c  watches to set again after a reconnect, the queue of events
- *   tcp_ops.c    encoding and decoding of each operation
+ *   tcp_ops.c    encoding and decoding of each reading operation
  */
 #ifndef ZKERN_LIB_TCP_H
 #define ZKERN_LIB_TCP_H
@@ -88,14 +88,6 @@ static inline struct tcp *tcp_of(struct zkern *zk)
 	return (struct tcp *)zk;
 }
 
-/* A reply's header, with what follows it. */
-struct tcp_reply {
-	s32 xid;
-	s32 err;
-	s64 zxid;
-	struct jr body;
-};
-
 /* ------------------------------------------------------------ tcp_net.c */
 
 /* All deadlines are in zkern_now_ms(). Errors: -ECONNREFUSED, -ETIMEDOUT, -EINTR,
@@ -118,23 +110,21 @@ int tcp_recv(struct tcp *t, const u8 **p, size_t *len, s64 deadline);
 
 /* ------------------------------------------------------------ tcp.c */
 
-/* Begins a request: room for the length, xid (filled in by tcp_call()), type. */
-void tcp_begin(struct jw *w, s32 op);
 /*
  * Sends @w and waits for its reply; frees @w. Reconnects first if need be, and
  * sends again after a lost connection if @again (the request changes nothing).
  * Returns 0 with @r filled in (body valid until the next call), the errno of
  * r->err with t->zk.zk_error set, or a transport error. @path: for the message.
  */
-int tcp_call(struct tcp *t, struct jw *w, bool again, const char *path, struct tcp_reply *r);
+int tcp_call(struct tcp *t, struct jw *w, bool again, const char *path, struct op_reply *r);
 /* For add_auth and set watches, whose xids are special. Connected only. */
-int tcp_call_xid(struct tcp *t, struct jw *w, s32 xid, struct tcp_reply *r, s64 deadline);
+int tcp_call_xid(struct tcp *t, struct jw *w, s32 xid, struct op_reply *r, s64 deadline);
 /* Makes sure that there is a connection with the session. */
 int tcp_ensure(struct tcp *t, s64 deadline);
 /* Takes what comes until a frame that is no ping and no notification; with @event,
  * a notification that was queued ends it too (r->xid XID_NOTIFICATION).
  */
-int tcp_take(struct tcp *t, struct tcp_reply *r, bool event, s64 deadline);
+int tcp_take(struct tcp *t, struct op_reply *r, bool event, s64 deadline);
 /* The deadline of a call that begins now. */
 s64 tcp_deadline(const struct tcp *t);
 
@@ -163,16 +153,6 @@ int tcp_get(struct zkern *zk, const char *path, const struct zkern_want *want, b
 int tcp_children(struct zkern *zk, const char *path, const struct zkern_want *want,
 		 struct zkern_children *c);
 int tcp_get_acl(struct zkern *zk, const char *path, struct zkern_acls *acls);
-int tcp_create(struct zkern *zk, const char *path, const void *data, size_t len,
-	       const struct zkern_create_params *params, char **created,
-	       struct zkern_value *value);
-int tcp_set(struct zkern *zk, const char *path, const void *data, size_t len, s32 version,
-	    struct zkern_value *value);
-int tcp_delete(struct zkern *zk, const char *path, s32 version);
-int tcp_set_acl(struct zkern *zk, const char *path, const struct zkern_acl *acl, size_t n,
-		s32 aversion);
-int tcp_sync(struct zkern *zk, const char *path);
-int tcp_multi(struct zkern *zk, struct zkern_multi_op *ops, size_t n);
 
 #pragma GCC visibility pop
 

@@ -170,11 +170,11 @@ static int send_some(struct tcp *t, size_t from, size_t to, s64 deadline)
 {
 	/* The order of the vectors in SetWatches2 is that of enum tcp_watch_kind. */
 	enum tcp_watch_kind kind;
-	struct tcp_reply r;
+	struct op_reply r;
 	struct jw w;
 	int err;
 
-	tcp_begin(&w, OP_SETWATCHES2);
+	zkern_begin(&w, OP_SETWATCHES2);
 	jw_long(&w, t->last_zxid);
 	for (kind = 0; kind < TCP_WATCH_KINDS; kind++) {
 		s32 n = 0;
@@ -238,11 +238,11 @@ void tcp_watches_free(struct tcp *t)
 int tcp_add_watch(struct zkern *zk, const char *path, bool recursive)
 {
 	struct tcp *t = tcp_of(zk);
-	struct tcp_reply r;
+	struct op_reply r;
 	struct jw w;
 	int err;
 
-	tcp_begin(&w, OP_ADDWATCH);
+	zkern_begin(&w, OP_ADDWATCH);
 	jw_str(&w, path, strlen(path));
 	jw_int(&w, recursive ? ADDWATCH_PERSISTENT_RECURSIVE : ADDWATCH_PERSISTENT);
 	err = tcp_call(t, &w, true, path, &r);
@@ -271,7 +271,7 @@ static bool pop(struct tcp *t, struct zkern_event *event)
 /* Takes what comes next, having reconnected if need be. As tcp_next_event(); 1: went on. */
 static int go_on(struct tcp *t, s64 deadline)
 {
-	struct tcp_reply r;
+	struct op_reply r;
 	s64 until;
 	int err;
 

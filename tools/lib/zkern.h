@@ -4,7 +4,8 @@
  *
  * One handle type, three ways to the tree:
  *
- *   device   /dev/zkernN: reads in one system call each, no server asked
+ *   device   /dev/zkernN: reads in one system call each, no server asked; writes, which
+ *            the daemon of this host has done
  *   netlink  the same reads through generic netlink
  *   tcp      ZooKeeper's client protocol, to zkernd or Apache ZooKeeper: reads,
  *            writes, watches
@@ -20,6 +21,9 @@
  *  - Paths are NUL-terminated, absolute, as ZooKeeper has them.
  *  - What a function allocates for the caller is released with the function that
  *    its comment names. Inputs are borrowed for the call.
+ *  - A device handle is a session from its first write on; it lives until the handle is
+ *    closed or the program ends (linux/zkern.h: an open file is a session). After a
+ *    fork(2) parent and child share it, and only one of them may use the handle.
  *  - A TCP handle is a session. It lives as long as the program calls in at least
  *    every third of the session's timeout (zkern_next_event() pings while it waits).
  *
@@ -35,10 +39,12 @@
  *  EDQUOT           QUOTAEXCEEDED
  *  EROFS            NOTREADONLY
  *  EBUSY            THROTTLEDOP
+ *  EAGAIN           device: too much of this user's is queued; nothing was done
  *  ESHUTDOWN        SESSIONEXPIRED, SESSIONMOVED: the handle is of no more use
  *  ECONNRESET       the connection broke; a write may or may not have been done
  *  ECONNREFUSED     no server could be reached
- *  ETIMEDOUT        no answer in time; the same
+ *  ETIMEDOUT        no answer in time; the same, but see zkern_undone()
+ *  EINTR            a signal came first; the same
  *  ESTALE           the tree is not as fresh as was asked
  *  ENOTCONN         no quorum can be asked
  *  ENODEV           the instance is not there (any more)
@@ -334,6 +340,17 @@ void zkern_map_seen(struct zkern_mapping *map, struct zkern_seen *seen);
 #include "zkern_map.h"
 
 /* ------------------------------------------------------------ writing (tcp) */
+/* ------------------------------------------------------------ writing (device, tcp) */
+
+/* How long a write (over tcp any call) may wait for its answer; 0, device only: for as long
+ * as it takes. Default 10000.
+ */
+void zkern_set_timeout(struct zkern *zk, uint32_t ms);
+/* Whether the last call, a write that failed, is known to have had no effect and to have
+ * none later. False also means: not known. A refusal by the server (zkern_zk_error()) is
+ * one.
+ */
+bool zkern_undone(const struct zkern *zk);
 
 #define ZKERN_EPHEMERAL		1
 #define ZKERN_SEQUENTIAL	2

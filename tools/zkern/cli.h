@@ -93,9 +93,10 @@ int cli_read_file(const char *name, char **data, size_t *len);
 
 /* ------------------------------------------------------------ conn.c */
 
-/* Opens the way to read by, or to write and watch by, into cli->zk. */
+/* Opens the way to read, write or watch by, into cli->zk. */
 int cli_open_reader(struct cli *cli);
 int cli_open_writer(struct cli *cli);
+int cli_open_watcher(struct cli *cli);
 /* The number in --device, 0 if there is none; false: not a number or device. */
 bool cli_instance(const struct cli *cli, uint32_t *n);
 /* The first /dev/zkernN there is: false if none. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Which way to the tree a command takes: what was asked for, else the first
- * device, else TCP to this host. Writes and watches always go over TCP.
+ * device, else TCP to this host. Watches always go over TCP.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -111,13 +111,11 @@ static int open_tcp(struct cli *cli)
 	return 0;
 }
 
-int cli_open_reader(struct cli *cli)
+static int open_best(struct cli *cli)
 {
 	char path[64];
 	uint32_t n;
 
-	if (cli->netlink)
-		return open_netlink(cli);
 	if (cli->device && cli->device[0] == '/')
 		return open_device(cli, cli->device);
 	if (cli->device) {
@@ -131,10 +129,31 @@ int cli_open_reader(struct cli *cli)
 	return open_device(cli, path);
 }
 
+int cli_open_reader(struct cli *cli)
+{
+	return cli->netlink ? open_netlink(cli) : open_best(cli);
+}
+
 int cli_open_writer(struct cli *cli)
 {
+	int err;
+
+	if (cli->netlink) {
+		cli_error("writes go through the device or over TCP, not by netlink");
+		return -EOPNOTSUPP;
+	}
+	if (cli->tcp)
+		return open_tcp(cli);
+	err = open_best(cli);
+	if (!err)
+		zkern_set_timeout(cli->zk, cli->timeout_ms);
+	return err;
+}
+
+int cli_open_watcher(struct cli *cli)
+{
 	if ((cli->device || cli->netlink) && !cli->tcp) {
-		cli_error("writes and watches go over TCP in this version: give --tcp HOST:PORT");
+		cli_error("watches go over TCP in this version: give --tcp HOST:PORT");
 		return -EOPNOTSUPP;
 	}
 	return open_tcp(cli);

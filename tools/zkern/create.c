@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* zkern create: makes a znode, over TCP. */
+/* zkern create: makes a znode. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cli.h"
 
 #define MAX_ACLS	64
@@ -148,6 +149,9 @@ static int hold(struct cli *cli)
 	struct zkern_event ev;
 	int n;
 
+	/* the device's file is the session: nothing is to be done for it */
+	while (zkern_via(cli->zk) == ZKERN_VIA_DEVICE && !cli_stop)
+		sleep(1);
 	while (!cli_stop) {
 		n = zkern_next_event(cli->zk, -1, &ev);
 		if (n == -EINTR)

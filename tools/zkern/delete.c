@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* zkern delete: removes a znode, or with -r all below it too, over TCP. */
+/* zkern delete: removes a znode, or with -r all below it too. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* zkern set: changes a znode's data, over TCP. */
+/* zkern set: changes a znode's data. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>

@@ -74,7 +74,7 @@ static int run(struct cli *cli, int argc, char **argv)
 
 	(void)argc;
 	cli_catch_signals();
-	err = cli_open_writer(cli);
+	err = cli_open_watcher(cli);
 	if (err)
 		return err;
 	err = zkern_add_watch(cli->zk, argv[0], opts.recursive);

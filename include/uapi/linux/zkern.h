@@ -33,7 +33,8 @@
  *     nothing else: without READ no data, no child names (EACCES). As in
  *     ZooKeeper, existence and stat of a node are open to all.
  *
- * Reading needs the file open for reading, ZKERN_OWN for writing (EBADF). An error
+ * Reading needs the file open for reading, ZKERN_REQUEST and ZKERN_OWN for writing
+ * (EBADF). An error
  * that a look at the tree found (ENOENT, EACCES, EMSGSIZE, ESTALE) fills in the
  * results too, as far as they are known: the zxid above all.
  *
@@ -48,6 +49,7 @@
  *            3 - ZKERN_LINEARIZABLE, ZKERN_CONFIRM, poll(2) for the owner,
  *                ZKERN_TXN_ASIDE.
  *            4 - ZKERN_SET_STATE: EMPTY.
+ *            5 - ZKERN_REQUEST; for the owner ZKERN_TAKE, ZKERN_ANSWER.
  */
 #ifndef _UAPI_LINUX_ZKERN_H
 #define _UAPI_LINUX_ZKERN_H
@@ -55,7 +57,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define ZKERN_API_VERSION	4
+#define ZKERN_API_VERSION	5
 #define ZKERN_MAX_INSTANCES	256
 #define ZKERN_PATH_MAX		(1024 * 1024)
 
@@ -426,6 +428,107 @@ struct zkern_map_slot {
 	__u64 pad[4];
 	__u8  data[];
 };
+/* -------------------------------------------------------------- writing */
+
+/*
+ * Writes go to the owner, which answers when they are committed and in this tree.
+ *
+ * An open file is a session
+ *  - The first ZKERN_REQUEST of a file makes one in the ensemble. It does not expire as
+ *    long as the file is open and the owner lives and has a quorum; the owner gives the
+ *    signs of life. If the host dies it expires after its timeout (@session_ms).
+ *  - It belongs to the open file (open(2)'s), not to a process: who has a copy (fork,
+ *    dup, exec without O_CLOEXEC, SCM_RIGHTS) shares it. When the last copy is closed,
+ *    however that comes about, the session is closed in the ensemble at once and its
+ *    ephemerals go. The notice of that cannot be lost: if there is no owner then, the
+ *    next one gets it.
+ *  - An owner that goes, and comes back before the session's timeout is over, takes it
+ *    up again. If it has expired (or was closed by somebody else), that file's requests
+ *    fail with ESHUTDOWN from then on: there is never silently another session, without
+ *    the ephemerals. Reads go on; open the device anew for another session.
+ *
+ * Order
+ *  - Requests of one file are done and answered in the order in which they were queued;
+ *    those of threads that call at the same time, in some order.
+ *  - Who got an answer at @zxid and then reads through the same file sees a tree that
+ *    has it (guarantee C: the file has seen @zxid).
+ *
+ * What became of it, when there is no answer: @fate, written in any case but EFAULT,
+ * EINVAL and E2BIG. NONE: it had no effect and will have none. UNKNOWN: it may have been
+ * done, or be done later.
+ *
+ *   not taken by the owner yet       a signal: withdrawn, NONE; EINTR, or restarted as
+ *                                    sigaction(2) says (SA_RESTART) if there is no
+ *                                    @timeout_ms. The timeout: withdrawn, NONE,
+ *                                    ETIMEDOUT. The owner goes: it stays for the next
+ *                                    one, as long as the caller waits
+ *   taken                            a signal that has a handler waits until the call
+ *                                    returns; one that kills ends the wait, UNKNOWN. The
+ *                                    timeout: UNKNOWN, ETIMEDOUT. The owner goes, or
+ *                                    loses its quorum: UNKNOWN, ECONNRESET
+ *
+ * Requests are not given to an owner that has no quorum: they wait as not taken.
+ *
+ * Who asks: ACLs are checked for the caller of each ZKERN_REQUEST, as for reads: scheme
+ * "uid" with his file-system uid, "gid" with his file-system gid and supplementary
+ * groups (the first ZKERN_CALL_GROUPS of them), in the initial user namespace, and world.
+ * "auth" in an ACL that he sets stands for his uid. An ensemble that is led by a server
+ * that is no zkernd knows no such schemes: there he is world:anyone.
+ */
+#define ZKERN_REQUEST_NOWAIT	1	/* ENOTCONN, if the owner has no quorum or there is none */
+
+enum zkern_fate {
+	ZKERN_FATE_NONE = 0,
+	ZKERN_FATE_UNKNOWN = 1,
+	ZKERN_FATE_ANSWERED = 2,
+};
+
+/**
+ * struct zkern_request - ZKERN_REQUEST: one operation, as a ZooKeeper client asks it.
+ * @flags:  ZKERN_REQUEST_*
+ * @op:     ZooDefs.OpCode: create 1, delete 2, setData 5, setACL 7, sync 9, multi 14,
+ *          create2 15, createContainer 19, createTTL 21, whoAmI 107
+ * @timeout_ms: how long to wait for the answer, 0: for as long as it takes
+ * @buf, @buf_len: the request's record (zookeeper.jute), without a header
+ * @out, @out_cap: where the response's record goes
+ * @cookie: 0
+ * @out_len: [out] bytes of the record; if more than @out_cap (EMSGSIZE, answered) it was
+ *          cut
+ * @err:    [out] KeeperException.Code of the answer
+ * @fate:   [out] enum zkern_fate
+ * @session_ms: [out] the session's timeout as agreed, 0: there is no session yet
+ * @zxid:   [out] of the answer
+ * @session: [out] its id, or 0
+ *
+ * Returns 0 if there was an answer; look at @err. Errors: EOPNOTSUPP another @op;
+ * EMSGSIZE more than ZKERN_REQUEST_MAX, or than the ensemble takes (jute.maxbuffer);
+ * EAGAIN this file or its user has as much queued as it may: ZKERN_FILE_REQUESTS,
+ * ZKERN_USER_BYTES; ENOSPC the user has ZKERN_USER_SESSIONS; ESHUTDOWN, EINTR, ETIMEDOUT,
+ * ECONNRESET, ENOTCONN see above; ENOMEM; ENODEV. A session's user is the (file-system)
+ * uid that made it; requests whose caller has gone count until they are answered.
+ */
+struct zkern_request {
+	__u32 size;
+	__u32 flags;
+	__s32 op;
+	__u32 timeout_ms;
+	__u64 buf;
+	__u32 buf_len;
+	__u32 out_cap;
+	__u64 out;
+	__u64 cookie;
+	/* [out] */
+	__u32 out_len;
+	__s32 err;
+	__u32 fate;
+	__u32 session_ms;
+	__u64 zxid;
+	__u64 session;
+};
+#define ZKERN_REQUEST_MAX	(8 * 1024 * 1024)	/* @buf_len, and @out_cap */
+#define ZKERN_FILE_REQUESTS	64
+#define ZKERN_USER_BYTES	(16 * 1024 * 1024)	/* the greater of @buf_len, @out_cap */
+#define ZKERN_USER_SESSIONS	1024
 
 /* -------------------------------------------------------------- owning */
 
@@ -558,6 +661,94 @@ struct zkern_confirm {
 	__u64 asked;
 };
 
+enum zkern_call_kind {
+	ZKERN_CALL_REQUEST = 1,	/* body: the request's record */
+	ZKERN_CALL_ATTACH = 2,	/* a session that an earlier owner made: @seq its id, @op its
+				 * timeout, body its password
+				 */
+	ZKERN_CALL_CLOSE = 3,	/* the file is closed: close its session. The last of it */
+};
+
+/*
+ * One call; @n_groups __u32 and the body follow, then zeros to a multiple of 8.
+ * @file: which open file; numbers are not used again
+ * @seq:  to be given back with the answer
+ * @pid:  the caller's in the initial pid namespace
+ */
+struct zkern_call {
+	__u32 len;
+	__u32 kind;
+	__u64 file;
+	__u64 seq;
+	__s32 op;
+	__u32 body_len;
+	__u32 uid;
+	__u32 gid;
+	__s32 pid;
+	__u32 n_groups;
+};
+#define ZKERN_CALL_GROUPS	1024
+
+/**
+ * struct zkern_take - ZKERN_TAKE: what files ask the owner to do.
+ * @buf:  [out] struct zkern_call records, in the order in which they are to be done
+ * @used, @count: [out] bytes and records in @buf; 0: there is nothing. EMSGSIZE: @used is
+ *        what the first record wants
+ * poll(2) on the owner's file says POLLPRI while there is something, and the state that
+ * the owner said last is one that serves (LEADING, FOLLOWING, OBSERVING, STANDALONE);
+ * otherwise there is nothing. Who calls from several threads gets what he gets in no order.
+ */
+struct zkern_take {
+	__u32 size;
+	__u32 flags;
+	__u64 buf;
+	__u32 buf_len;
+	__u32 used;
+	__u32 count;
+	__u32 pad;
+};
+
+enum zkern_reply_kind {
+	ZKERN_REPLY_ANSWER = 1,	/* to request @seq: @err, @zxid, body: the response's record */
+	ZKERN_REPLY_FAILED = 2,	/* there is none: @err a positive errno, @fate */
+	ZKERN_REPLY_SESSION = 3,/* @file has one: @zxid its id, @err its timeout, body its
+				 * password (ZKERN_PASSWD_LEN). Before its first request is
+				 * done
+				 */
+	ZKERN_REPLY_EXPIRED = 4,/* @file's session has ended, and it gets no other */
+	ZKERN_REPLY_ENDED = 5,	/* ZKERN_CALL_CLOSE is done: @file is forgotten */
+};
+#define ZKERN_PASSWD_LEN	16
+
+/* One answer; the body follows, then zeros to a multiple of 8. */
+struct zkern_reply {
+	__u32 len;
+	__u32 kind;
+	__u64 file;
+	__u64 seq;
+	__u64 zxid;
+	__s32 err;
+	__u32 fate;
+	__u32 body_len;
+	__u32 pad;
+};
+
+/**
+ * struct zkern_answer - ZKERN_ANSWER: what became of them.
+ * @buf, @buf_len: struct zkern_reply records
+ * @done: [out] how many were taken; on error all before the one that is malformed
+ * Who waits for an answer at zxid Z is to find it in the tree: apply first. Answers to
+ * what is not there (any more) are passed over.
+ * Errors: EPERM not the owner; EINVAL malformed; EFAULT; ENODEV.
+ */
+struct zkern_answer {
+	__u32 size;
+	__u32 flags;
+	__u64 buf;
+	__u32 buf_len;
+	__u32 done;
+};
+
 /* -------------------------------------------------------------- control node */
 
 /**
@@ -592,6 +783,9 @@ struct zkern_instance {
 #define ZKERN_CONFIRM		_IOWR(ZKERN_IOC, 0xad, struct zkern_confirm)
 #define ZKERN_MAP		_IOWR(ZKERN_IOC, 0xb8, struct zkern_map)
 #define ZKERN_MAP_WAIT		_IOWR(ZKERN_IOC, 0xb9, struct zkern_map_wait)
+#define ZKERN_REQUEST		_IOWR(ZKERN_IOC, 0xc0, struct zkern_request)
+#define ZKERN_TAKE		_IOWR(ZKERN_IOC, 0xc1, struct zkern_take)
+#define ZKERN_ANSWER		_IOWR(ZKERN_IOC, 0xc2, struct zkern_answer)
 /*
  * The size is in the struct: the kernel compares only type and number of the
  * command, so that structs can grow.
