@@ -115,7 +115,8 @@ static void test_member(const char *dir, struct world *w)
 	try_close(&t);
 	for (int i = 0; i < 2; i++) {
 		need(!member_open(&t, dir, true), "%s", t.why);
-		ok(!t.r.kept && !t.r.n_tail && t.r.zxid == w->zxid, "another tree is built, of all");
+		ok(!t.r.kept && !t.r.n_tail && t.r.zxid == w->zxid,
+		   "another tree is built, of all");
 		ok(!compare_stores(w->st, t.st), "  every node is right");
 		ok(!seen(), "  and nobody else sees it");
 		try_close(&t);

@@ -18,7 +18,7 @@
 #define MEMORY_MAX	(64u << 20)
 
 /* Of the sanitizer; NULL: there is none. */
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+__attribute__((weak)) size_t __sanitizer_get_current_allocated_bytes(void);
 
 static int econns[PEERS];	/* + 1; 0: none */
 

@@ -256,7 +256,8 @@ static void test_mmap(void)
 	ok(p == MAP_FAILED, "mremap does not make it longer");
 	f = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	need(f >= 0, "/proc/self/mem");
-	ok(pwrite64(f, "x", 1, (off64_t)ptr(m.map.node)) < 0, "nor can it be written past its mode");
+	ok(pwrite64(f, "x", 1, (off64_t)ptr(m.map.node)) < 0,
+	   "nor can it be written past its mode");
 	ok(pread64(f, big, 64, (off64_t)ptr(m.map.node)) == 64 &&
 	   !memcmp(big, m.map.node, 64), "  but be read as memory is");
 	close(f);

@@ -201,7 +201,8 @@ int disk_truncate(struct disk *d, u64 zxid, char *why, size_t why_len)
 		return -ENOENT;
 	}
 	if (d->sv->shown && store_zxid(d->sv->st) > zxid)
-		wrong(d->sv->sim, "server %llu cuts its log after 0x%llx, but its tree was seen at 0x%llx",
+		wrong(d->sv->sim,
+		      "server %llu cuts its log after 0x%llx, but its tree was seen at 0x%llx",
 		      d->sv->id, zxid, store_zxid(d->sv->st));
 	tell(d->sv->sim, "server %llu cuts its log after 0x%llx, had 0x%llx", d->sv->id, zxid,
 	     disk_model_last(d));

@@ -269,8 +269,8 @@ void server_start(struct server *sv)
 	core_join(sv->core, &sv->peers, sv->disk.accepted, sv->disk.current);
 	core_on_members(sv->core, keep_members, sv);
 	sv->up = true;
-	tell(sv->sim, "server %llu starts, 0x%llx, epochs %llu %llu%s, logged 0x%llx", sv->id, rec.zxid,
-	     sv->disk.accepted, sv->disk.current, rec.kept ? ", its tree is there" : "",
+	tell(sv->sim, "server %llu starts, 0x%llx, epochs %llu %llu%s, logged 0x%llx", sv->id,
+	     rec.zxid, sv->disk.accepted, sv->disk.current, rec.kept ? ", its tree is there" : "",
 	     disk_logged(&rec));
 	for (u32 i = 0; i < rec.n_tail; i++)
 		txn_put(rec.tail[i]);

@@ -274,8 +274,8 @@ void round_info(struct worker *w)
 		return;
 	right(w, info.zxid >= b.zxid, "info says %llu after %llu", (unsigned long long)info.zxid,
 	      (unsigned long long)b.zxid);
-	right(w, info.instance == (uint32_t)main_inst && info.nodes > LISTED, "info: %u, %llu nodes",
-	      info.instance, (unsigned long long)info.nodes);
+	right(w, info.instance == (uint32_t)main_inst && info.nodes > LISTED,
+	      "info: %u, %llu nodes", info.instance, (unsigned long long)info.nodes);
 	usleep(2000);
 }
 

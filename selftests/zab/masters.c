@@ -192,8 +192,9 @@ void test_master_junk(void)
 	wire_ackepoch(z, 7, -1, Z(4, 9));
 	wire_skip(z);
 	for (int i = 0; i < 50 && handler_find(z, 7); i++) {
-		check(!zab_step(z, &(struct zab_event){ .type = ZAB_EV_TICK,
-							.now_ms = zab_deadline(z) }));
+		struct zab_event tick = { .type = ZAB_EV_TICK, .now_ms = zab_deadline(z) };
+
+		check(!zab_step(z, &tick));
 		check(!wire_packet(z, out, ZP_PING, Z(4, 2), NULL, -1));
 		check(!wire_packet(z, 5, ZP_PING, Z(4, 2), NULL, -1));
 	}
