@@ -166,7 +166,7 @@ static void test_no_tree(void)
 		jw_int(&w, 0);
 		jw_int(&w, 0);
 		for (u32 k = 0; cases[i].paths[k]; k++)
-			put_node(&w, cases[i].paths[k], !k ? cases[i].owner : 0);
+			put_node(&w, cases[i].paths[k], cases[i].owner * !k);
 		jw_str(&w, "/", 1);
 		need(!disk_receive_begin(t.d, 9, &rx), "begin");
 		is(receive(rx, &w, i, 100000, &used, &whole), 0, "tree %u comes", i);

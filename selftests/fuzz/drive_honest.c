@@ -18,7 +18,8 @@
 #define MEMORY_MAX	(64u << 20)
 
 /* Of the sanitizer; NULL: there is none. */
-__attribute__((weak)) size_t __sanitizer_get_current_allocated_bytes(void);
+size_t __sanitizer_get_current_allocated_bytes(void);
+#pragma weak __sanitizer_get_current_allocated_bytes
 
 static int econns[PEERS];	/* + 1; 0: none */
 
