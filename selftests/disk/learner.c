@@ -165,8 +165,9 @@ static void test_no_tree(void)
 		jw_init(&w, 0);
 		jw_int(&w, 0);
 		jw_int(&w, 0);
-		for (u32 k = 0; cases[i].paths[k]; k++)
-			put_node(&w, cases[i].paths[k], cases[i].owner * !k);
+		put_node(&w, cases[i].paths[0], cases[i].owner);
+		for (u32 k = 1; cases[i].paths[k]; k++)
+			put_node(&w, cases[i].paths[k], 0);
 		jw_str(&w, "/", 1);
 		need(!disk_receive_begin(t.d, 9, &rx), "begin");
 		is(receive(rx, &w, i, 100000, &used, &whole), 0, "tree %u comes", i);
