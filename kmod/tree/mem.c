@@ -89,10 +89,12 @@ void *zk_mem_zalloc(struct zk_mem *mem, size_t size)
 
 void zk_mem_free(struct zk_mem *mem, enum zk_mem_kind kind, void *obj, size_t size)
 {
-	struct kmem_cache *cache = cache_of(kind, size);
+	struct kmem_cache *cache;
 
+	/* what was never had has no size */
 	if (!obj)
 		return;
+	cache = cache_of(kind, size);
 	if (cache)
 		kmem_cache_free(cache, obj);
 	else
