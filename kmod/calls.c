@@ -280,6 +280,7 @@ static int put_record(struct out *out, const struct record *rec)
 
 static int take_one(struct zkern_inst *inst, struct out *out)
 {
+	const struct out before = *out;
 	struct record rec;
 	int err;
 
@@ -289,8 +290,10 @@ static int take_one(struct zkern_inst *inst, struct out *out)
 	if (err)
 		return err;
 	err = put_record(out, &rec);
-	if (err)
+	if (err) {
+		*out = before;
 		untake(&inst->calls, &rec);
+	}
 	if (rec.req)
 		zkern_req_put(rec.req);
 	return err;

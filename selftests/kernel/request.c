@@ -2,6 +2,7 @@
 /* ZKERN_REQUEST: what is asked, taken and answered; signals, timeouts, limits. */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -286,6 +287,41 @@ static void test_take(void)
 	is(ask_join(&a), 0, "the answer");
 }
 
+/*
+ * A buffer that ends, with its page, in the middle of the second record. Should that not be
+ * there yet in some round, nothing is shown by it.
+ */
+static void test_take_part(void)
+{
+	const size_t whole = sizeof(struct zkern_call) + 8, page = sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+	char *at = pages + page - whole - sizeof(struct zkern_call);
+	int wrong = 0, both = 0;
+	struct asker a[2];
+	struct call c = { 0 };
+
+	need(pages != MAP_FAILED && !mprotect(pages + page, page, PROT_NONE), "mmap");
+	for (int i = 0; i < 20; i++) {
+		struct zkern_take t = { .size = sizeof(t), .buf = ptr(at), .buf_len = page };
+
+		ask(&a[0], fd, "x", 0);
+		ask(&a[1], fd, "x", 0);
+		need(owner_polls(owner, LONG * 1000), "poll");
+		usleep(20000);
+		need(!zk_ioctl(owner, ZKERN_TAKE, &t) && t.count == 1, "take");
+		wrong += t.used != whole;
+		both += owner_polls(owner, 0);
+		memcpy(&c.head, at, sizeof(c.head));
+		owner_answer(owner, &c, 50, 0, "");
+		need(owner_take(owner, &c) == 1, "take");
+		owner_answer(owner, &c, 50, 0, "");
+		need(!ask_join(&a[0]) && !ask_join(&a[1]), "asked");
+	}
+	is(wrong, 0, "of a record that does not go in, nothing counts (%d)", both);
+	munmap(pages, 2 * page);
+}
+
 /* ------------------------------------------------------------ limits */
 
 static void test_file_limit(void)
@@ -394,6 +430,7 @@ int main(void)
 	test_kill();
 	test_timeouts();
 	test_take();
+	test_take_part();
 	test_user_limit();
 	test_file_limit();
 	test_sessions_limit();
