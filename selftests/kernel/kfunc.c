@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,11 +129,11 @@ static void traces(void)
 	zk_set(owner, zxid_of(owner) + 1, "/a", "traced", 2);
 	look("/a");
 	k->bss->tgid = getpid();
-	k->links.on_umask = bpf_program__attach(k->progs.on_umask);
-	need(k->links.on_umask, "attaching");
-	umask(umask(022));
-	bpf_link__destroy(k->links.on_umask);
-	k->links.on_umask = NULL;
+	k->links.on_rename = bpf_program__attach(k->progs.on_rename);
+	need(k->links.on_rename, "attaching");
+	need(!prctl(PR_SET_NAME, "renamed"), "prctl");
+	bpf_link__destroy(k->links.on_rename);
+	k->links.on_rename = NULL;
 	ok(k->bss->traced && k->bss->got_traced == 6 &&
 	   !memcmp(k->bss->data_traced, "traced", 6), "a tracing program reads as well");
 }
