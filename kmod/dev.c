@@ -20,6 +20,7 @@
 #include "file.h"
 #include "map.h"
 #include "request.h"
+#include "watch.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -71,6 +72,7 @@ static int dev_open(struct inode *inode, struct file *file)
 	zf = zkern_file_new(iminor(inode));
 	if (IS_ERR(zf))
 		return PTR_ERR(zf);
+	zf->cred = file->f_cred;
 	file->private_data = zf;
 	return stream_open(inode, file);
 }
@@ -80,6 +82,7 @@ static int dev_release(struct inode *inode, struct file *file)
 	struct zkern_file *zf = file->private_data;
 
 	zkern_owner_release(zf);
+	/* first, since many watches take a while: the session's ephemerals wait for this */
 	zkern_session_release(zf);
 	zkern_file_free(zf);
 	return 0;
@@ -108,6 +111,8 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return may_read ? zkern_ioctl_snapshot(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_MAP):
 		return may_read ? zkern_ioctl_map(zf, uarg) : -EBADF;
+	case _IOC_NR(ZKERN_WATCH):
+		return may_read ? zkern_ioctl_watch(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_INFO):
 		return zkern_ioctl_info(zf, uarg);
 	case _IOC_NR(ZKERN_REQUEST):
@@ -135,18 +140,23 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return -ENOTTY;
 }
 
+static ssize_t dev_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	return zkern_watch_read(file->private_data, file->f_flags & O_NONBLOCK, buf, len);
+}
+
 /*
- * The owner hears of readers who want to be confirmed and of what files ask it to do;
- * others have nothing to wait for.
+ * Watches' events; and the owner hears of readers who want to be confirmed and of what
+ * files ask it to do.
  */
 static __poll_t dev_poll(struct file *file, poll_table *wait)
 {
 	struct zkern_file *zf = file->private_data;
 	struct zkern_inst *inst = zf->inst;
-	__poll_t mask = 0;
+	__poll_t mask = zkern_watch_poll(zf, file, wait);
 
 	if (!zkern_file_is_owner(zf))
-		return DEFAULT_POLLMASK;
+		return mask;
 	poll_wait(file, &inst->asks, wait);
 	if (atomic64_read(&inst->asked) > READ_ONCE(inst->told))
 		mask |= EPOLLIN | EPOLLRDNORM;
@@ -159,6 +169,7 @@ const struct file_operations zkern_dev_fops = {
 	.owner = THIS_MODULE,
 	.open = dev_open,
 	.release = dev_release,
+	.read = dev_read,
 	.poll = dev_poll,
 	.unlocked_ioctl = dev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

@@ -20,6 +20,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "watch.h"
+
 struct zkern_file *zkern_file_new(u32 id)
 {
 	struct zkern_file *zf;
@@ -32,11 +34,13 @@ struct zkern_file *zkern_file_new(u32 id)
 		kfree(zf);
 		return ERR_PTR(-ENODEV);
 	}
+	init_waitqueue_head(&zf->events);
 	return zf;
 }
 
 void zkern_file_free(struct zkern_file *zf)
 {
+	zkern_watch_release(zf);
 	zkern_inst_put(zf->inst);
 	kfree(zf);
 }

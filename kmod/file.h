@@ -10,11 +10,14 @@
 #include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
 #include "instance.h"
 
+struct zkern_kevents;
 struct zkern_owner;
 struct zkern_session;
+struct zkern_watcher;
 
 /* A zxid held readable; the pin holds the tree. */
 struct zkern_pinned {
@@ -33,6 +36,10 @@ struct zkern_pinned {
  * @own:      the owner's: its buffers and the tree it builds; under inst->lock
  * @session:  what its first ZKERN_REQUEST made, until it is closed; see request.h
  * @owner:    sees and does all: the owner's file, or a snapshot that it made
+ * @watcher:  watch.c; NULL until something is watched, then it stays
+ * @cred:     the opener's, for the watches; the file's; NULL: a handle of the kernel's
+ * @events:   who waits for the watches' events
+ * @kevents:  kapi_watch.c: whom a handle of the kernel's tells them
  */
 struct zkern_file {
 	struct zkern_inst *inst;
@@ -43,6 +50,10 @@ struct zkern_file {
 	struct zkern_owner *own;
 	struct zkern_session *session;
 	bool owner;
+	struct zkern_watcher *watcher;
+	const struct cred *cred;
+	wait_queue_head_t events;
+	struct zkern_kevents *kevents;
 };
 
 static inline bool zkern_file_is_owner(const struct zkern_file *zf)
@@ -88,6 +99,7 @@ int zkern_fd_out(struct file *file, __s32 *fd, const void *s, size_t ksize, void
  * -ENOMEM, -ENODEV (no such instance).
  */
 struct zkern_file *zkern_file_new(u32 id);
+/* Sleeps: its watches go. Its session and what it owns have been given up before. */
 void zkern_file_free(struct zkern_file *zf);
 
 /* What a read is exact at. */

@@ -16,6 +16,7 @@
 #include "access.h"
 #include "file.h"
 #include "trace.h"
+#include "watch.h"
 
 #define HOT_DATA	512	/* more than that the string instructions do better */
 
@@ -79,6 +80,7 @@ struct hot_answer {
 	u32 state;
 	u32 crc;
 	u32 len;
+	u32 events;
 };
 
 /* RCU, page faults off: data and results. False: a page was not there. */
@@ -115,6 +117,8 @@ static __always_inline bool hot_answer(const struct zkern_get *get, struct zkern
 	unsafe_put_user(st->cversion, &out->stat.cversion_stored, fault);
 	unsafe_put_user(shown, &out->stat.ephemeral_owner, fault);
 	unsafe_put_user(st->owner, &out->stat.owner_stored, fault);
+	unsafe_put_user(a->events, &out->events, fault);
+	unsafe_put_user(0, &out->pad, fault);
 	user_access_end();
 	return true;
 fault:
@@ -139,6 +143,8 @@ static __always_inline bool hot_read(struct zkern_file *zf, const struct zkern_g
 	if (!node || !zk_view(node, at.zxid, &view))
 		return false;
 	a->zxid = at.zxid;
+	/* behind the tree's zxid */
+	a->events = zkern_watch_waits(zf, at.zxid);
 	a->crc = 0;
 	a->len = 0;
 	if (likely(zkern_may(view.acl, ZKERN_PERM_READ, &who)))

@@ -24,6 +24,7 @@
 #include "netlink.h"
 #include "request.h"
 #include "trace.h"
+#include "watch.h"
 
 static uint retain_mb = 256;
 module_param(retain_mb, uint, 0644);
@@ -99,6 +100,7 @@ static void inst_release(struct kref *ref)
 
 	WARN_ON_ONCE(rcu_access_pointer(inst->tree) || inst->owner);
 	zkern_maps_free(inst->maps);
+	zkern_watches_free(inst->watches);
 	mutex_destroy(&inst->lock);
 	kfree_rcu(inst, rcu);		/* zkern_inst_peek() */
 }
@@ -151,16 +153,18 @@ static struct zkern_inst *inst_alloc(u32 uid)
 	inst = kzalloc(sizeof(*inst), GFP_KERNEL_ACCOUNT);
 	if (!inst)
 		return NULL;
-	inst->maps = zkern_maps_alloc();
 	tree = zkern_tree_alloc();
-	if (!inst->maps || !tree) {
+	RCU_INIT_POINTER(inst->tree, tree);
+	inst->maps = zkern_maps_alloc();
+	inst->watches = zkern_watches_new(inst);
+	if (!tree || !inst->maps || !inst->watches) {
+		zkern_watches_free(inst->watches);
 		zkern_maps_free(inst->maps);
 		if (tree)
 			zk_tree_put(tree);
 		kfree(inst);
 		return NULL;
 	}
-	RCU_INIT_POINTER(inst->tree, tree);
 	inst->generation = 1;
 	inst->state = ZKERN_STATE_EMPTY;
 	inst->heard_ns = ZKERN_NEVER_HEARD;
@@ -249,6 +253,7 @@ int zkern_inst_del(u32 id, bool force)
 	inst_drop_tree(inst);
 	wake_up_all(&inst->wait);
 	zkern_calls_end(inst);
+	zkern_watch_gone(inst->watches);
 
 	mutex_lock(&table_lock);
 	device_destroy(inst_class, MKDEV(MAJOR(inst_devt), inst->id));
@@ -341,10 +346,12 @@ void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 	lockdep_assert_held(&inst->lock);
 	if (inst->state == state)
 		return;
+	zkern_watch_state_begin(inst->watches, state);
 	WRITE_ONCE(inst->state, state);
 	zkern_maps_say(inst->maps, state, inst->heard_ns);
 	if (state == ZKERN_STATE_EMPTY)
 		zkern_maps_hide(inst->maps);
+	zkern_watch_state_end(inst->watches);
 	if (zkern_calls_wait(inst))
 		zkern_calls_wake(inst);
 	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED ||
@@ -363,10 +370,12 @@ void zkern_inst_swap_tree(struct zkern_inst *inst, struct zk_tree *tree)
 {
 	struct zk_tree *old;
 
+	zkern_watch_swap_begin(inst->watches, tree);
 	zkern_maps_swap_begin(inst->maps);
 	old = rcu_replace_pointer(inst->tree, tree, lockdep_is_held(&inst->lock));
 	WRITE_ONCE(inst->generation, inst->generation + 1);
 	zkern_maps_swap_end(inst->maps, zk_tree_zxid(tree), inst->generation);
+	zkern_watch_swap_end(inst->watches);
 	zk_tree_put(old);
 	trace_zkern_state(inst->id, inst->state, zk_tree_zxid(tree));
 	zkern_inst_wake(inst);

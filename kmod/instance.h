@@ -41,6 +41,7 @@ struct cred;
 struct pid;
 struct zkern_file;
 struct zkern_maps;
+struct zkern_watches;
 
 #define ZKERN_NEVER_HEARD	S64_MIN
 
@@ -69,6 +70,7 @@ struct zkern_inst {
 	u8 label[sizeof_field(struct zkern_info, label)];
 
 	struct zkern_maps *maps;	/* see map.h */
+	struct zkern_watches *watches;	/* see watch.h */
 
 	atomic_t snapshots;
 	struct kref ref;

@@ -21,6 +21,7 @@ EXPORT_SYMBOL_GPL(zkern_kopen);
 
 void zkern_kclose(struct zkern_file *zf)
 {
+	zkern_kevents_end(zf);
 	zkern_file_free(zf);
 }
 EXPORT_SYMBOL_GPL(zkern_kclose);

@@ -16,6 +16,11 @@
 int zkern_kread(const struct zkern_at *at, const char *path, u32 path_len,
 		const struct zkern_caller *who, struct zkern_kget *get);
 
+/* ------------------------------------------------------------ kapi_watch.c */
+
+/* Nobody is told of @zf's events any more, nor being told. Sleeps. */
+void zkern_kevents_end(struct zkern_file *zf);
+
 /* ------------------------------------------------------------ bpf.c */
 
 /* Makes the kfuncs known. Sleeps. Negative errno: there are none. */

@@ -16,6 +16,7 @@
 #include "access.h"
 #include "file.h"
 #include "trace.h"
+#include "watch.h"
 
 #define LIST_CHUNK	(32 * 1024)
 #define LIST_STEPS	1024		/* entries per RCU section */
@@ -216,7 +217,11 @@ static int list_run(struct zkern_file *zf, struct list_fill *f, const char *path
 	struct zkern_at at;
 	int err;
 
-	err = zkern_pin(zf, &here, &f->p);
+	if (f->req->flags & ZKERN_WATCH_ONCE)
+		err = zkern_watch_pin(zf, ZKERN_WATCH_READ_CHILDREN, path, f->req->path_len, &here,
+				      &f->p);
+	else
+		err = zkern_pin(zf, &here, &f->p);
 	if (err)
 		return err;
 	f->cap = min_t(u32, LIST_CHUNK, max_t(u32, f->req->buf_len, 64));
@@ -251,6 +256,7 @@ static void list_clear(struct zkern_file *zf, struct zkern_list *req)
 	req->count = 0;
 	req->more = 0;
 	req->zxid = 0;
+	req->events = 0;
 	memset(&req->stat, 0, sizeof(req->stat));
 	req->state = READ_ONCE(zf->inst->state);
 	req->age_ms = zkern_file_age_ms(zf);
@@ -263,8 +269,11 @@ static int list_in(struct zkern_list *req, void __user *arg, u32 *size)
 	err = zkern_struct_in(req, sizeof(*req), arg, size);
 	if (err)
 		return err;
-	if ((req->flags & ~ZKERN_LINEARIZABLE) || req->pad || req->path_len > ZKERN_PATH_MAX ||
+	if ((req->flags & ~(ZKERN_LINEARIZABLE | ZKERN_WATCH_ONCE)) ||
+	    req->path_len > ZKERN_PATH_MAX ||
 	    req->after_len > ZKERN_PATH_MAX || !req->after != !req->after_len)
+		return -EINVAL;
+	if ((req->flags & ZKERN_WATCH_ONCE) && req->after)
 		return -EINVAL;
 	return 0;
 }
@@ -335,6 +344,7 @@ long zkern_ioctl_children(struct zkern_file *zf, void __user *arg)
 	if (!err) {
 		list_clear(zf, &req);
 		err = list_run(zf, &f, path, after_path_len);
+		req.events = zkern_watch_waits(zf, req.zxid);
 		if (list_answers(err) && zkern_struct_out_from(&req, used, arg, size))
 			err = -EFAULT;
 	}

@@ -195,7 +195,7 @@ static void map_free(struct map_file *mf)
 	if (mf->mapped)
 		zkern_mapped_put(mf->inst->maps, mf->mapped);
 	zkern_inst_put(mf->inst);
-	zkern_quota_drop_of(&map_quota, mf->uid);
+	zkern_quota_drop_of(&map_quota, mf->uid, 1);
 	kfree(mf);
 }
 
@@ -224,7 +224,7 @@ static struct map_file *map_new(struct zkern_inst *inst)
 	if (!mf)
 		return ERR_PTR(-ENOMEM);
 	mf->uid = current_uid();
-	err = zkern_quota_take_of(&map_quota, mf->uid, READ_ONCE(map_max));
+	err = zkern_quota_take_of(&map_quota, mf->uid, 1, READ_ONCE(map_max));
 	if (err) {
 		kfree(mf);
 		return ERR_PTR(err);

@@ -22,6 +22,7 @@
 #include "records.h"
 #include "request.h"
 #include "trace.h"
+#include "watch.h"
 
 #define STAGE_KEEP	(1024 * 1024)	/* larger buffers are not kept */
 
@@ -122,9 +123,11 @@ static int apply_one(struct zkern_file *zf, struct zk_tree *tree, const struct z
 
 	err = zk_tree_link(tree, txn, res);
 	if (!err) {
+		zkern_watch_apply_begin(zf->inst->watches, tree, txn);
 		zkern_maps_apply(zf->inst->maps, tree, txn);
 		zk_tree_publish(tree);
 		zkern_maps_publish(zf->inst->maps);
+		zkern_watch_apply_end(zf->inst->watches);
 		zkern_inst_wake(zf->inst);
 	}
 	if (trace_zkern_apply_enabled())

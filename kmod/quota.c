@@ -16,30 +16,32 @@ static unsigned long quota_count(struct xarray *counts, kuid_t uid)
 	return entry ? xa_to_value(entry) : 0;
 }
 
-int zkern_quota_take_of(struct xarray *counts, kuid_t uid, unsigned long max)
+int zkern_quota_take_of(struct xarray *counts, kuid_t uid, unsigned long n, unsigned long max)
 {
-	unsigned long n;
+	unsigned long had;
 	int err = -ENOSPC;
 
 	mutex_lock(&quota_lock);
-	n = quota_count(counts, uid);
-	if (n < max)
-		err = xa_err(xa_store(counts, __kuid_val(uid), xa_mk_value(n + 1), GFP_KERNEL));
+	had = quota_count(counts, uid);
+	if (had <= max && n <= max - had)
+		err = xa_err(xa_store(counts, __kuid_val(uid), xa_mk_value(had + n), GFP_KERNEL));
 	mutex_unlock(&quota_lock);
 	return err;
 }
 
-void zkern_quota_drop_of(struct xarray *counts, kuid_t uid)
+void zkern_quota_drop_of(struct xarray *counts, kuid_t uid, unsigned long n)
 {
-	unsigned long n;
+	unsigned long had;
 
+	if (!n)
+		return;
 	mutex_lock(&quota_lock);
-	n = quota_count(counts, uid);
-	if (WARN_ON_ONCE(!n))
+	had = quota_count(counts, uid);
+	if (WARN_ON_ONCE(had < n))
 		goto out;
 	/* storing over what is there allocates nothing and cannot fail */
-	if (n > 1)
-		xa_store(counts, __kuid_val(uid), xa_mk_value(n - 1), GFP_KERNEL);
+	if (had > n)
+		xa_store(counts, __kuid_val(uid), xa_mk_value(had - n), GFP_KERNEL);
 	else
 		xa_erase(counts, __kuid_val(uid));
 out:
@@ -48,10 +50,10 @@ out:
 
 int zkern_quota_take(kuid_t uid)
 {
-	return zkern_quota_take_of(&pictures, uid, ZKERN_QUOTA_MAX);
+	return zkern_quota_take_of(&pictures, uid, 1, ZKERN_QUOTA_MAX);
 }
 
 void zkern_quota_drop(kuid_t uid)
 {
-	zkern_quota_drop_of(&pictures, uid);
+	zkern_quota_drop_of(&pictures, uid, 1);
 }

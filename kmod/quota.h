@@ -9,12 +9,12 @@
 #define ZKERN_QUOTA_MAX	64	/* pictures of trees: snapshots and netlink dumps */
 
 /*
- * Any; sleeps. Counts one more for @uid in @counts, which belongs to one kind of thing and
- * is touched by these two alone: 0, -ENOSPC (there are @max) or -ENOMEM.
+ * Any; sleeps. Counts @n more for @uid in @counts, which belongs to one kind of thing and
+ * is touched by these two alone: 0, -ENOSPC (that would be more than @max) or -ENOMEM.
  */
-int zkern_quota_take_of(struct xarray *counts, kuid_t uid, unsigned long max);
-/* Any; sleeps. */
-void zkern_quota_drop_of(struct xarray *counts, kuid_t uid);
+int zkern_quota_take_of(struct xarray *counts, kuid_t uid, unsigned long n, unsigned long max);
+/* Any; sleeps. @n less; 0: nothing is done. */
+void zkern_quota_drop_of(struct xarray *counts, kuid_t uid, unsigned long n);
 
 /* The same for pictures of trees. */
 int zkern_quota_take(kuid_t uid);

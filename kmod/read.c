@@ -21,13 +21,14 @@
 #include "access.h"
 #include "file.h"
 #include "trace.h"
+#include "watch.h"
 
 #define GET_ATOMIC_MAX	(32 * 1024)	/* copied with preemption of RCU held off */
 #define GET_CHUNK	(32 * 1024)
 #define GET_TRIES	3
 
 #define GET_WHAT	(ZKERN_GET_NODATA | ZKERN_GET_ACL)
-#define GET_FLAGS	(GET_WHAT | ZKERN_LINEARIZABLE)
+#define GET_FLAGS	(GET_WHAT | ZKERN_LINEARIZABLE | ZKERN_WATCH_ONCE)
 
 static u64 trace_start(void)
 {
@@ -268,7 +269,32 @@ static int get_check(const struct zkern_get *get)
 {
 	if ((get->flags & ~GET_FLAGS) || (get->flags & GET_WHAT) == GET_WHAT)
 		return -EINVAL;
+	if ((get->flags & ZKERN_WATCH_ONCE) && (get->flags & ZKERN_GET_ACL))
+		return -EINVAL;
 	return 0;
+}
+
+/* Sets a watch at the zxid that it reads at. */
+static int get_watching(struct zkern_file *zf, const struct zkern_caller *who,
+			struct zkern_get *get, const char *path)
+{
+	struct zkern_pinned here, *p;
+	int tries, err;
+
+	for (tries = 0; tries < GET_TRIES; tries++) {
+		err = zkern_watch_pin(zf, get->flags & ZKERN_GET_NODATA ? ZKERN_WATCH_READ_EXISTS :
+				      ZKERN_WATCH_READ_DATA, path, get->path_len, &here, &p);
+		if (err) {
+			memset_startat(get, 0, len);
+			break;
+		}
+		err = get_node(zf, p, who, get, path);
+		zkern_unpin(&here, p);
+		/* the pin was revoked: the watch is there, and is set anew at a later zxid */
+		if (err != -ESTALE)
+			break;
+	}
+	return err;
 }
 
 long zkern_ioctl_get(struct zkern_file *zf, void __user *arg)
@@ -293,7 +319,11 @@ long zkern_ioctl_get(struct zkern_file *zf, void __user *arg)
 	who = zkern_caller_current(zkern_file_is_owner(zf));
 	err = zkern_file_fresh(zf, get.flags, get.min_zxid, get.timeout_ms, get.max_age_ms);
 	if (likely(!err)) {
-		err = get_node(zf, NULL, &who, &get, path);
+		if (unlikely(get.flags & ZKERN_WATCH_ONCE))
+			err = get_watching(zf, &who, &get, path);
+		else
+			err = get_node(zf, NULL, &who, &get, path);
+		get.events = zkern_watch_waits(zf, get.zxid);
 		if (zkern_struct_out_from(&get, len, arg, size))
 			err = -EFAULT;
 	}
@@ -320,7 +350,7 @@ static int read_entry(struct zkern_file *zf, struct zkern_pinned *p, const struc
 	if (err)
 		return err;
 	if (size != stride || get.min_zxid || get.timeout_ms || get.max_age_ms ||
-	    (get.flags & ZKERN_LINEARIZABLE) || get_check(&get))
+	    (get.flags & (ZKERN_LINEARIZABLE | ZKERN_WATCH_ONCE)) || get_check(&get))
 		return -EINVAL;
 	path = zkern_path_in(small, get.path, get.path_len);
 	if (IS_ERR(path)) {
@@ -379,6 +409,7 @@ long zkern_ioctl_read(struct zkern_file *zf, void __user *arg)
 	req.zxid = p->pin.zxid;
 	err = read_entries(zf, p, &req);
 	zkern_unpin(&here, p);
+	req.events = zkern_watch_waits(zf, req.zxid);
 	return err ?: zkern_struct_out_from(&req, state, arg, size);
 }
 

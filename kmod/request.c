@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 
 #include "trace.h"
+#include "watch.h"
 
 /* ------------------------------------------------------------ sessions */
 
@@ -326,6 +327,8 @@ static int req_result(struct zkern_file *zf, struct zkern_req *r, struct zkern_r
 	seen = zkern_file_seen(zf);
 	if (r->zxid > seen)
 		zkern_file_see(zf, r->zxid, seen);
+	/* the owner has applied that before it answered */
+	q->events = zkern_watch_waits(zf, r->zxid);
 	if (copy_to_user(u64_to_user_ptr(q->out), r->buf, min(r->out_len, r->cap)))
 		return -EFAULT;
 	return r->out_len > r->cap ? -EMSGSIZE : 0;

@@ -44,7 +44,10 @@ struct zkern_kget {
  * there are handles: reads then say -ENODEV for ever.
  */
 struct zkern_file *zkern_kopen(u32 id);
-/* The last use of a handle has returned. Sleeps. */
+/*
+ * The last use of a handle has returned. Sleeps: for the callback to return, too, which
+ * is not called any more then; so not from it.
+ */
 void zkern_kclose(struct zkern_file *zf);
 
 /*
@@ -59,5 +62,36 @@ void zkern_kclose(struct zkern_file *zf);
  */
 int zkern_kget(struct zkern_file *zf, const char *path, u32 path_len, const struct cred *cred,
 	       struct zkern_kget *get);
+
+/* @type of the last event that there is: the instance was removed. */
+#define ZKERN_KEV_GONE	0
+
+/*
+ * Is told of one event: @ev as in the UAPI, @path of ev->path_len bytes, without a NUL.
+ * Called from a work item, one event at a time, in their order; may sleep, and use the
+ * handle for all but zkern_kclose(). What it reads by zkern_kget() is exact at ev->zxid or
+ * later (guarantee G); a read elsewhere may see a change before its event is told.
+ * While it is at work events wait in a queue of ZKERN_WATCH_QUEUE_LEN bytes; where that
+ * is full ZKERN_EV_OVERFLOW tells that some were left out (guarantee K).
+ */
+typedef void (*zkern_kevent_fn)(void *arg, const struct zkern_watch_event *ev, const char *path);
+
+/*
+ * zkern_kopen() of a handle that can watch: @fn will be called with @arg. Sleeps.
+ * Errors as there.
+ */
+struct zkern_file *zkern_kopen_watching(u32 id, zkern_kevent_fn fn, void *arg);
+
+/*
+ * Watches @path, which need not exist, from *@zxid on (may be NULL): the first change after
+ * it is told. @kind: ZKERN_WATCH_PERSISTENT, ZKERN_WATCH_RECURSIVE, or ZKERN_WATCH_STATE,
+ * which takes no path. With the kernel's own rights, which no ACL binds. Sleeps. Returns 0,
+ * -EINVAL (a path that no node can have, another kind, a handle that cannot watch), -ESTALE
+ * (there is no tree to be seen: try again when ZKERN_EV_STATE tells of another state),
+ * -EDQUOT (the module's watch_file_kb is used up), -ENOMEM, -ENODEV.
+ */
+int zkern_kwatch(struct zkern_file *zf, u32 kind, const char *path, u32 path_len, u64 *zxid);
+/* No more of that; what has happened already may still be told. Sleeps. -ENOENT: none. */
+int zkern_kunwatch(struct zkern_file *zf, u32 kind, const char *path, u32 path_len);
 
 #endif

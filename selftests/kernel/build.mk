@@ -5,17 +5,21 @@
 
 KT := selftests/kernel
 KT_LIB := $(KT)/zk
-KT_CALLS := $(addprefix $(B)/$(KT)/,request session)
-KT_NAMES := device list owner snapshot access wait confirm request session map map_step map_race \
-	map_lib multi netlink trace fuzz faults reload kfunc kapi
+KT_CALLS := $(addprefix $(B)/$(KT)/,request session watch_session)
+KT_NAMES := device list owner snapshot access wait confirm watch watch_race request session \
+	watch_session map map_step map_race map_lib multi netlink trace \
+	fuzz faults reload kfunc kapi
 KT_32 := device list snapshot map map_step
 KT_PROGS := $(KT_NAMES:%=$(B)/$(KT)/%)
 KT_PROGS32 := $(KT_32:%=$(B)/$(KT)/%32)
-TEST_PROGS += $(KT_PROGS) $(KT_PROGS32)
+KT_SIDE := $(B)/$(KT)/side
+TEST_PROGS += $(KT_PROGS) $(KT_PROGS32) $(KT_SIDE)
 
 $(KT_PROGS): $(B)/obj/$(KT_LIB).o
 $(KT_CALLS): $(B)/obj/$(KT)/calls.o
 $(KT_PROGS): T_LIBS = -lnl-genl-3 -lnl-3
+$(KT_SIDE): $(B)/libzkern.a
+$(KT_SIDE): T_LIBS = $(LIBZKERN_LIBS)
 $(B)/obj/$(KT)/netlink.o $(B)/obj/$(KT)/reload.o: T_CPPFLAGS = $(TOOLS_CPPFLAGS)
 # What maps nodes reads them with libzkern's inline functions, and falls back to its others.
 KT_MAPS := $(addprefix $(B)/$(KT)/,map map_step map_race map_lib)

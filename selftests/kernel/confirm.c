@@ -154,7 +154,7 @@ static void test_other_reads(void)
 	is(zk_ioctl(fd, ZKERN_CHILDREN, &list), -ETIMEDOUT, "listing waits");
 	get.timeout_ms = 20;
 	is(zk_ioctl(fd, ZKERN_GET, &get), -ETIMEDOUT, "getting waits no longer than asked");
-	get.flags |= 0x200;
+	get.flags |= 0x400;
 	is(zk_ioctl(fd, ZKERN_GET, &get), -EINVAL, "another flag is none");
 	s = zk_snapshot(fd, "/", &snap);
 	need(s >= 0, "snapshot");

@@ -10,8 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tap.h"
-#include "zk.h"
+#include "ev.h"
 
 #define MOST	2000	/* more allocations and copies than any call here makes */
 #define BIG	(100 * 1024)
@@ -118,6 +117,8 @@ static int apply(void *arg)
 	acl_none(&acl);
 	snprintf(path, sizeof(path), "%d", (int)zxid);
 	acl_add(&acl, READ, "uid", path);
+	/* us, who read it later */
+	acl_add(&acl, READ, "uid", "0");
 	batch_txn(&b, zxid);
 	snprintf(path, sizeof(path), "/f%d", (int)zxid);
 	batch_create_acl(&b, path, "data", &acl);
@@ -190,6 +191,27 @@ static int children(void *arg)
 	struct zkern_list list;
 
 	return zk_children(fd, "/", "", arg, BIG, &list);
+}
+
+/* What a file's first watches take, a list of them, and another queue. */
+static int watch(void *arg)
+{
+	struct zkern_watch list = { .buf = ptr(arg), .buf_len = BIG };
+	int f = zk_open(inst, O_RDONLY | O_NONBLOCK), err;
+
+	if (f < 0)
+		return f;
+	err = ev_exists(f, "/not-there", NULL);
+	if (err == -ENOENT)
+		err = ev_add(f, ZKERN_WATCH_RECURSIVE, "/");
+	if (!err)
+		err = ev_children(f, "/");
+	if (!err)
+		err = ev_queue(f, 1 << 20);
+	if (!err)
+		err = ev_cmd(f, ZKERN_WATCH_LIST, 0, NULL, &list);
+	close(f);
+	return err;
 }
 
 static int new_del(void *arg)
@@ -268,6 +290,7 @@ int main(void)
 	try_all("load", load, NULL, false);
 	try_all("map", map, "/set", false);
 	try_all("map of several pages", map, "/medium", false);
+	try_all("watch", watch, big, false);
 	try_all("new and del", new_del, NULL, false);
 	other = zk_new(~0u, ~0u);
 	need(other >= 0, "new");

@@ -118,6 +118,7 @@ static void request(const int *files, int n)
 		{ ZKERN_OWNED, sizeof(struct zkern_list) },
 		{ ZKERN_TIMED, sizeof(struct zkern_list) },
 		{ ZKERN_CONFIRM, sizeof(struct zkern_confirm) },
+		{ ZKERN_WATCH, sizeof(struct zkern_watch) },
 		{ ZKERN_REQUEST, sizeof(struct zkern_request) },
 		{ ZKERN_TAKE, sizeof(struct zkern_take) },
 		{ ZKERN_ANSWER, sizeof(struct zkern_answer) },
@@ -172,7 +173,7 @@ static void test_ioctls(void)
 	for (i = 0; i < ROUNDS; i++) {
 		if (i % 100 == 0)
 			junk_area();
-		request(files, 5);
+		request(files, 7);
 		if (i % 64 == 0 && read(files[2 + rnd(2)], area, rnd(8192)) < 0)
 			(void)errno;
 	}
@@ -195,7 +196,7 @@ static void test_ioctls(void)
 		if (i != inst)
 			zk_del(i, ZKERN_DEL_FORCE);
 	}
-	for (i = 2; i < 5; i++)
+	for (i = 2; i < 7; i++)
 		close(files[i]);
 }
 

@@ -9,6 +9,18 @@
 _Atomic uint64_t published, group_published[GROUPS];
 _Atomic unsigned int empty;
 
+static _Atomic uint32_t private_uids[PRIVATE_KEPT];
+
+uint32_t private_at(uint64_t zxid)
+{
+	return private_uids[zxid % PRIVATE_KEPT];
+}
+
+void private_note(uint64_t zxid, uint32_t uid)
+{
+	private_uids[zxid % PRIVATE_KEPT] = uid;
+}
+
 uint32_t text_len(int group, uint64_t zxid)
 {
 	static const uint32_t base[GROUPS] = { 0, 8, 60, 300, 1000, 4090, 16000, 70000 };

@@ -32,6 +32,11 @@
 extern _Atomic uint64_t published, group_published[GROUPS];
 extern _Atomic unsigned int empty;
 
+/* Whose /private is at @zxid, one of the last PRIVATE_KEPT that may be published. */
+#define PRIVATE_KEPT	65536
+uint32_t private_at(uint64_t zxid);
+void private_note(uint64_t zxid, uint32_t uid);
+
 /* The length of the data that a member of @group has since @zxid. */
 uint32_t text_len(int group, uint64_t zxid);
 /* The data itself: @len bytes. */

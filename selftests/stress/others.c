@@ -137,6 +137,10 @@ void shared_files_end(void)
 static void be_killed(struct worker *w)
 {
 	struct zkern_get get = {};
+	struct zkern_watch add = {
+		.size = sizeof(add), .cmd = ZKERN_WATCH_ADD, .kind = ZKERN_WATCH_RECURSIVE,
+		.path = ptr("/g4"), .path_len = 3,
+	};
 	struct zkern_list list;
 	int snap;
 
@@ -150,6 +154,10 @@ static void be_killed(struct worker *w)
 			.min_zxid = published + (1ull << 40), .timeout_ms = rnd(w, 30),
 		};
 		zk_exists(w->fd, "/list", &get);
+		/* the parent has the file, too, which it does not read events from */
+		if (!zk_ioctl(w->fd, ZKERN_WATCH, &add) && !rnd(w, 8) &&
+		    read(w->fd, w->buf, BIG) < 0)
+			usleep(100);
 	}
 }
 
@@ -203,10 +211,14 @@ void round_junk(struct worker *w)
 	struct zkern_read many = {
 		.size = sizeof(many), .gets = nowhere(w), .count = 1 + rnd(w, 9),
 	};
+	struct zkern_watch watch = {
+		.size = sizeof(watch), .cmd = ZKERN_WATCH_ADD, .kind = ZKERN_WATCH_PERSISTENT,
+		.path = nowhere(w), .path_len = 5,
+	};
 	struct before b = before_read(-1);
 	int err;
 
-	switch (rnd(w, 5)) {
+	switch (rnd(w, 6)) {
 	case 0:
 		get.path = nowhere(w);
 		err = zk_ioctl(w->fd, ZKERN_GET, &get);
@@ -220,6 +232,9 @@ void round_junk(struct worker *w)
 		break;
 	case 3:
 		err = zk_ioctl(w->fd, ZKERN_READ, &many);
+		break;
+	case 4:
+		err = zk_ioctl(w->fd, ZKERN_WATCH, &watch);
 		break;
 	default:
 		err = zk_ioctl(w->fd, ZKERN_GET, (void *)(uintptr_t)nowhere(w));

@@ -172,8 +172,10 @@ static void apply_one(struct worker *w)
 	struct change c = compose(w, &w->batch, z);
 	struct zkern_apply res;
 	struct zkern_info info;
-	int err = zk_apply(file, &w->batch, &res);
+	int err;
 
+	private_note(z, c.private_uid ?: private_uid);
+	err = zk_apply(file, &w->batch, &res);
 	if (may_fail(w, err, "apply (operation %u)", res.failed_op)) {
 		right(w, res.zxid == z && res.applied == 1, "apply says %llu for %llu",
 		      (unsigned long long)res.zxid, (unsigned long long)z);
@@ -256,6 +258,7 @@ static void swap(struct worker *w)
 		return;
 	}
 	res = (struct zkern_load){ .zxid = z };
+	private_note(z, private_uid);
 	err = zk_load(file, ZKERN_LOAD_COMMIT, NULL, &res);
 	may_fail(w, err, "load: commit");
 	ask(w, &info);
@@ -337,6 +340,17 @@ void round_owner(struct worker *w)
 	usleep(rnd(w, 4000));
 }
 
+int owner_enter(void)
+{
+	pthread_rwlock_rdlock(&file_lock);
+	return file;
+}
+
+void owner_leave(void)
+{
+	pthread_rwlock_unlock(&file_lock);
+}
+
 /* Who asks is answered: the tree has all there is. */
 void round_answer(struct worker *w)
 {
@@ -376,6 +390,7 @@ void owner_begin(void)
 		group_zxid[i] = group_published[i] = 1;
 	list_first = 1;
 	private_uid = USER_A;
+	private_note(1, private_uid);
 	put_tree(&b);
 	need(!zk_load(file, ZKERN_LOAD_BEGIN, NULL, NULL) &&
 	     !zk_load(file, ZKERN_LOAD_NODES, &b, NULL) &&

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <sys/syscall.h>
 
+#include "../kernel/mapped.h"
 #include "model.h"
 
 /* A member of some group; its path in @path. Smaller groups are more often asked for. */
@@ -322,4 +323,56 @@ void round_quota(struct worker *w)
 	while (n--)
 		close(fds[n]);
 	usleep(20000);
+}
+
+/* One read of a mapped node. False: it is revoked, and rightly. */
+static bool read_mapped(struct worker *w, struct mapped *m, const char *path, int group)
+{
+	struct before b = before_read(group);
+	struct zkern_map_got got;
+	struct zkern_stat stat;
+	unsigned int why;
+	int err;
+
+	err = mapped_get(m, w->buf, BIG, &got, &stat);
+	why = mapped_why(m);
+	if (err) {
+		/* it has fallen behind, or was too long for this mapping */
+		right(w, err == -EAGAIN, "a mapped read: %s", strerror(-err));
+		right(w, !why || why == ZKERN_MAP_TREE || why == ZKERN_MAP_GROWN,
+		      "%s was revoked because of %u", path, why);
+		return !why;
+	}
+	w->good++;
+	right(w, (uint64_t)stat.mzxid <= got.zxid, "%s of %llu mapped at %llu", path,
+	      (unsigned long long)stat.mzxid, (unsigned long long)got.zxid);
+	right(w, hidden_since(&b) || (got.zxid >= b.zxid && stat.mzxid >= b.group_zxid),
+	      "mapped at %llu, %s of %llu after %llu was published",
+	      (unsigned long long)got.zxid, path, (unsigned long long)stat.mzxid,
+	      (unsigned long long)b.group_zxid);
+	check_member(w, group, &stat, w->buf, got.len);
+	return true;
+}
+
+/* Mapped, read while it changes, waited for, and given back. */
+void round_map(struct worker *w)
+{
+	struct zkern_map_wait wait = { .size = sizeof(wait), .timeout_ms = 20 };
+	char path[8];
+	int group = some_member(w, path), times = rnd(w, 40), err;
+	struct before b = before_read(group);
+	struct mapped m;
+
+	if (!shown(w, mapped_open(w->fd, path, &m), &b, "map"))
+		return;
+	while (times-- && read_mapped(w, &m, path, group)) {
+		if (rnd(w, 4))
+			continue;
+		wait.version = m.map.node->done;
+		err = zk_ioctl(m.fd, ZKERN_MAP_WAIT, &wait);
+		may_fail_also(w, err, -ETIMEDOUT, "waiting for a mapped node");
+	}
+	mapped_close(&m);
+	if (!rnd(w, 16))
+		reopen(w);
 }

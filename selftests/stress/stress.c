@@ -28,11 +28,18 @@ static const struct job jobs[] = {
 	{ .name = "read", .threads = 2, .round = round_many },
 	{ .name = "children", .threads = 2, .round = round_children },
 	{ .name = "snapshot", .threads = 2, .round = round_snapshot },
+	{ .name = "map", .threads = 3, .round = round_map },
 	{ .name = "wait", .threads = 2, .round = round_wait },
 	{ .name = "linearizable", .threads = 2, .round = round_confirmed },
 	{ .name = "info", .threads = 1, .round = round_info },
 	{ .name = "user A", .threads = 1, .round = round_private, .uid = USER_A },
 	{ .name = "user B", .threads = 1, .round = round_private, .uid = USER_B },
+	{ .name = "watch", .threads = 2, .round = round_watch },
+	{ .name = "watch, user A", .threads = 1, .round = round_watch, .uid = USER_A },
+	{ .name = "watch all", .threads = 1, .round = round_watch_all },
+	{ .name = "watch once", .threads = 2, .round = round_watch_once },
+	{ .name = "watch shared", .threads = 3, .round = round_watch_shared },
+	{ .name = "request", .threads = 3, .round = round_request },
 	{ .name = "quota", .threads = 1, .round = round_quota, .uid = 1002 },
 	{ .name = "netlink get", .threads = 1, .round = round_netlink_get },
 	{ .name = "netlink dump", .threads = 2, .round = round_netlink_dump, .uid = 1003 },
@@ -44,6 +51,7 @@ static const struct job jobs[] = {
 	{ .name = "junk", .threads = 1, .round = round_junk },
 	{ .name = "owner", .threads = 1, .round = round_owner, .last = true },
 	{ .name = "confirm", .threads = 1, .round = round_answer, .last = true },
+	{ .name = "serve", .threads = 1, .round = round_serve, .last = true },
 };
 
 #define MAX_WORKERS	64
@@ -230,6 +238,7 @@ static void run_all(int seconds)
 	join_all(true);
 	alarm(0);
 	shared_files_end();
+	shared_watchers_end();
 	judge_all();
 	ok(rebuilt_is_same(&me), "the tree is what its dump says");
 	worker_end(&me);

@@ -112,11 +112,18 @@ void round_get(struct worker *w);
 void round_many(struct worker *w);
 void round_children(struct worker *w);
 void round_snapshot(struct worker *w);
+void round_map(struct worker *w);
 void round_wait(struct worker *w);
 void round_confirmed(struct worker *w);
 void round_info(struct worker *w);
 void round_private(struct worker *w);
 void round_quota(struct worker *w);
+void round_watch(struct worker *w);
+void round_watch_all(struct worker *w);
+void round_watch_once(struct worker *w);
+void round_watch_shared(struct worker *w);
+void round_request(struct worker *w);
+void round_serve(struct worker *w);
 void round_netlink_get(struct worker *w);
 void round_netlink_dump(struct worker *w);
 void round_netlink_status(struct worker *w);
@@ -130,11 +137,16 @@ void round_junk(struct worker *w);
 
 /* The instance, owned and filled; before anything fails. Ends the program if it cannot. */
 void owner_begin(void);
+/* The owner's file, which stays what it is until owner_leave(). */
+int owner_enter(void);
+void owner_leave(void);
 /* Calm: puts everything of the owner away. */
 void owner_end(void);
 
 /* Calm: closes what round_shared_file() left open. */
 void shared_files_end(void);
+/* Calm: the same of round_watch_shared(). */
+void shared_watchers_end(void);
 
 /*
  * Calm, in the end: a tree rebuilt of the main one's dump has its digest. False: it has

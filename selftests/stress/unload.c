@@ -24,15 +24,23 @@ static atomic_bool done;
 /* Whatever it finds. What it is told may be anything: only the kernel is looked at. */
 static void use(struct worker *w)
 {
+	struct zkern_watch add = {
+		.size = sizeof(add), .cmd = ZKERN_WATCH_ADD, .kind = ZKERN_WATCH_RECURSIVE,
+		.path = ptr("/"), .path_len = 1,
+	};
 	struct zkern_list list;
 	int fd, snap;
 
-	fd = zk_open(rnd(w, 2), O_RDONLY);
+	fd = zk_open(rnd(w, 2), O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
 		return;
 	w->rounds++;
 	w->good += zk_get(fd, "/node-5", w->buf, BIG, NULL) >= 0;
 	zk_children(fd, "/", "", w->buf, BIG, &list);
+	if (!zk_ioctl(fd, ZKERN_WATCH, &add) && rnd(w, 2)) {
+		usleep(rnd(w, 40000));
+		w->good += read(fd, w->buf, BIG) > 0;
+	}
 	snap = zk_snapshot(fd, NULL, NULL);
 	close(fd);
 	if (snap < 0)

@@ -32,11 +32,11 @@
  *     as the kernel knows them in the initial user namespace, world:anyone) and
  *     nothing else: without READ no data, no child names (EACCES). As in
  *     ZooKeeper, existence and stat of a node are open to all.
+ *  Guarantees F to M are about watches: see ZKERN_WATCH.
  *
- * Reading needs the file open for reading, ZKERN_REQUEST and ZKERN_OWN for writing
- * (EBADF). An error
- * that a look at the tree found (ENOENT, EACCES, EMSGSIZE, ESTALE) fills in the
- * results too, as far as they are known: the zxid above all.
+ * Reading and watching need the file open for reading; ZKERN_REQUEST and
+ * ZKERN_OWN for writing (EBADF). An error that a look at the tree found (ENOENT, EACCES,
+ * EMSGSIZE, ESTALE) fills in the results too, as far as they are known: the zxid above all.
  *
  * Errors common to all reads: ENOENT no such znode; EACCES by its ACL; EINVAL
  * malformed request or path; E2BIG see above; EMSGSIZE the buffer is too small
@@ -50,6 +50,8 @@
  *                ZKERN_TXN_ASIDE.
  *            4 - ZKERN_SET_STATE: EMPTY.
  *            5 - ZKERN_REQUEST; for the owner ZKERN_TAKE, ZKERN_ANSWER.
+ *                Since then, ENOTTY or EINVAL where it is missing: ZKERN_WATCH,
+ *                ZKERN_WATCH_ONCE, @events of reads and requests.
  */
 #ifndef _UAPI_LINUX_ZKERN_H
 #define _UAPI_LINUX_ZKERN_H
@@ -102,6 +104,15 @@ struct zkern_stat {
 #define ZKERN_LINEARIZABLE	0x100
 #define ZKERN_CONFIRM_MS	30000
 
+/*
+ * A flag of ZKERN_GET (without ZKERN_GET_ACL) and of ZKERN_CHILDREN's first page, on the
+ * device: also sets a one-shot watch, at the zxid that is read (guarantee H): for
+ * ZKERN_GET a data watch, with ZKERN_GET_NODATA also where there is no node yet; for
+ * ZKERN_CHILDREN a child watch. Where the answer is ENOENT (but for NODATA) or EACCES
+ * no watch is set. Any other error that comes with an answer (EMSGSIZE) leaves it set.
+ */
+#define ZKERN_WATCH_ONCE	0x200
+
 #define ZKERN_GET_NODATA	1	/* stat only (exists) */
 #define ZKERN_GET_ACL		2	/* the ACL (jute vector<ACL>) instead of data;
 					 * needs READ or ADMIN, as getACL does
@@ -119,6 +130,7 @@ struct zkern_stat {
  * @err:       [out] in ZKERN_READ: this entry's errno (positive) or 0
  * @crc:       [out] CRC-32 of path and data (0 for a caller without READ)
  * @acl_id:    [out] equal ids: equal ACLs, for as long as the tree lives
+ * @events:    [out] 1: watch events up to @zxid wait on this file, see ZKERN_WATCH
  */
 struct zkern_get {
 	__u32 size;
@@ -139,12 +151,15 @@ struct zkern_get {
 	__u64 acl_id;
 	__u64 age_ms;
 	struct zkern_stat stat;
+	__u32 events;
+	__u32 pad;
 };
 
 /**
  * struct zkern_read - ZKERN_READ: many paths at one zxid.
  * @gets: array of @count struct zkern_get (each with its size set; their
  *        min_zxid, timeout and max_age must be 0, the ones here count)
+ * @events: [out] as in struct zkern_get; the entries' are 0
  * The call succeeds if the array could be worked through; look at each err.
  */
 struct zkern_read {
@@ -157,6 +172,8 @@ struct zkern_read {
 	__u32 max_age_ms;
 	__u32 state;			/* [out] */
 	__u64 zxid;			/* [out] */
+	__u32 events;			/* [out] */
+	__u32 pad;
 };
 #define ZKERN_READ_MAX	65536
 
@@ -173,6 +190,7 @@ struct zkern_read {
  * @used, @count: [out] bytes and entries in @buf; EMSGSIZE: @used is what the
  *          first entry wants
  * @more:   [out] 1 if there are more
+ * @events: [out] as in struct zkern_get
  */
 struct zkern_list {
 	__u32 size;
@@ -192,7 +210,7 @@ struct zkern_list {
 	__u32 count;
 	__u32 more;
 	__u32 state;
-	__u32 pad;
+	__u32 events;
 	__u64 zxid;
 	__u64 age_ms;
 	struct zkern_stat stat;		/* CHILDREN: the parent's */
@@ -261,6 +279,172 @@ struct zkern_node {
 	__u32 crc;
 	__u64 acl_id;			/* ignored on load */
 	struct zkern_stat stat;
+};
+
+/* -------------------------------------------------------------- watching */
+
+/*
+ * Watches are ZooKeeper's, of an open file of the device: they belong to what dup(2),
+ * fork(2) and SCM_RIGHTS share, and end when its last copy is closed. A node is told of
+ * by its path, which need not exist. In each of two tables, data and children, a file
+ * has at most one watch on a path; setting another makes it what was set last.
+ *
+ *   one-shot data      created, deleted, or its data set; then the watch is spent
+ *   one-shot children  deleted, or a child of it created or deleted; then spent
+ *   persistent         both of these, again and again
+ *   recursive          persistent, of the node and all below it, without CHILDREN
+ *
+ * read(2) gives whole records of struct zkern_watch_event, in the order in which things
+ * happened. It waits for one (O_NONBLOCK: EAGAIN); a signal ends the wait: EINTR, or it is
+ * begun again (SA_RESTART). EINVAL: the buffer is too small for the next record
+ * (struct zkern_watch, @next), or nothing was ever watched through the file. ENODEV: the
+ * instance was removed, and what had happened before has been read. Readers of one file
+ * share its events; each gets to one of them. poll(2): EPOLLIN there is something to
+ * be read; EPOLLERR and EPOLLHUP the instance was removed.
+ *
+ * Guarantees, as far as the ACL lets the file's opener READ (see M)
+ *  F) What a file has been told by an answer with @zxid Z, it has been offered the events
+ *     of before: when a read through a file, or ZKERN_REQUEST, returns Z, read(2) on that
+ *     file gives every event of it up to Z without waiting, and @events of the answer is
+ *     1 if there are any that have not been read. (Mapped nodes are no answers: who has
+ *     read at z there makes a call with @min_zxid z first.)
+ *  G) An event is given only when its transaction is there to be seen: what is read after
+ *     an event of zxid Z was, in whatever way, is exact at Z or later, or of a later @era.
+ *  H) A watch is set and the value read at one zxid: the first change after it fires.
+ *     For one that is set alone (ZKERN_WATCH_ADD) that zxid is @zxid.
+ *  I) Events come in the order of their zxids; those of one transaction in the order of
+ *     its operations: created or deleted before the parent's CHILDREN. One change is told
+ *     once, however many watches of the file it is in; but CHILDREN of the parent is
+ *     told beside a recursive watch's CREATED or DELETED.
+ *  J) Records are whole: never torn over two reads, never mixed, each given once.
+ *  K) Nothing is lost silently. Where the queue is full, or memory short, what does not
+ *     fit any more is left out until the queue has been read to its end: there stands a
+ *     record ZKERN_EV_OVERFLOW, with how many were left out (@arg) and the zxid of the
+ *     last of them. One-shot watches that fired are spent all the same. Who reads it
+ *     must take everything as changed: read all that he watches again, with the flag
+ *     for one-shot watches. What happened later than that zxid is told as ever.
+ *  L) Watches outlive the daemon. If another tree is put in the place of the one that
+ *     is read (the server was sent a snapshot, or cut off its log's tail), they
+ *     get the differences at that moment, as events of the new tree's zxid, which may be
+ *     lower; @era has grown then. The differences are what a client that connects
+ *     again is told (setWatches): DELETED, CREATED, CHANGED if it was set or made anew,
+ *     CHILDREN if the list was changed; for recursive watches of each node below.
+ *     While no tree is to be seen (EMPTY) nothing is told; when one is again, the
+ *     differences between the two are.
+ *  M) An event is told only if the ACL of the node (CHILDREN: of the parent) as of the
+ *     change, for DELETED as of before, lets the opener of the file READ; else it is
+ *     dropped, and a one-shot watch is spent all the same (3.8's rule since
+ *     CVE-2024-23944 was closed). A change of the ACL alone is no event.
+ *
+ * Watches and the session of the same file (ZKERN_REQUEST)
+ *  - Neither waits for the other: while threads wait for answers, others read events.
+ *    read(2) and poll(2) are of events alone; an answer is given by the call that asked.
+ *  - What the file's own session does fires its watches like anything else: such an event
+ *    is offered before the answer is given (F). When there is no answer, and @fate is
+ *    UNKNOWN, a watch that was set before tells it, should it come to be done.
+ *  - The file does not lose its watches when its session expires, or was never made: its
+ *    requests fail (ESHUTDOWN), its events go on, those of its ephemerals' end among them.
+ *  - Events are told as the opener of the file may READ; requests are done as their
+ *    callers may.
+ *  - When the last copy is closed both end: the session is closed first, and others hear of
+ *    its ephemerals; the file itself hears nothing any more.
+ *
+ * What may be held: a file's watches and queue, ZKERN's module parameter watch_file_kb
+ * (EDQUOT); all of a user's (uid of the opener) together, watch_user_kb (ENOSPC). Both
+ * count what a watch costs that shares its path with no other: 96 bytes and the path.
+ * The memory is charged to the memory cgroup of who sets the watch.
+ */
+enum zkern_watch_event_type {
+	ZKERN_EV_CREATED = 1,
+	ZKERN_EV_DELETED = 2,
+	ZKERN_EV_CHANGED = 3,
+	ZKERN_EV_CHILDREN = 4,
+	ZKERN_EV_OVERFLOW = 5,
+	ZKERN_EV_STATE = 6,		/* @arg: enum zkern_state, see ZKERN_WATCH_STATE */
+};
+
+/**
+ * struct zkern_watch_event - what read(2) gives; the path follows, without a NUL, then
+ * zeros to a multiple of 8.
+ * @len:  of the whole record
+ * @zxid: of the transaction
+ * @era:  grows when another tree is put in the place of the one that is read, or a
+ *        tree that was hidden is to be seen again: zxids of one era can be compared
+ * @arg:  OVERFLOW: how many events were left out; STATE: the new state
+ */
+struct zkern_watch_event {
+	__u32 len;
+	__u32 type;
+	__u64 zxid;
+	__u64 era;
+	__u32 arg;
+	__u32 path_len;
+};
+
+enum zkern_watch_cmd {
+	ZKERN_WATCH_COUNT = 0,		/* nothing but the [out] fields */
+	ZKERN_WATCH_ADD = 1,		/* PERSISTENT, RECURSIVE, STATE */
+	ZKERN_WATCH_REMOVE = 2,		/* DATA, CHILDREN, ANY, STATE; ENOENT: there was none */
+	ZKERN_WATCH_LIST = 3,
+	ZKERN_WATCH_QUEUE = 4,		/* makes the queue @queue bytes long */
+};
+
+enum zkern_watch_kind {
+	ZKERN_WATCH_CHILDREN = 1,	/* as in ZooKeeper's removeWatches */
+	ZKERN_WATCH_DATA = 2,
+	ZKERN_WATCH_ANY = 3,
+	ZKERN_WATCH_PERSISTENT = 4,
+	ZKERN_WATCH_RECURSIVE = 5,
+	ZKERN_WATCH_STATE = 6,		/* no path: tells of each change of the state */
+};
+
+#define ZKERN_WATCH_QUEUE_MIN	4096
+#define ZKERN_WATCH_QUEUE_MAX	(16 * 1024 * 1024)
+#define ZKERN_WATCH_QUEUE_LEN	(64 * 1024)	/* if nothing else was said */
+
+/**
+ * struct zkern_watch - ZKERN_WATCH.
+ * @kind:  enum zkern_watch_kind; 0 for COUNT, LIST, QUEUE
+ * @queue: QUEUE: EBUSY if what waits does not fit; rounded up to a multiple of 8
+ * @buf, @buf_len: LIST: struct zkern_watch_entry records, in no promised order; EMSGSIZE:
+ *         @used is what the next wants
+ * @after: LIST: 0 begins; [out] goes on, 0: this was the last page. A watch that is
+ *         neither set nor spent meanwhile is listed once
+ * @events: [out] as in struct zkern_get
+ * @next:  [out] bytes of the next record for read(2), 0: none
+ * @watches: [out] of the file; on one path data and children count as two
+ * @bytes: [out] what they and the queue count against the file's limit
+ * @zxid:  [out] that the answer is exact at
+ * Errors: EDQUOT, ENOSPC see above; ESTALE there is no tree to be seen (ADD); EINVAL
+ * a path that no node can have.
+ */
+struct zkern_watch {
+	__u32 size;
+	__u32 cmd;
+	__u64 path;
+	__u32 path_len;
+	__u32 kind;
+	__u64 buf;
+	__u32 buf_len;
+	__u32 queue;
+	__u64 after;
+	/* [out] */
+	__u32 used;
+	__u32 count;			/* records in @buf */
+	__u32 events;
+	__u32 next;
+	__u64 watches;
+	__u64 bytes;
+	__u64 zxid;
+};
+
+/* One path of a list; the path follows, then zeros to a multiple of 8. @len counts all. */
+struct zkern_watch_entry {
+	__u32 len;
+	__u32 path_len;
+	__u8  data;			/* 0 none, 1 one-shot, 2 persistent, 3 recursive */
+	__u8  children;
+	__u8  pad[6];
 };
 
 /* -------------------------------------------------------------- mapped nodes */
@@ -428,6 +612,7 @@ struct zkern_map_slot {
 	__u64 pad[4];
 	__u8  data[];
 };
+
 /* -------------------------------------------------------------- writing */
 
 /*
@@ -499,6 +684,8 @@ enum zkern_fate {
  * @session_ms: [out] the session's timeout as agreed, 0: there is no session yet
  * @zxid:   [out] of the answer
  * @session: [out] its id, or 0
+ * @events: [out] 1: watch events up to @zxid wait on this file, see ZKERN_WATCH. 0 if
+ *          there was no answer
  *
  * Returns 0 if there was an answer; look at @err. Errors: EOPNOTSUPP another @op;
  * EMSGSIZE more than ZKERN_REQUEST_MAX, or than the ensemble takes (jute.maxbuffer);
@@ -524,6 +711,8 @@ struct zkern_request {
 	__u32 session_ms;
 	__u64 zxid;
 	__u64 session;
+	__u32 events;
+	__u32 pad;
 };
 #define ZKERN_REQUEST_MAX	(8 * 1024 * 1024)	/* @buf_len, and @out_cap */
 #define ZKERN_FILE_REQUESTS	64
@@ -781,6 +970,7 @@ struct zkern_instance {
 #define ZKERN_OWNED		_IOWR(ZKERN_IOC, 0xab, struct zkern_list)
 #define ZKERN_TIMED		_IOWR(ZKERN_IOC, 0xac, struct zkern_list)
 #define ZKERN_CONFIRM		_IOWR(ZKERN_IOC, 0xad, struct zkern_confirm)
+#define ZKERN_WATCH		_IOWR(ZKERN_IOC, 0xb0, struct zkern_watch)
 #define ZKERN_MAP		_IOWR(ZKERN_IOC, 0xb8, struct zkern_map)
 #define ZKERN_MAP_WAIT		_IOWR(ZKERN_IOC, 0xb9, struct zkern_map_wait)
 #define ZKERN_REQUEST		_IOWR(ZKERN_IOC, 0xc0, struct zkern_request)
