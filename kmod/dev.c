@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 
 #include "file.h"
+#include "lock.h"
 #include "map.h"
 #include "request.h"
 #include "watch.h"
@@ -117,6 +118,8 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return zkern_ioctl_info(zf, uarg);
 	case _IOC_NR(ZKERN_REQUEST):
 		return may_write ? zkern_ioctl_request(zf, uarg) : -EBADF;
+	case _IOC_NR(ZKERN_LOCK_OPEN):
+		return may_write ? zkern_ioctl_lock_open(zf, uarg) : -EBADF;
 	case _IOC_NR(ZKERN_OWN):
 		return may_write ? zkern_ioctl_own(zf, uarg) : -EBADF;
 	/* from here on the functions want the owner's file, which may do both */
@@ -136,6 +139,12 @@ static long dev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return zkern_ioctl_take(zf, uarg);
 	case _IOC_NR(ZKERN_ANSWER):
 		return zkern_ioctl_answer(zf, uarg);
+	case _IOC_NR(ZKERN_LOCK_TAKE):
+		return zkern_ioctl_lock_take(zf, uarg);
+	case _IOC_NR(ZKERN_LOCK_ANSWER):
+		return zkern_ioctl_lock_answer(zf, uarg);
+	case _IOC_NR(ZKERN_LEASE):
+		return zkern_ioctl_lease(zf, uarg);
 	}
 	return -ENOTTY;
 }
@@ -162,6 +171,8 @@ static __poll_t dev_poll(struct file *file, poll_table *wait)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (zkern_calls_wait(inst))
 		mask |= EPOLLPRI;
+	if (zkern_locks_news(inst))
+		mask |= EPOLLRDBAND;
 	return mask;
 }
 

@@ -20,6 +20,7 @@
 #include <linux/user_namespace.h>
 #include <linux/xarray.h>
 
+#include "lock.h"
 #include "map.h"
 #include "netlink.h"
 #include "request.h"
@@ -101,6 +102,7 @@ static void inst_release(struct kref *ref)
 	WARN_ON_ONCE(rcu_access_pointer(inst->tree) || inst->owner);
 	zkern_maps_free(inst->maps);
 	zkern_watches_free(inst->watches);
+	zkern_locks_free(inst->locks);
 	mutex_destroy(&inst->lock);
 	kfree_rcu(inst, rcu);		/* zkern_inst_peek() */
 }
@@ -157,9 +159,11 @@ static struct zkern_inst *inst_alloc(u32 uid)
 	RCU_INIT_POINTER(inst->tree, tree);
 	inst->maps = zkern_maps_alloc();
 	inst->watches = zkern_watches_new(inst);
-	if (!tree || !inst->maps || !inst->watches) {
+	inst->locks = zkern_locks_alloc(inst);
+	if (!tree || !inst->maps || !inst->watches || !inst->locks) {
 		zkern_watches_free(inst->watches);
 		zkern_maps_free(inst->maps);
+		zkern_locks_free(inst->locks);
 		if (tree)
 			zk_tree_put(tree);
 		kfree(inst);
@@ -254,6 +258,7 @@ int zkern_inst_del(u32 id, bool force)
 	wake_up_all(&inst->wait);
 	zkern_calls_end(inst);
 	zkern_watch_gone(inst->watches);
+	zkern_locks_end(inst->locks);
 
 	mutex_lock(&table_lock);
 	device_destroy(inst_class, MKDEV(MAJOR(inst_devt), inst->id));
@@ -354,6 +359,7 @@ void zkern_inst_set_state(struct zkern_inst *inst, u32 state)
 	zkern_watch_state_end(inst->watches);
 	if (zkern_calls_wait(inst))
 		zkern_calls_wake(inst);
+	zkern_locks_state(inst->locks);
 	if (state == ZKERN_STATE_DISCONNECTED || state == ZKERN_STATE_ORPHANED ||
 	    state == ZKERN_STATE_EMPTY)
 		/* pairs with zkern_inst_confirm(): who sees it sees the state */
@@ -430,6 +436,7 @@ int zkern_inst_init(const struct file_operations *fops)
 {
 	int err;
 
+	zkern_locks_init();
 	err = alloc_chrdev_region(&inst_devt, 0, ZKERN_MAX_INSTANCES, "zkern");
 	if (err)
 		return err;

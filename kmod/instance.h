@@ -11,7 +11,7 @@
  *   inst->state,    read with READ_ONCE(), written under inst->lock.
  *   heard_ns
  *   inst->asked     anybody counts it up; the owner answers (zkern_inst_confirm()).
- *   inst->calls     has its own lock (calls.h), a leaf.
+ *   inst->calls     has its own lock (calls.h), a leaf. So have inst->locks (lock.h).
  *   inst->told,     as state. What was published before @confirmed was raised is seen
  *   confirmed, lost by who has seen that (release, acquire).
  *
@@ -40,6 +40,7 @@
 struct cred;
 struct pid;
 struct zkern_file;
+struct zkern_locks;
 struct zkern_maps;
 struct zkern_watches;
 
@@ -71,6 +72,7 @@ struct zkern_inst {
 
 	struct zkern_maps *maps;	/* see map.h */
 	struct zkern_watches *watches;	/* see watch.h */
+	struct zkern_locks *locks;	/* see lock.h */
 
 	atomic_t snapshots;
 	struct kref ref;

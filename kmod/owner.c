@@ -18,6 +18,7 @@
 #include <linux/uaccess.h>
 
 #include "file.h"
+#include "lock.h"
 #include "map.h"
 #include "records.h"
 #include "request.h"
@@ -392,6 +393,7 @@ static void own_drop(struct zkern_file *zf)
 	WRITE_ONCE(zf->owner, false);
 	inst->owner = NULL;
 	zkern_calls_orphan(inst);
+	zkern_locks_orphan(inst->locks);
 	meta_set(inst, NULL, NULL);
 	if (inst->state != ZKERN_STATE_EMPTY)
 		zkern_inst_set_state(inst, ZKERN_STATE_ORPHANED);

@@ -141,6 +141,44 @@ TRACE_EVENT(zkern_request,
 		  __entry->code, __entry->err, __entry->ns)
 );
 
+/*
+ * A lock was asked for (@mode, enum zkern_lock_mode) or given back (NONE). @token as it was
+ * had; @ns from the call until it was there, or was not to be had (@err).
+ */
+TRACE_EVENT(zkern_lock,
+	TP_PROTO(u32 instance, const char *path, u32 path_len, u32 mode, u64 token_hi,
+		 u64 token_lo, int err, u64 ns),
+
+	TP_ARGS(instance, path, path_len, mode, token_hi, token_lo, err, ns),
+
+	TP_STRUCT__entry(
+		__field(u64, token_hi)
+		__field(u64, token_lo)
+		__field(u64, ns)
+		__field(u32, instance)
+		__field(u32, mode)
+		__field(int, err)
+		__string_len(path, path, min_t(u32, path_len, ZKERN_TRACE_PATH))
+	),
+
+	TP_fast_assign(
+		__entry->instance = instance;
+		__entry->mode = mode;
+		__entry->token_hi = token_hi;
+		__entry->token_lo = token_lo;
+		__entry->err = err;
+		__entry->ns = ns;
+		__assign_str_len(path, path, min_t(u32, path_len, ZKERN_TRACE_PATH));
+	),
+
+	TP_printk("instance=%u path=%s mode=%s token=%016llx%016llx err=%d ns=%llu",
+		  __entry->instance, __get_str(path),
+		  __print_symbolic(__entry->mode, { ZKERN_LOCK_NONE, "none" },
+				   { ZKERN_LOCK_SHARED, "shared" },
+				   { ZKERN_LOCK_EXCLUSIVE, "exclusive" }),
+		  __entry->token_hi, __entry->token_lo, __entry->err, __entry->ns)
+);
+
 /* An instance was made, or its state or tree changed. */
 TRACE_EVENT(zkern_state,
 	TP_PROTO(u32 instance, u32 state, u64 zxid),

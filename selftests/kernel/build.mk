@@ -6,8 +6,9 @@
 KT := selftests/kernel
 KT_LIB := $(KT)/zk
 KT_CALLS := $(addprefix $(B)/$(KT)/,request session watch_session)
+KT_LOCKS := $(addprefix $(B)/$(KT)/,lock lock_lease lock_race)
 KT_NAMES := device list owner snapshot access wait confirm watch watch_race request session \
-	watch_session map map_step map_race map_lib multi netlink trace \
+	watch_session lock lock_lease lock_race map map_step map_race map_lib multi netlink trace \
 	fuzz faults reload kfunc kapi
 KT_32 := device list snapshot map map_step
 KT_PROGS := $(KT_NAMES:%=$(B)/$(KT)/%)
@@ -17,6 +18,7 @@ TEST_PROGS += $(KT_PROGS) $(KT_PROGS32) $(KT_SIDE)
 
 $(KT_PROGS): $(B)/obj/$(KT_LIB).o
 $(KT_CALLS): $(B)/obj/$(KT)/calls.o
+$(KT_LOCKS): $(B)/obj/$(KT)/locks.o
 $(KT_PROGS): T_LIBS = -lnl-genl-3 -lnl-3
 $(KT_SIDE): $(B)/libzkern.a
 $(KT_SIDE): T_LIBS = $(LIBZKERN_LIBS)

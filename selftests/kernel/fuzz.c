@@ -122,6 +122,13 @@ static void request(const int *files, int n)
 		{ ZKERN_REQUEST, sizeof(struct zkern_request) },
 		{ ZKERN_TAKE, sizeof(struct zkern_take) },
 		{ ZKERN_ANSWER, sizeof(struct zkern_answer) },
+		{ ZKERN_LOCK_OPEN, sizeof(struct zkern_lock_open) },
+		{ ZKERN_LOCK, sizeof(struct zkern_lock) },
+		{ ZKERN_LOCKED, sizeof(struct zkern_lock) },
+		{ ZKERN_UNLOCK, 0 },
+		{ ZKERN_LOCK_TAKE, sizeof(struct zkern_take) },
+		{ ZKERN_LOCK_ANSWER, sizeof(struct zkern_lock_answer) },
+		{ ZKERN_LEASE, sizeof(struct zkern_lease) },
 	};
 	unsigned int pick = rnd(ARRAY_SIZE(cmds));
 	bool asks = cmds[pick].cmd == ZKERN_REQUEST;
@@ -134,6 +141,11 @@ static void request(const int *files, int n)
 		words[2] = rnd(4) ? 5 : some_number();
 		words[3] = 1;
 	}
+	if (cmds[pick].cmd == ZKERN_LOCK) {
+		words[1] &= ~ZKERN_LOCK_KILLABLE;
+		words[2] = rnd(10) ? 1 + rnd(2) : some_number();
+		words[3] = rnd(10) ? 1 : 0;
+	}
 	/* a tree that was begun is not swapped in */
 	if (cmds[pick].cmd == ZKERN_LOAD && words[1] == ZKERN_LOAD_COMMIT)
 		words[1] = ZKERN_LOAD_BEGIN;
@@ -141,6 +153,8 @@ static void request(const int *files, int n)
 		       asks || rnd(20) ? (void *)words : (void *)(uintptr_t)some_pointer());
 	if (!err && cmds[pick].cmd == ZKERN_SNAPSHOT)
 		close(((struct zkern_snapshot *)words)->fd);
+	if (!err && cmds[pick].cmd == ZKERN_LOCK_OPEN)
+		close(((struct zkern_lock_open *)words)->fd);
 }
 
 static void on_alarm(int sig)
@@ -161,13 +175,20 @@ static void test_ioctls(void)
 {
 	struct zkern_info before, after;
 	struct zkern_instance req;
-	int files[5], i, control;
+	struct zkern_lock_open lock = {
+		.size = sizeof(lock), .path = ptr("/a"), .path_len = 2,
+	};
+	int files[7], i, control;
 
 	files[0] = fd;
 	files[1] = owner;
 	files[2] = zk_snapshot(fd, NULL, NULL);
 	files[3] = zk_snapshot(owner, "/a", NULL);
 	files[4] = zk_open(inst, O_WRONLY);
+	for (i = 5; i < 7; i++) {
+		need(!zk_ioctl(files[4], ZKERN_LOCK_OPEN, &lock), "lock file");
+		files[i] = lock.fd;
+	}
 	need(!zk_info(fd, &before), "info");
 	alarms(10000);
 	for (i = 0; i < ROUNDS; i++) {

@@ -6,6 +6,7 @@
  * /dev/zkernN      one instance: one tree of znodes, at most one owner (zkernd)
  * snapshot fd      made by ZKERN_SNAPSHOT: the tree as of one zxid, until closed
  * mapped node      made by ZKERN_MAP: one node, read without a system call
+ * lock             made by ZKERN_LOCK_OPEN: a znode's path as a lock of the cluster
  * generic netlink  family "zkern", see the end of this file
  *
  * Conventions
@@ -34,7 +35,7 @@
  *     ZooKeeper, existence and stat of a node are open to all.
  *  Guarantees F to M are about watches: see ZKERN_WATCH.
  *
- * Reading and watching need the file open for reading; ZKERN_REQUEST and
+ * Reading and watching need the file open for reading; ZKERN_REQUEST, ZKERN_LOCK_OPEN and
  * ZKERN_OWN for writing (EBADF). An error that a look at the tree found (ENOENT, EACCES,
  * EMSGSIZE, ESTALE) fills in the results too, as far as they are known: the zxid above all.
  *
@@ -51,7 +52,8 @@
  *            4 - ZKERN_SET_STATE: EMPTY.
  *            5 - ZKERN_REQUEST; for the owner ZKERN_TAKE, ZKERN_ANSWER.
  *                Since then, ENOTTY or EINVAL where it is missing: ZKERN_WATCH,
- *                ZKERN_WATCH_ONCE, @events of reads and requests.
+ *                ZKERN_WATCH_ONCE, @events of reads and requests. ZKERN_LOCK_OPEN and what
+ *                belongs to it.
  */
 #ifndef _UAPI_LINUX_ZKERN_H
 #define _UAPI_LINUX_ZKERN_H
@@ -719,6 +721,124 @@ struct zkern_request {
 #define ZKERN_USER_BYTES	(16 * 1024 * 1024)	/* the greater of @buf_len, @out_cap */
 #define ZKERN_USER_SESSIONS	1024
 
+/* -------------------------------------------------------------- locks */
+
+/*
+ * ZKERN_LOCK_OPEN on the device makes a file that stands for the lock of one znode's path;
+ * ZKERN_LOCK and ZKERN_UNLOCK on that file take it and give it back, cluster-wide. Between
+ * hosts it is ZooKeeper's recipe (ephemeral sequential children of the node), which the owner
+ * plays in a session of the host's own; what it wins is the host's grant, which the kernel
+ * hands out to the host's files, and keeps when none of them holds it.
+ *
+ *  LA) Of all files of all hosts one holds the lock exclusively, or any number share it, as
+ *      long as their leases last.
+ *  LB) A lock is the open file's (open(2)'s): copies of it (fork, dup, exec, SCM_RIGHTS)
+ *      share it. A file holds it once. When the last copy is closed,
+ *      however that comes about, it is free for the next one before close(2) or exit is done.
+ *  LC) Files of one host get it in the order in which they asked; one who would share waits
+ *      behind one who asked before and would not. Who waits and leaves, leaves no trace.
+ *  LD) A host that has the grant and that nobody else has asked for it, locks and unlocks
+ *      without a word to the owner.
+ *  LE) Once the owner says that others wait (ZKERN_LOCK_REVOKE), the host's files get it at
+ *      most so many times more, and for so long; then, as soon as nobody holds it, the grant
+ *      is given back, and the host's files that wait are asked for anew, behind the others.
+ *  LF) Each time that it is taken there is a token, @token_hi and @token_lo (one number of
+ *      128 bits; as text 32 hexadecimal digits, which sort as it does). One who takes it
+ *      exclusively has a greater one than all who had it before; one who shares it a greater
+ *      one than all who had it exclusively before. @token_hi is the zxid that made the host's
+ *      node of this grant (its czxid: nodes of the recipe get the lock in that order),
+ *      @token_lo counts, in this kernel, every time that any lock is taken. A resource that
+ *      refuses who comes with a smaller token than it has seen is safe, whatever clocks do.
+ *  LG) A grant is good until the lease ends: at @end_ns of CLOCK_BOOTTIME, which goes on while
+ *      the machine sleeps. The owner puts that off as long as the ensemble hears the host, and
+ *      so that it is before the session can expire. The kernel needs nobody for the end of it:
+ *      from @end_ns on every call says that the lock is lost, and nobody is given it. A clock
+ *      that stands still while those of others go on (a virtual machine that is stopped) does
+ *      not end a lease; the token shows that, too.
+ *  LH) Who holds a lock that is lost (the lease ended, the owner said so, the instance was
+ *      removed), learns it: poll(2) says POLLERR and POLLHUP, ZKERN_LOCKED and ZKERN_LOCK fail
+ *      with ESTALE, and so does ZKERN_UNLOCK, once, and with it the file is as new. Before
+ *      that the file does not get it again.
+ *  LI) An owner that goes takes nothing with it: grants last as long as the lease, and so
+ *      long who waits goes on waiting. The next one is told of the session, of all grants and
+ *      of all who wait, and may renew the lease (ZKERN_LEASE). Once there is neither a lease
+ *      nor an owner that takes part (who has called ZKERN_LOCK_TAKE or ZKERN_LEASE), whoever
+ *      waits or would wait gets ENOTCONN.
+ *  LJ) A thread that would wait for what it will not get, as those who hold it wait, each in
+ *      one thread, for each other in a ring, gets EDEADLK instead. Whoever took a lock is
+ *      taken to be the thread that will give it back, unless it said ZKERN_LOCK_PASSED; the
+ *      ring has to be of one instance of one host, and of not too many files.
+ *
+ * poll(2) on a lock file: POLLIN a lock asked for with ZKERN_LOCK_ASYNC is there, or has
+ * failed: ZKERN_LOCK says which; POLLPRI it is held, and others wait, of this host or
+ * another; POLLERR | POLLHUP it is lost.
+ */
+
+/**
+ * struct zkern_lock_open - ZKERN_LOCK_OPEN on the device, which is open for writing.
+ * @fd: [out] O_CLOEXEC
+ * The node has to be there; CREATE and READ are checked for whoever makes this call, and the
+ * file can be handed on as any file.
+ * Errors: as of reads; ENAMETOOLONG a path of more than ZKERN_LOCK_PATH_MAX bytes; ENOSPC this
+ * user (uid) has as many as the module parameter lock_max says; EMFILE, ENFILE, ENOMEM.
+ */
+struct zkern_lock_open {
+	__u32 size;
+	__u32 flags;
+	__u64 path;
+	__u32 path_len;
+	__s32 fd;
+};
+#define ZKERN_LOCK_PATH_MAX	4096
+
+enum zkern_lock_mode {
+	ZKERN_LOCK_NONE = 0,
+	ZKERN_LOCK_SHARED = 1,
+	ZKERN_LOCK_EXCLUSIVE = 2,
+};
+
+/* EAGAIN rather than wait until others, here or elsewhere, have given it back. */
+#define ZKERN_LOCK_TRY		1
+/* Does not wait: EINPROGRESS; poll(2) says when, and ZKERN_LOCK fetches it. */
+#define ZKERN_LOCK_ASYNC	2
+/* Only a signal that kills ends the wait. */
+#define ZKERN_LOCK_KILLABLE	4
+/* Another thread may give it back: no deadlock is seen through it. */
+#define ZKERN_LOCK_PASSED	8
+
+/**
+ * struct zkern_lock - ZKERN_LOCK; ZKERN_LOCKED: does the file hold it, and how?
+ * @flags:  ZKERN_LOCK_TRY, ... (LOCKED: 0)
+ * @mode:   enum zkern_lock_mode; LOCKED: [out]
+ * @timeout_ms: 0: wait for as long as it takes (LOCKED: 0)
+ * @token_hi, @token_lo: [out] see above
+ * @end_ns: [out] when the lease ends unless it is renewed; CLOCK_BOOTTIME, outside of time
+ *          namespaces
+ * @now_ns: [out] what that clock says
+ *
+ * Errors of ZKERN_LOCK, after each of which but EBUSY and EDEADLK (the file has it) the file
+ * neither has it nor waits for it: EAGAIN see TRY; ETIMEDOUT; EINTR, or if there is no
+ * @timeout_ms restarted as sigaction(2) says (SA_RESTART), at the end of those who wait;
+ * EDEADLK the file has it already, or see LJ; EBUSY another thread waits with this file, or it
+ * asked with ASYNC for another mode; ESTALE see LH; ENOTCONN see LI, or TRY, the host has not
+ * got it and the owner cannot ask for it now (there is none, or the state does not serve);
+ * ENODEV; and what the owner says: ENOENT the node is gone, ...
+ * Of ZKERN_LOCKED: ENOLCK it has not; ESTALE.
+ * ZKERN_UNLOCK (no argument; also takes back what was asked with ASYNC): ENOLCK it has not;
+ * EBUSY a thread waits with this file; ESTALE.
+ */
+struct zkern_lock {
+	__u32 size;
+	__u32 flags;
+	__u32 mode;
+	__u32 timeout_ms;
+	/* [out] */
+	__u64 token_hi;
+	__u64 token_lo;
+	__s64 end_ns;
+	__s64 now_ns;
+};
+
 /* -------------------------------------------------------------- owning */
 
 /**
@@ -938,6 +1058,93 @@ struct zkern_answer {
 	__u32 done;
 };
 
+/*
+ * What the host wants of one lock. Of each lock only the newest is told, and whatever the
+ * owner has of an earlier @seq is to be given up: nodes deleted, wishes withdrawn. @mode
+ * other than NONE: the recipe is to be played anew, and answered with @lock and @seq.
+ * @base: not 0: the host has it, granted by an earlier owner under this czxid; it stays so.
+ * The path follows, then zeros to a multiple of 8.
+ */
+struct zkern_lock_call {
+	__u32 len;
+	__u32 mode;			/* enum zkern_lock_mode */
+	__u64 lock;			/* which: numbers are not used again */
+	__u64 seq;
+	__u64 base;
+	__u32 path_len;
+	__u32 pad;
+};
+
+/*
+ * ZKERN_LOCK_TAKE: struct zkern_take with struct zkern_lock_call records in @buf. poll(2) on
+ * the owner's file says POLLRDBAND while there are some, and the state serves. Who takes
+ * may be told the same again if @buf could not be written.
+ */
+
+enum zkern_lock_reply_kind {
+	ZKERN_LOCK_GRANT = 1,	/* the host has it; its node's czxid is @base */
+	ZKERN_LOCK_QUEUED = 2,	/* not yet: others have it (who only tries, fails) */
+	ZKERN_LOCK_REVOKE = 3,	/* others wait: at most @turns times more within @ms */
+	ZKERN_LOCK_LOST = 4,	/* the host had it, and has not any more */
+	ZKERN_LOCK_REFUSE = 5,	/* it cannot have it: @err, a positive errno, for who waits */
+};
+
+/*
+ * What became of it. An answer whose @seq is not the newest is passed over: what is newer
+ * is told, or was. A GRANT when there is no lease is not taken: it is asked for anew.
+ * @base is not less than in any grant of this lock before (EINVAL); a node that another boot
+ * of this host made is never granted.
+ */
+struct zkern_lock_reply {
+	__u32 kind;
+	__u32 err;
+	__u64 lock;
+	__u64 seq;
+	__u64 base;
+	__u32 turns;
+	__u32 ms;
+};
+
+/**
+ * struct zkern_lock_answer - ZKERN_LOCK_ANSWER.
+ * @buf, @count: array of struct zkern_lock_reply
+ * @done: [out] how many were taken; on error all before the one that is malformed
+ * Errors: EPERM not the owner; EINVAL malformed; EFAULT; ENODEV.
+ */
+struct zkern_lock_answer {
+	__u32 size;
+	__u32 flags;
+	__u64 buf;
+	__u32 count;
+	__u32 done;
+};
+
+/**
+ * struct zkern_lease - ZKERN_LEASE: until when grants are good.
+ * @flags:   ZKERN_LEASE_ASK: nothing is changed
+ * @session: the session in which the recipe is played. Another one than before: all grants
+ *           are lost, what is wanted is told anew. 0: there is none, and no lease
+ * @timeout: of the session, ms; @passwd: its password. The kernel keeps both for the next
+ *           owner, and looks at neither
+ * @end_ns:  CLOCK_BOOTTIME, outside of time namespaces; at most ZKERN_LEASE_MAX_MS ahead. A
+ *           time that has come ends it at once, and all grants are lost. A lease that has
+ *           ended is not renewed: it is a new one, without grants
+ * @now_ns:  [out] what that clock says
+ * With ASK all are [out]. Errors: EPERM not the owner; EINVAL; ENODEV.
+ */
+#define ZKERN_LEASE_ASK		1
+#define ZKERN_LEASE_MAX_MS	3600000
+struct zkern_lease {
+	__u32 size;
+	__u32 flags;
+	__u64 session;
+	__s64 end_ns;
+	__s64 now_ns;
+	__s32 timeout;
+	__u32 pad;
+	__u8  passwd[ZKERN_PASSWD_LEN];
+};
+
 /* -------------------------------------------------------------- control node */
 
 /**
@@ -976,6 +1183,13 @@ struct zkern_instance {
 #define ZKERN_REQUEST		_IOWR(ZKERN_IOC, 0xc0, struct zkern_request)
 #define ZKERN_TAKE		_IOWR(ZKERN_IOC, 0xc1, struct zkern_take)
 #define ZKERN_ANSWER		_IOWR(ZKERN_IOC, 0xc2, struct zkern_answer)
+#define ZKERN_LOCK_OPEN		_IOWR(ZKERN_IOC, 0xc8, struct zkern_lock_open)
+#define ZKERN_LOCK		_IOWR(ZKERN_IOC, 0xc9, struct zkern_lock)
+#define ZKERN_UNLOCK		_IO(ZKERN_IOC, 0xca)
+#define ZKERN_LOCKED		_IOWR(ZKERN_IOC, 0xcb, struct zkern_lock)
+#define ZKERN_LOCK_TAKE		_IOWR(ZKERN_IOC, 0xcc, struct zkern_take)
+#define ZKERN_LOCK_ANSWER	_IOWR(ZKERN_IOC, 0xcd, struct zkern_lock_answer)
+#define ZKERN_LEASE		_IOWR(ZKERN_IOC, 0xce, struct zkern_lease)
 /*
  * The size is in the struct: the kernel compares only type and number of the
  * command, so that structs can grow.
