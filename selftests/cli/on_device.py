@@ -2,6 +2,7 @@
 """What zkern does in the VM: the device, netlink, instances."""
 
 import json
+import threading
 
 from cli import (BAD_VERSION, CONNECTION, EXISTS, NO_AUTH, NO_NODE,
                  NOT_EMPTY, NOT_OFFERED, STALE, TIMEOUT, USAGE, check, equal)
@@ -97,9 +98,29 @@ def writes(server, z):
 
 
 def not_offered(server, z):
-    check("--tcp" in z("--device", "0", "watch", "/dev/a",
-                       code=NOT_OFFERED), "the text says what to do")
+    check("device" in z("--netlink", "watch", "/dev/a", code=NOT_OFFERED),
+          "the text says what to do")
     z("--netlink", "set", "/dev/a", "x", code=NOT_OFFERED)
+
+
+def watches(server, z):
+    """Over the device, and over TCP beside it: the same lines."""
+    z("create", "-p", "/dev/w/a", "1")
+    for way in ([], ["--tcp", "127.0.0.1:2181"]):
+        got = []
+        t = threading.Thread(target=lambda: got.append(
+            z("watch", "-r", "-n", "4", "/dev/w", *way)))
+        t.start()
+        # until it watches, nothing is told: so again and again
+        while t.is_alive():
+            z("set", "/dev/w/a", "2")
+            z("create", "/dev/w/b", "")
+            z("delete", "/dev/w/b")
+        t.join()
+        lines = got[0].splitlines()
+        cycle = ["changed /dev/w/a", "created /dev/w/b", "deleted /dev/w/b"]
+        first = cycle.index(lines[0])
+        equal(lines, [cycle[(first + i) % 3] for i in range(4)], way)
 
 
 def instances(server, z):
@@ -145,4 +166,4 @@ def daemon_gone(server, z):
 
 
 TESTS = [reads_device, reads_netlink, lists, dumps, access, freshness,
-         writes, not_offered, instances, status, daemon_gone]
+         writes, not_offered, watches, instances, status, daemon_gone]

@@ -74,7 +74,7 @@ def usage(server, z):
 def helps(server, z):
     text = z("--help")
     for name in ("get", "ls", "stat", "create", "set", "delete", "watch",
-                 "dump", "status", "instance", "log", "snapshot"):
+                 "dump", "status", "instance", "log", "snapshot", "elect"):
         check(" %s " % name in text, name + " is not in --help")
         of = z("help", name)
         equal(z(name, "--help"), of, "two ways to a command's help")

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "internal.h"
+#include "device.h"
 
 #define FIRST_BUF	4096
 #define LIST_BUF	(256 * 1024)
@@ -23,29 +23,12 @@
 #define ANSWER_RATIO	4
 #define ANSWER_MORE	512
 
-struct device {
-	struct zkern zk;
-	int fd;
-	bool readonly;		/* may not be opened for writing */
-	u32 timeout_ms;
-	u64 session;
-	u32 session_ms;
-	u8 *answer;		/* to the last write */
-	u32 answer_cap;
-	char name[64];
-};
-
-static struct device *dev_of(struct zkern *zk)
-{
-	return (struct device *)zk;
-}
-
-static int dev_ioctl(int fd, unsigned long cmd, void *arg)
+int dev_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	return ioctl(fd, cmd, arg) < 0 ? -errno : 0;
 }
 
-static int dev_fail(struct zkern *zk, int err, const char *path)
+int dev_fail(struct zkern *zk, int err, const char *path)
 {
 	struct device *d = dev_of(zk);
 
@@ -64,6 +47,7 @@ static int dev_fail(struct zkern *zk, int err, const char *path)
 static void dev_close(struct zkern *zk)
 {
 	close(dev_of(zk)->fd);
+	free(dev_of(zk)->events);
 	free(dev_of(zk)->answer);
 	free(zk);
 }
@@ -79,13 +63,16 @@ static void fill_get(struct zkern_get *g, const char *path, u32 flags, void *buf
 	g->buf_len = len;
 }
 
-static u32 linear(const struct zkern_want *want)
+/* The flags that reads of one node have for what is wanted of each. */
+static u32 want_flags(const struct zkern_want *want)
 {
-	return want->flags & ZKERN_WANT_LINEARIZABLE ? ZKERN_LINEARIZABLE : 0;
+	return (want->flags & ZKERN_WANT_LINEARIZABLE ? ZKERN_LINEARIZABLE : 0) |
+	       (want->flags & ZKERN_WANT_WATCH ? ZKERN_WATCH_ONCE : 0);
 }
 
-static void seen_of_get(struct zkern_seen *seen, const struct zkern_get *g)
+static void seen_of_get(struct zkern *zk, struct zkern_seen *seen, const struct zkern_get *g)
 {
+	seen->events = dev_events_wait(dev_of(zk), g->zxid, g->events);
 	seen->zxid = g->zxid;
 	seen->state = g->state;
 	seen->age_ms = g->age_ms;
@@ -106,7 +93,7 @@ static int get_growing(struct zkern *zk, const char *path, const struct zkern_wa
 		if (!b)
 			break;
 		*buf = b;
-		fill_get(g, path, flags | linear(want), b, room);
+		fill_get(g, path, flags | want_flags(want), b, room);
 		g->min_zxid = want->min_zxid;
 		g->timeout_ms = want->timeout_ms;
 		g->max_age_ms = want->max_age_ms;
@@ -137,12 +124,13 @@ static int dev_get(struct zkern *zk, const char *path, const struct zkern_want *
 	char *buf = NULL;
 	int err;
 
-	if (want->flags & ZKERN_WANT_WATCH)
-		return zkern_fail(zk, -EOPNOTSUPP, "watches are not offered over a device");
+	err = want->flags & ZKERN_WANT_WATCH ? dev_watch_begin(zk) : 0;
+	if (err)
+		return err;
 	if (data) {
 		err = get_growing(zk, path, want, 0, &g, &buf);
 	} else {
-		fill_get(&g, path, ZKERN_GET_NODATA | linear(want), NULL, 0);
+		fill_get(&g, path, ZKERN_GET_NODATA | want_flags(want), NULL, 0);
 		g.min_zxid = want->min_zxid;
 		g.timeout_ms = want->timeout_ms;
 		g.max_age_ms = want->max_age_ms;
@@ -150,7 +138,7 @@ static int dev_get(struct zkern *zk, const char *path, const struct zkern_want *
 		if (err)
 			dev_fail(zk, err, path);
 	}
-	seen_of_get(&value->seen, &g);
+	seen_of_get(zk, &value->seen, &g);
 	if (err)
 		return err;
 	value->stat = g.stat;
@@ -171,7 +159,7 @@ static int read_once(struct zkern *zk, struct zkern_get *gets, size_t n,
 {
 	memset(r, 0, sizeof(*r));
 	r->size = sizeof(*r);
-	r->flags = linear(want);
+	r->flags = want_flags(want) & ZKERN_LINEARIZABLE;
 	r->gets = (uintptr_t)gets;
 	r->count = n;
 	r->min_zxid = want->min_zxid;
@@ -232,6 +220,7 @@ static int dev_get_many(struct zkern *zk, const char *const *paths, size_t n,
 		err = -EAGAIN;
 	for (i = 0; !err && i < n; i++) {
 		values[i].seen.zxid = r.zxid;
+		values[i].seen.events = dev_events_wait(dev_of(zk), r.zxid, r.events);
 		values[i].seen.state = r.state;
 		values[i].seen.age_ms = gets[i].age_ms;
 		values[i].stat = gets[i].stat;
@@ -348,18 +337,20 @@ static int dev_children(struct zkern *zk, const char *path, const struct zkern_w
 	u8 *buf;
 	int err;
 
-	if (want->flags & ZKERN_WANT_WATCH)
-		return zkern_fail(zk, -EOPNOTSUPP, "watches are not offered over a device");
+	err = want->flags & ZKERN_WANT_WATCH ? dev_watch_begin(zk) : 0;
+	if (err)
+		return err;
 	buf = malloc(LIST_BUF);
 	if (!buf)
 		return dev_fail(zk, -ENOMEM, path);
 	fill_list(&l, path, buf, LIST_BUF);
-	l.flags = linear(want);
+	l.flags = want_flags(want);
 	l.min_zxid = want->min_zxid;
 	l.timeout_ms = want->timeout_ms;
 	l.max_age_ms = want->max_age_ms;
 	err = dev_ioctl(dev_of(zk)->fd, ZKERN_CHILDREN, &l);
 	c->seen.zxid = l.zxid;
+	c->seen.events = dev_events_wait(dev_of(zk), l.zxid, l.events);
 	c->seen.state = l.state;
 	c->seen.age_ms = l.age_ms;
 	c->stat = l.stat;
@@ -382,7 +373,7 @@ static int dev_get_acl(struct zkern *zk, const char *path, struct zkern_acls *ac
 	err = get_growing(zk, path, &any, ZKERN_GET_ACL, &g, &buf);
 	if (err)
 		return err;
-	seen_of_get(&acls->seen, &g);
+	seen_of_get(zk, &acls->seen, &g);
 	acls->stat = g.stat;
 	jr_init(&r, buf, g.len);
 	err = zkern_acls_parse(&r, acls);
@@ -570,6 +561,7 @@ static int dev_call(struct zkern *zk, struct jw *w, bool again, const char *path
 		return unanswered(zk, err, path);
 	r->xid = 0;
 	r->zxid = q.zxid;
+	r->events = dev_events_wait(d, q.zxid, q.events);
 	r->err = q.err;
 	jr_init(&r->body, d->answer, q.out_len);
 	if (!r->err)
@@ -605,6 +597,8 @@ static const struct zkern_way way_device = {
 	.dump = dev_dump,
 	.info = dev_info,
 	.map = dev_map,
+	.add_watch = dev_add_watch,
+	.next_event = dev_next_event,
 	.call = dev_call,
 	.set_timeout = dev_set_timeout,
 	.session_id = dev_session_id,
@@ -626,10 +620,10 @@ int zkern_open_device(const char *path, struct zkern **zk, char *why, size_t why
 	d->zk.way = &way_device;
 	snprintf(d->name, sizeof(d->name), "%s", path);
 	d->timeout_ms = DEFAULT_MS;
-	d->fd = open(path, O_RDWR | O_CLOEXEC);
+	d->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (d->fd < 0 && errno == EACCES) {
 		d->readonly = true;
-		d->fd = open(path, O_RDONLY | O_CLOEXEC);
+		d->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (d->fd < 0) {
 		err = -errno;

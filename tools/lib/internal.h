@@ -33,6 +33,7 @@ struct op_reply {
 	s32 xid;
 	s32 err;
 	s64 zxid;
+	u32 events;		/* 1: of what had changed by then wait */
 	struct jr body;
 };
 

@@ -258,6 +258,7 @@ int tcp_call(struct tcp *t, struct jw *w, bool again, const char *path, struct o
 	jw_free(w);
 	if (err)
 		return err;
+	r->events = t->n_events > 0;
 	if (!r->err)
 		return 0;
 	t->zk.zk_error = r->err;

@@ -44,6 +44,7 @@ int tcp_get(struct zkern *zk, const char *path, const struct zkern_want *want, b
 	jw_bool(&w, watch);
 	err = tcp_call(t, &w, true, path, &r);
 	value->seen.zxid = t->last_zxid;
+	value->seen.events = t->n_events > 0;
 	if (err == -ENOENT && watch && !data)
 		tcp_watch_add(t, TCP_WATCH_EXIST, path);
 	if (err)
@@ -86,6 +87,7 @@ int tcp_children(struct zkern *zk, const char *path, const struct zkern_want *wa
 	jw_bool(&w, watch);
 	err = tcp_call(t, &w, true, path, &r);
 	c->seen.zxid = t->last_zxid;
+	c->seen.events = t->n_events > 0;
 	if (err)
 		return err;
 	n = jr_int(&r.body);
@@ -115,6 +117,7 @@ int tcp_get_acl(struct zkern *zk, const char *path, struct zkern_acls *acls)
 	zkern_put_path(&w, path);
 	err = tcp_call(t, &w, true, path, &r);
 	acls->seen.zxid = t->last_zxid;
+	acls->seen.events = t->n_events > 0;
 	if (err)
 		return err;
 	err = zkern_acls_parse(&r.body, acls);

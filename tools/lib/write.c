@@ -110,6 +110,7 @@ int zkern_do_create(struct zkern *zk, const char *path, const void *data, size_t
 	put_create(&w, path, data, len, params);
 	err = zk->way->call(zk, &w, false, path, &r);
 	value->seen.zxid = r.zxid;
+	value->seen.events = r.events;
 	if (err)
 		return err;
 	made = jr_str(&r.body);
@@ -133,6 +134,7 @@ int zkern_do_set(struct zkern *zk, const char *path, const void *data, size_t le
 	jw_int(&w, version);
 	err = zk->way->call(zk, &w, false, path, &r);
 	value->seen.zxid = r.zxid;
+	value->seen.events = r.events;
 	if (err)
 		return err;
 	zkern_take_stat(&r.body, &value->stat);

@@ -118,7 +118,7 @@ const char *zkern_state_name(uint32_t state);
 
 /* ------------------------------------------------------------ reading */
 
-#define ZKERN_WANT_WATCH	1	/* tcp: leave a one-shot watch there */
+#define ZKERN_WANT_WATCH	1	/* device, tcp: leave a one-shot watch there */
 #define ZKERN_WANT_NODATA	2	/* zkern_get_many(): stats only */
 #define ZKERN_WANT_LINEARIZABLE	4	/* device: see every write that anybody was told is
 					 * done, after a quorum confirmed it; ENOTCONN
@@ -146,12 +146,14 @@ struct zkern_want {
  * @zxid:   device, netlink: the answer is exact at it; tcp: the server's last
  * @state:  enum zkern_state or ZKERN_STATE_UNKNOWN
  * @age_ms: since a quorum was last heard from, or ZKERN_AGE_UNKNOWN
+ * @events: 1: events of what had changed by then wait; zkern_next_event() gives them at
+ *          once. Who has taken them before he acts on the answer knows all that led to it
  */
 struct zkern_seen {
 	uint64_t zxid;
 	uint64_t age_ms;
 	uint32_t state;
-	uint32_t pad;
+	uint32_t events;
 };
 
 /**
@@ -339,7 +341,6 @@ void zkern_map_seen(struct zkern_mapping *map, struct zkern_seen *seen);
 
 #include "zkern_map.h"
 
-/* ------------------------------------------------------------ writing (tcp) */
 /* ------------------------------------------------------------ writing (device, tcp) */
 
 /* How long a write (over tcp any call) may wait for its answer; 0, device only: for as long
@@ -417,7 +418,7 @@ int zkern_multi(struct zkern *zk, struct zkern_multi_op *ops, size_t n);
 /* @scheme "digest": @cred is "user:password". Also sent again on reconnect. */
 int zkern_add_auth(struct zkern *zk, const char *scheme, const void *cred, size_t len);
 
-/* ------------------------------------------------------------ watching (tcp) */
+/* ------------------------------------------------------------ watching (device, tcp) */
 
 enum zkern_event_type {
 	ZKERN_EVENT_SESSION = -1,	/* @state changed: see enum zkern_session */
@@ -425,6 +426,9 @@ enum zkern_event_type {
 	ZKERN_EVENT_DELETED = 2,
 	ZKERN_EVENT_CHANGED = 3,
 	ZKERN_EVENT_CHILDREN = 4,
+	ZKERN_EVENT_OVERFLOW = 5,	/* device: more came than could be kept: take all that
+					 * is watched as changed, set one-shot watches again
+					 */
 };
 
 enum zkern_session {
@@ -445,8 +449,11 @@ struct zkern_event {
 int zkern_add_watch(struct zkern *zk, const char *path, bool recursive);
 /*
  * The next event: 1, or 0 after @timeout_ms without one (-1: wait on), or an error:
- * -EINTR a signal came; -ESHUTDOWN the session has expired. Lost connections are
- * made anew inside and the watches set again; a ZKERN_EVENT_SESSION tells of both.
+ * -EINTR a signal came; -ESHUTDOWN the session has expired; -ENODEV the instance was
+ * removed. Lost connections are made anew inside and the watches set again; a
+ * ZKERN_EVENT_SESSION tells of both. Over a device that event tells that the host's
+ * server has lost its quorum or is gone, and is back: watches stay, and what has
+ * changed meanwhile is told.
  */
 int zkern_next_event(struct zkern *zk, int timeout_ms, struct zkern_event *event);
 void zkern_event_free(struct zkern_event *event);
@@ -454,6 +461,47 @@ void zkern_event_free(struct zkern_event *event);
 /* The session's id, 0 without one; and the timeout agreed on, ms. */
 uint64_t zkern_session_id(const struct zkern *zk);
 uint32_t zkern_session_timeout(const struct zkern *zk);
+
+/* ------------------------------------------------------------ election (device, tcp) */
+
+/*
+ * Who stands for election at a path, one leads: who has stood there longest. The next one
+ * leads when he leaves, his handle is closed, his program ends (at once on a device, by
+ * closing the session over TCP) or his session times out. The nodes are those of Curator's
+ * LeaderLatch, which may stand at the same path; kazoo's Election may not.
+ *
+ * A leader who is cut off learns it no later than others can lead if he asks
+ * zkern_election_hold() all the time, with zkern_set_timeout() at a third of the session's
+ * timeout or less; what he does to others' things still wants the token looked at there:
+ * a later leader's is higher.
+ *
+ * An election belongs to its handle: one thread at a time uses both.
+ */
+struct zkern_election;
+
+/* Stands for election at @path, made with its parents if it is not there; @id of @len bytes is
+ * what the others can read of us. *@election is set on success only; zkern_election_leave() it
+ * before the handle is closed. Success may also mean that it is not known whether we stand
+ * there (the connection was lost): zkern_election_wait() finds out.
+ */
+int zkern_election_join(struct zkern *zk, const char *path, const void *id, size_t len,
+			struct zkern_election **election);
+/* Waits until we lead: 1; 0 after @timeout_ms (-1: none). -ESHUTDOWN: we do not stand there any
+ * more (the session has ended, or somebody deleted our node).
+ */
+int zkern_election_wait(struct zkern_election *election, int timeout_ms);
+/* Waits while we stand there: 0 after @timeout_ms (-1: none) we still do, as the tree said a
+ * moment ago; an error: we do not (-ESHUTDOWN), or nobody can be asked.
+ */
+int zkern_election_hold(struct zkern_election *election, int timeout_ms);
+/* Of our leading; higher than those of all who led before. */
+uint64_t zkern_election_token(const struct zkern_election *election);
+/* Frees it in any case; NULL is fine. 0, or why it is not known whether we still stand there:
+ * the end of the session makes sure.
+ */
+int zkern_election_leave(struct zkern_election *election);
+/* Who leads at @path: his node's data (what he gave as @id) and stat; -ENOENT: nobody. */
+int zkern_election_leader(struct zkern *zk, const char *path, struct zkern_value *leader);
 
 /* ------------------------------------------------------------ instances (netlink) */
 

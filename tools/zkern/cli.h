@@ -47,6 +47,7 @@ struct cli {
 	int n_auth;
 	uint32_t timeout_ms;
 	struct zkern *zk;	/* open way, closed by main */
+	int status;		/* of a program that was run: what main exits with; -1: none */
 };
 
 struct command {
@@ -75,6 +76,7 @@ extern const struct command cmd_log;
 extern const struct command cmd_snapshot;
 extern const struct command cmd_status;
 extern const struct command cmd_instance;
+extern const struct command cmd_elect;
 
 /* ------------------------------------------------------------ main.c */
 
@@ -85,7 +87,7 @@ int cli_failed(struct cli *cli, int err);
 /* Numbers from the command line; false after having said what was wrong. */
 bool cli_number(const char *what, const char *arg, uint64_t max, uint64_t *n);
 bool cli_seconds(const char *what, const char *arg, uint32_t *ms);
-/* Makes SIGINT and SIGTERM interrupt what waits and set cli_stop. */
+/* Makes SIGINT and SIGTERM interrupt what waits and set cli_stop to their number. */
 void cli_catch_signals(void);
 extern volatile sig_atomic_t cli_stop;
 /* All of a file (or of standard input for "-"); free(3) it. 0 or negative errno. */
@@ -101,6 +103,17 @@ int cli_open_watcher(struct cli *cli);
 bool cli_instance(const struct cli *cli, uint32_t *n);
 /* The first /dev/zkernN there is: false if none. */
 bool cli_find_device(char *path, size_t len);
+
+/* ------------------------------------------------------------ run.c */
+
+/*
+ * Runs a program as long as @hold() says 0 and the program has not ended; that gets SIGTERM
+ * when it does not, and our own SIGINT, SIGTERM and SIGHUP. @name=@token is in its environment.
+ * @hold: waits @ms at most, returns an errno if what is held is not held any more; -EINTR is
+ * none. Sets cli->status. 0, or what @hold() said, or -errno of what could not be begun.
+ */
+int cli_run_while(struct cli *cli, char **argv, const char *name, uint64_t token,
+		  int (*hold)(void *arg, int ms), void *arg);
 
 /* ------------------------------------------------------------ fresh.c */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Which way to the tree a command takes: what was asked for, else the first
- * device, else TCP to this host. Watches always go over TCP.
+ * device, else TCP to this host.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -152,9 +152,9 @@ int cli_open_writer(struct cli *cli)
 
 int cli_open_watcher(struct cli *cli)
 {
-	if ((cli->device || cli->netlink) && !cli->tcp) {
-		cli_error("watches go over TCP in this version: give --tcp HOST:PORT");
+	if (cli->netlink) {
+		cli_error("watches go through the device or over TCP, not by netlink");
 		return -EOPNOTSUPP;
 	}
-	return open_tcp(cli);
+	return cli_open_reader(cli);
 }

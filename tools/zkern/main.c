@@ -20,7 +20,7 @@ volatile sig_atomic_t cli_stop;
 
 static const struct command *const commands[] = {
 	&cmd_get, &cmd_ls, &cmd_stat, &cmd_create, &cmd_set, &cmd_delete, &cmd_watch,
-	&cmd_dump, &cmd_status, &cmd_instance, &cmd_log, &cmd_snapshot,
+	&cmd_dump, &cmd_status, &cmd_instance, &cmd_log, &cmd_snapshot, &cmd_elect,
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -51,8 +51,8 @@ static const char global_help[] =
 	"  -h, --help          this, or a command's own help\n"
 	"      --version\n"
 	"\n"
-	"Without --device, --netlink and --tcp, reads go over the first device /dev/zkernN\n"
-	"if there is one, else over TCP to " DEFAULT_TCP ". Writes and watches go over TCP.\n";
+	"Without --device, --netlink and --tcp, all goes over the first device /dev/zkernN\n"
+	"if there is one and no --auth is given, else over TCP to " DEFAULT_TCP ".\n";
 
 static const char exit_help[] =
 	"Exit codes:\n"
@@ -161,8 +161,7 @@ bool cli_seconds(const char *what, const char *arg, uint32_t *ms)
 
 static void on_signal(int sig)
 {
-	(void)sig;
-	cli_stop = 1;
+	cli_stop = sig;
 }
 
 void cli_catch_signals(void)
@@ -367,12 +366,12 @@ static int run(struct cli *cli, const struct command *cmd, int argc, char **argv
 		cli_error("standard output: %s", strerror(errno));
 		return EXIT_OTHER;
 	}
-	return exit_code(err);
+	return cli->status >= 0 ? cli->status : exit_code(err);
 }
 
 int main(int argc, char **argv)
 {
-	struct cli cli = { .timeout_ms = DEFAULT_TIMEOUT_MS };
+	struct cli cli = { .timeout_ms = DEFAULT_TIMEOUT_MS, .status = -1 };
 	const struct command *cmd;
 	int code;
 

@@ -37,6 +37,8 @@ static const char *what(enum zkern_event_type type)
 		return "changed";
 	case ZKERN_EVENT_CHILDREN:
 		return "children";
+	case ZKERN_EVENT_OVERFLOW:
+		return "overflow";
 	default:
 		return "session";
 	}
@@ -47,7 +49,7 @@ static int print(struct cli *cli, const struct zkern_event *ev)
 	json_t *o;
 
 	if (!cli->json) {
-		printf("%s %s\n", what(ev->type), ev->path);
+		printf("%s%s%s\n", what(ev->type), ev->path[0] ? " " : "", ev->path);
 		fflush(stdout);
 		return 0;
 	}
@@ -58,12 +60,16 @@ static int print(struct cli *cli, const struct zkern_event *ev)
 	return out_print_json(o);
 }
 
-static void print_session(int state)
+/* Watches of a device outlive the server: what changes meanwhile is told. */
+static void print_session(struct cli *cli, int state)
 {
+	bool device = zkern_via(cli->zk) == ZKERN_VIA_DEVICE;
+
 	if (state == ZKERN_SESSION_DISCONNECTED)
-		cli_error("connection lost, connecting again; events may be missed");
+		cli_error(device ? "the server is gone or has no quorum" :
+				   "connection lost, connecting again; events may be missed");
 	else if (state == ZKERN_SESSION_CONNECTED)
-		cli_error("connected again");
+		cli_error(device ? "the server is back" : "connected again");
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -88,7 +94,7 @@ static int run(struct cli *cli, int argc, char **argv)
 		if (n < 0)
 			return cli_failed(cli, n);
 		if (ev.type == ZKERN_EVENT_SESSION) {
-			print_session(ev.state);
+			print_session(cli, ev.state);
 		} else {
 			err = print(cli, &ev);
 			seen++;
@@ -103,7 +109,8 @@ const struct command cmd_watch = {
 	.args = "PATH",
 	.summary = "print changes of a znode as they come",
 	.help = "One line an event: created, deleted, changed (the data) or children (the list\n"
-		"of them), then the path. The znode need not exist yet. Ends with Ctrl-C. Lost\n"
+		"of them), then the path. The znode need not exist yet. Ends with Ctrl-C. Over\n"
+		"the device 'overflow' tells that more came than could be kept. Over TCP lost\n"
 		"connections are made anew; that is told on standard error.\n"
 		"\n"
 		"Options:\n"
